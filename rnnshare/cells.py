@@ -1,0 +1,286 @@
+"""Recurrent cells on one cut: two affine maps, and a pointwise function of their sum.
+
+    a = x W_input + b_input           `input`, D to G
+    u = h W_recurrent (+ b_recurrent) `recurrent`, H to G
+    carry, y = activate(carry, a, u)  no parameters, no matrix products
+
+The cut is what makes them fast: `input` needs no carry, so it can be done for all steps
+at once, and `activate` is cheap to differentiate by itself. The cells are
+`flax.nnx.RNNCellBase`s: they run in `nnx.RNN` as in `rnnshare.RNN`.
+
+Shape letters: B batch (any number of axes), D input features, H hidden features,
+G = gates x H gate features.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+Initializer = jax.nn.initializers.Initializer
+
+
+class AffineCell(nnx.RNNCellBase):
+    """What the cells share: the two affine maps and the step made of them.
+
+    A subclass sets the number of gates, says whether the recurrent map has a bias of
+    its own, and defines `activate`.
+    """
+
+    num_gates: ClassVar[int]
+    recurrent_bias: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        *,
+        kernel_init: Initializer | None = None,
+        recurrent_init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        """Draws the parameters.
+
+        Args:
+          in_features: D.
+          hidden_features: H.
+          kernel_init: of the input kernel [D, G]; LeCun normal by default.
+          recurrent_init: of each gate's recurrent kernel [H, H]; orthogonal by default.
+          bias_init: of the biases [G]; zeros by default.
+          dtype: what to compute in; by default what inputs and parameters promote to.
+          param_dtype: what the parameters and a fresh carry are in.
+          rngs: where the draws come from.
+        """
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        self.dtype = dtype
+        self.param_dtype = param_dtype
+        affine = functools.partial(
+            nnx.Linear,
+            out_features=self.num_gates * hidden_features,
+            bias_init=bias_init or nnx.initializers.zeros_init(),
+            dtype=dtype,
+            param_dtype=param_dtype,
+            rngs=rngs,
+        )
+        self.input = affine(
+            in_features, kernel_init=kernel_init or nnx.initializers.lecun_normal()
+        )
+        self.recurrent = affine(
+            hidden_features,
+            use_bias=self.recurrent_bias,
+            kernel_init=_gate_by_gate(
+                recurrent_init or nnx.initializers.orthogonal(), self.num_gates
+            ),
+        )
+
+    @staticmethod
+    def activate(carry: Any, from_input: jax.Array, from_hidden: jax.Array) -> Any:
+        """Returns the next carry and the output.
+
+        Args:
+          carry: of [*B, H] leaves.
+          from_input: [*B, G], what `input` made of x.
+          from_hidden: [*B, G], what `recurrent` made of h.
+        """
+        raise TypeError("AffineCell is abstract. Use ElmanCell, GRUCell or LSTMCell.")
+
+    @property
+    def pointwise(self) -> Callable[..., Any]:
+        """`activate` with the options of this cell."""
+        return self.activate
+
+    @staticmethod
+    def hidden(carry: Any) -> jax.Array:
+        """Returns h [*B, H], the part of the carry that the recurrent map reads."""
+        return carry
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """Runs one step: carry of [*B, H] leaves, inputs [*B, D], output [*B, H]."""
+        return self.pointwise(
+            carry, self.input(inputs), self.recurrent(self.hidden(carry))
+        )
+
+    def initialize_carry(
+        self,
+        input_shape: tuple[int, ...],
+        rngs: Any = None,
+        carry_init: Initializer | None = None,
+    ) -> Any:
+        """Returns the carry before the first step: h [*B, H], zero by default."""
+        shape = (*input_shape[:-1], self.hidden_features)
+        if carry_init is None:
+            return jnp.zeros(shape, self.param_dtype)
+        key = rngs.carry() if isinstance(rngs, nnx.Rngs) else rngs()
+        return carry_init(key, shape, self.param_dtype)
+
+    @property
+    def num_feature_axes(self) -> int:
+        """One: the features are the last axis."""
+        return 1
+
+
+class ElmanCell(AffineCell):
+    r"""The simple recurrent cell: `h' = f(x W + b + h U)`, f the hyperbolic tangent.
+
+    Parameters: H (D + H + 1). With `activation=nnx.relu` and
+    `recurrent_init=identity_init` it is the IRNN, which `ElmanCell.irnn` makes.
+
+    References: Elman, 1990, "Finding structure in time"; Le, Jaitly, Hinton, 2015, "A
+    simple way to initialize recurrent networks of rectified linear units" (IRNN).
+    """
+
+    num_gates = 1
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        *,
+        activation: Callable[[jax.Array], jax.Array] = nnx.tanh,
+        rngs: nnx.Rngs,
+        **options: Any,
+    ):
+        """As `AffineCell`, and `activation`, f: `nnx.tanh` or `nnx.relu`."""
+        super().__init__(in_features, hidden_features, rngs=rngs, **options)
+        self.activation = activation
+
+    @classmethod
+    def irnn(
+        cls, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, **options: Any
+    ) -> "ElmanCell":
+        """Returns the IRNN: rectified, and with an identity as recurrent kernel."""
+        return cls(
+            in_features,
+            hidden_features,
+            activation=nnx.relu,
+            recurrent_init=identity_init,
+            rngs=rngs,
+            **options,
+        )
+
+    @property
+    def pointwise(self) -> Callable[..., Any]:  # noqa: D102
+        return functools.partial(self.activate, activation=self.activation)
+
+    @staticmethod
+    def activate(  # noqa: D102
+        carry: jax.Array,
+        from_input: jax.Array,
+        from_hidden: jax.Array,
+        activation: Callable[[jax.Array], jax.Array] = nnx.tanh,
+    ) -> tuple[jax.Array, jax.Array]:
+        h = activation(from_input + from_hidden)
+        return h, h
+
+
+class GRUCell(AffineCell):
+    r"""Gated recurrent unit, in the reset-after form of cuDNN and Flax.
+
+        r = sigmoid(x W_r + b_r + h U_r + c_r)      z the same, with W_z, U_z
+        n = tanh(x W_n + b_n + r * (h U_n + c_n))
+        h' = (1 - z) * n + z * h
+
+    Gates stand in the order r, z, n. Parameters: 3 H (D + H + 2): the recurrent map has
+    a bias of its own, as the candidate's c_n is inside the reset.
+
+    Reference: Cho et al., 2014, "Learning phrase representations using RNN
+    encoder-decoder for statistical machine translation".
+    """
+
+    num_gates = 3
+    recurrent_bias = True
+
+    @staticmethod
+    def activate(  # noqa: D102
+        carry: jax.Array, from_input: jax.Array, from_hidden: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
+        hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
+        r = nnx.sigmoid(input_r + hidden_r)
+        z = nnx.sigmoid(input_z + hidden_z)
+        n = nnx.tanh(input_n + r * hidden_n)
+        h = (1 - z) * n + z * carry
+        return h, h
+
+
+class LSTMCell(AffineCell):
+    r"""Long short-term memory.
+
+        i = sigmoid(x W_i + b_i + h U_i)      f, o the same, with their own weights
+        g = tanh(x W_g + b_g + h U_g)
+        c' = f * c + i * g
+        h' = o * tanh(c')
+
+    Gates stand in the order i, f, g, o; the carry is (c, h). Parameters:
+    4 H (D + H + 1). The forget gate's bias starts at 1, so that a fresh cell remembers.
+
+    References: Hochreiter, Schmidhuber, 1997, "Long short-term memory"; Gers,
+    Schmidhuber, Cummins, 2000, "Learning to forget" (f, and its bias).
+    """
+
+    num_gates = 4
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        *,
+        forget_bias: float = 1.0,
+        rngs: nnx.Rngs,
+        **options: Any,
+    ):
+        """As `AffineCell`, and `forget_bias`, added to the forget gate's first bias."""
+        super().__init__(in_features, hidden_features, rngs=rngs, **options)
+        forget = slice(hidden_features, 2 * hidden_features)
+        bias = self.input.bias
+        assert bias is not None  # for the type checker: the input map has a bias
+        bias[...] = bias[...].at[forget].add(forget_bias)
+
+    @staticmethod
+    def hidden(carry: tuple[jax.Array, jax.Array]) -> jax.Array:  # noqa: D102
+        return carry[1]
+
+    @staticmethod
+    def activate(  # noqa: D102
+        carry: tuple[jax.Array, jax.Array],
+        from_input: jax.Array,
+        from_hidden: jax.Array,
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        i, f, g, o = jnp.split(from_input + from_hidden, 4, axis=-1)
+        c = nnx.sigmoid(f) * carry[0] + nnx.sigmoid(i) * nnx.tanh(g)
+        h = nnx.sigmoid(o) * nnx.tanh(c)
+        return (c, h), h
+
+    def initialize_carry(  # noqa: D102
+        self, input_shape, rngs=None, carry_init=None
+    ) -> tuple[jax.Array, jax.Array]:
+        c = super().initialize_carry(input_shape, rngs, carry_init)
+        h = super().initialize_carry(input_shape, rngs, carry_init)
+        return c, h
+
+
+def identity_init(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32, **_: Any
+) -> jax.Array:
+    """Returns the identity, as an initialiser of square kernels [H, H]."""
+    del key
+    return jnp.eye(shape[0], shape[1], dtype=dtype)
+
+
+def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]:
+    """Returns an initialiser of [H, G] that draws each gate's [H, H] by itself."""
+
+    def init_gates(key, shape, dtype=jnp.float32, **_):
+        hidden = shape[0]
+        keys = jax.random.split(key, num_gates)
+        gates = jax.vmap(lambda k: init(k, (hidden, hidden), dtype))(keys)
+        return jnp.moveaxis(gates, 0, 1).reshape(shape)
+
+    return init_gates

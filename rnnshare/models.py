@@ -1,0 +1,165 @@
+"""`SequenceModel`: embedding or dense input, RNN layers, and a read-out.
+
+Shape letters: B batch, T time, D input features, H hidden features, O outputs.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rnnshare.rnn import RNN, params_of, stored_of
+from rnnshare.sharing import Sharing, Tied
+from rnnshare.unrolling import map_steps
+
+READOUTS = ("last", "every")
+
+
+class Readout(nnx.Module):
+    """A linear map of the features of every step, its weights under a sharing.
+
+    `y_t = h_t W_t + b_t`. Parameters, tied: O (H + 1).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        sharing: Sharing = Tied(),  # noqa: B008 (immutable)
+        *,
+        rngs: nnx.Rngs,
+    ):
+        """Draws the weights: kernels LeCun normal, biases zero."""
+
+        def init_layer(key: jax.Array) -> dict[str, jax.Array]:
+            shape = (in_features, out_features)
+            kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
+            return {"kernel": kernel, "bias": jnp.zeros(out_features)}
+
+        self.sharing = nnx.static(sharing)
+        self.weights = params_of(sharing.init(rngs.params(), init_layer))
+
+    def __call__(self, features: jax.Array, seq_lengths: Any = None) -> jax.Array:
+        """Returns [T, *B, O] of features [T, *B, H]; zeros in the padding."""
+        stored = jax.tree.map(
+            lambda w: w.astype(features.dtype), stored_of(self.weights)
+        )
+        return map_steps(_affine, self.sharing, stored, features, lengths=seq_lengths)
+
+
+class SequenceModel(nnx.Module):
+    """Reads a sequence and answers once, or at every step.
+
+        inputs [B, T, D], or tokens int[B, T] -> embedding
+        -> RNN layers, each with its own sharing, dropout between them
+        -> read-out: [B, O] at the last real step, or [B, T, O] at every step
+
+    Parameters: those of the layers' sharings, O (H + 1) for a tied read-out, and
+    D num_tokens for an embedding.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[..., nnx.RNNCellBase],
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        sharing: Sharing | Sequence[Sharing] = Tied(),  # noqa: B008 (immutable)
+        *,
+        rngs: nnx.Rngs,
+        num_tokens: int | None = None,
+        readout: str = "last",
+        readout_sharing: Sharing = Tied(),  # noqa: B008
+        dropout: float = 0.0,
+        remat: bool = False,
+    ):
+        """Draws the weights.
+
+        Args:
+          cell: `cell(in_features, hidden_features, rngs=...)`, such as `LSTMCell`.
+          in_features: D; with num_tokens, the size of the embedding.
+          hidden_features: H, the same for each layer.
+          out_features: O.
+          sharing: one for the one layer, or a sequence with one a layer.
+          rngs: where the draws come from.
+          num_tokens: read token numbers 0..num_tokens-1 through an embedding.
+          readout: 'last' answers at the last real step, 'every' at each.
+          readout_sharing: of the read-out; tied, unless you untie it too.
+          dropout: the fraction of features dropped between layers while training.
+          remat: recompute each step in the backward pass; see `unroll`.
+
+        Raises:
+          ValueError: on an unknown readout, a dropout outside [0, 1), or no layer.
+        """
+        layers = [sharing] if isinstance(sharing, Sharing) else list(sharing)
+        if not layers:
+            raise ValueError("sharing is empty. Give one Sharing for each layer.")
+        if readout not in READOUTS:
+            raise ValueError(f"readout is {readout!r}. Use 'last' or 'every'.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}. Use a fraction in [0, 1).")
+        self.readout_at = readout
+        self.embedding = nnx.data(
+            None
+            if num_tokens is None
+            else nnx.Embed(num_tokens, in_features, rngs=rngs)
+        )
+        self.dropout = nnx.Dropout(dropout)
+        widths = [in_features] + [hidden_features] * len(layers)
+        self.layers = nnx.List(
+            RNN(
+                functools.partial(cell, width, hidden_features),
+                layer_sharing,
+                rngs=rngs,
+                remat=remat,
+            )
+            for width, layer_sharing in zip(widths, layers, strict=False)
+        )
+        self.readout = Readout(
+            hidden_features, out_features, readout_sharing, rngs=rngs
+        )
+
+    def __call__(
+        self, inputs: jax.Array, *, seq_lengths: Any = None, rngs: Any = None
+    ) -> jax.Array:
+        """Returns the answers, [B, O] or [B, T, O].
+
+        Args:
+          inputs: [B, T, D] floating, or with num_tokens int[B, T].
+          seq_lengths: int[B], the real steps of each sequence.
+          rngs: `nnx.Rngs` with a stream 'dropout', while training; without it nothing
+            is dropped.
+        """
+        features = jnp.swapaxes(inputs, 0, 1)  # time first, once for all layers
+        if self.embedding is not None:
+            features = self.embedding(features)
+        for i, layer in enumerate(self.layers):
+            if i and rngs is not None:
+                features = self.dropout(features, deterministic=False, rngs=rngs)
+            features = layer(features, seq_lengths=seq_lengths, time_major=True)
+        answers = self.readout(features, seq_lengths)
+        if self.readout_at == "every":
+            return jnp.swapaxes(answers, 0, 1)
+        return _at_last_step(answers, seq_lengths)
+
+
+def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    bias = weights["bias"]
+    return x @ weights["kernel"] + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+
+
+def _at_last_step(answers: jax.Array, seq_lengths: Any) -> jax.Array:
+    """Returns [B, O], the answers [T, B, O] at each sequence's last real step.
+
+    A sequence of length 0 has no last step, and is answered with zeros.
+    """
+    if seq_lengths is None:
+        return answers[-1]
+    last = jnp.broadcast_to(jnp.asarray(seq_lengths) - 1, answers.shape[1:2])
+    picked = jnp.take_along_axis(
+        answers, jnp.clip(last, 0, len(answers) - 1)[None, :, None], axis=0
+    )[0]
+    return jnp.where(last[:, None] >= 0, picked, jnp.zeros_like(picked))

@@ -1,0 +1,286 @@
+"""`RNN`: a Flax layer, built from a cell's factory and a sharing."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rnnshare.sharing import Sharing, Stored, Tied, Weights
+from rnnshare.unrolling import check_lengths, unroll
+
+Carry = Any
+MakeCell = Callable[..., nnx.RNNCellBase]
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractCell:
+    """A cell without its weights: hashes, and compares equal for equal cells.
+
+    Attributes:
+      graphdef: the cell's static half.
+      structure: of the state that holds its weights.
+      shapes: of the weights, in the structure's order.
+    """
+
+    graphdef: Any
+    structure: Any
+    shapes: tuple[jax.ShapeDtypeStruct, ...]
+
+    @classmethod
+    def of(cls, make_cell: MakeCell) -> "AbstractCell":
+        """Makes a cell abstractly, drawing nothing, and keeps what is not weights."""
+        cell = nnx.eval_shape(lambda: make_cell(rngs=nnx.Rngs(0)))
+        if not isinstance(cell, nnx.RNNCellBase):
+            raise TypeError(
+                f"make_cell must return an nnx.RNNCellBase, but it returned a "
+                f"{type(cell).__name__}. Pass a factory, as in "
+                "functools.partial(LSTMCell, in_features, hidden_features)."
+            )
+        graphdef, params, rest = nnx.split(cell, nnx.Param, ...)  # type: ignore[misc]
+        others = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
+        if others:
+            raise ValueError(
+                f"{type(cell).__name__} holds state other than parameters: "
+                f"{', '.join(others)}. A cell may hold nnx.Param only; dropout and its "
+                "random state belong in the model, between layers."
+            )
+        leaves, structure = jax.tree.flatten(params)
+        shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
+        return cls(graphdef, structure, shapes)
+
+    def bind(self, weights: Weights | None = None) -> nnx.RNNCellBase:
+        """Returns the cell with these weights, or with none, for its methods."""
+        leaves = self.shapes if weights is None else jax.tree.leaves(weights)
+        return nnx.merge(self.graphdef, jax.tree.unflatten(self.structure, leaves))
+
+    def step(self, weights: Weights, carry: Carry, x: jax.Array) -> tuple[Carry, Any]:
+        """Runs the cell: the step function that `unroll` takes."""
+        return self.bind(weights)(carry, x)
+
+
+def params_of(stored: Stored) -> Any:
+    """Returns a stored pytree with `nnx.Param` leaves, for an attribute of a module."""
+    return nnx.data(jax.tree.map(nnx.Param, stored))
+
+
+def stored_of(params: Any) -> Stored:
+    """Returns the plain arrays of what `params_of` made."""
+    return jax.tree.map(
+        lambda param: param[...],
+        params,
+        is_leaf=lambda node: isinstance(node, nnx.Variable),
+    )
+
+
+class RNN(nnx.Module):
+    """Runs a cell over time under a sharing; called as `flax.nnx.RNN` is.
+
+    `self.weights` holds the stored pytree as `nnx.Param` leaves, so `nnx.split`,
+    filters and optax work as on any module; `self.stored` is the same as plain arrays,
+    which `unroll` and `expand` take. Under `Tied` its structure is that of
+    `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
+
+    Dtypes: a cell with `dtype=None` computes in the dtype of floating inputs, carries
+    and outputs included (bfloat16 in, bfloat16 out); its stored weights, and so their
+    gradients, keep their own. A cell with a dtype computes in that.
+
+        rnn = RNN(functools.partial(LSTMCell, 12, 64), Untied(28), rngs=nnx.Rngs(0))
+    """
+
+    def __init__(
+        self,
+        make_cell: MakeCell,
+        sharing: Sharing = Tied(),  # noqa: B008 (immutable)
+        *,
+        rngs: nnx.Rngs,
+        remat: bool = False,
+        unroll: int = 1,
+    ):
+        """Draws the weights.
+
+        Args:
+          make_cell: `make_cell(rngs=...)` returns any `nnx.RNNCellBase` that holds
+            parameters only.
+          sharing: how the weights of the steps come from the stored ones.
+          rngs: the draws take `rngs.params()`.
+          remat: recompute each step in the backward pass; see `unroll`.
+          unroll: steps in one iteration of the loop; see `unroll`.
+
+        Raises:
+          TypeError: if the sharing is none, or make_cell makes no cell.
+          ValueError: if the cell holds state other than parameters.
+        """
+        if not isinstance(sharing, Sharing):
+            raise TypeError(
+                f"sharing is {sharing!r}. Use a Sharing, such as Tied() or "
+                "Untied(num_steps=28)."
+            )
+
+        def init_cell(key: jax.Array) -> Weights:
+            return nnx.to_pure_dict(nnx.state(make_cell(rngs=nnx.Rngs(key)), nnx.Param))
+
+        # Not make_cell: a stored partial would make the GraphDefs of equal models
+        # differ, and jit miss.
+        self.cell = nnx.static(AbstractCell.of(make_cell))
+        self.sharing = nnx.static(sharing)
+        self.remat = remat
+        self.unroll = unroll
+        self.weights = params_of(sharing.init(rngs.params(), init_cell))
+
+    @property
+    def stored(self) -> Stored:
+        """The stored pytree as plain arrays."""
+        return stored_of(self.weights)
+
+    def __call__(
+        self,
+        inputs: jax.Array,
+        *,
+        initial_carry: Carry | None = None,
+        seq_lengths: Any = None,
+        return_carry: bool = False,
+        time_major: bool = False,
+        reverse: bool = False,
+        keep_order: bool = False,
+        start: int | jax.Array = 0,
+        rngs: Any = None,
+    ) -> Any:
+        """Runs the cell over the inputs.
+
+        Args:
+          inputs: [*B, T, D], or [T, *B, D] if time_major.
+          initial_carry: what the cell's `initialize_carry` returns, of [*B, H] leaves;
+            that by default.
+          seq_lengths: int[*B] (or one integer), the real steps of each sequence; after
+            them the carry is frozen and outputs are zero.
+          return_carry: return the final carry as well.
+          time_major: time is axis 0 of inputs and outputs.
+          reverse: run each sequence from its last real step to its first. Weights
+            belong to positions: step t reads W_t in both directions.
+          keep_order: with reverse, outputs in the order of the inputs; else in the
+            order in which they were computed, as `nnx.RNN` does.
+          start: the absolute step of the first input, to run a sequence in chunks.
+          rngs: for an initial carry that is drawn.
+
+        Returns:
+          The outputs [*B, T, H] ([T, *B, H] if time_major), zero in the padding; with
+          return_carry, the pair of carry and outputs.
+
+        Raises:
+          ValueError: if a step has no weights, or inputs, lengths or carry do not fit.
+          TypeError: if lengths are no integers.
+        """
+        cell = self.cell.bind()
+        num_batch_axes = inputs.ndim - cell.num_feature_axes - 1
+        time_axis = 0 if time_major else num_batch_axes
+        _check_inputs(cell, inputs, num_batch_axes)
+        inputs = jnp.moveaxis(inputs, time_axis, 0)
+        if seq_lengths is not None:
+            seq_lengths = _check_seq_lengths(seq_lengths, inputs, num_batch_axes)
+        stored, carry = self._in_dtype_of(inputs, initial_carry, rngs)
+        carry, outputs = unroll(
+            self.cell.step,
+            self.sharing,
+            stored,
+            inputs,
+            carry,
+            lengths=seq_lengths,
+            start=start,
+            reverse=reverse,
+            remat=self.remat,
+            unroll=self.unroll,
+        )
+        if reverse and not keep_order:
+            outputs = _in_order_of_running(outputs, seq_lengths)
+        outputs = jax.tree.map(lambda y: jnp.moveaxis(y, 0, time_axis), outputs)
+        return (carry, outputs) if return_carry else outputs
+
+    def _in_dtype_of(
+        self, inputs: jax.Array, carry: Carry | None, rngs: Any
+    ) -> tuple[Stored, Carry]:
+        """Returns the stored weights and the carry in the dtypes to compute in."""
+        cell, stored = self.cell.bind(), self.stored
+        fresh = _initialize(cell, inputs.shape[1:], rngs)
+        if carry is None:
+            carry = fresh
+        _check_carry(cell, carry, fresh)
+        shapes = self.cell.shapes
+        if getattr(cell, "dtype", None) is None and _is_floating(inputs):
+            stored, carry, shapes = jax.tree.map(
+                lambda x: _astype(x, inputs.dtype) if _is_floating(x) else x,
+                (stored, carry, shapes),
+            )
+        # A cell that computes in a dtype of its own hands its carry back in that one.
+        returned, _ = jax.eval_shape(
+            self.cell.step, shapes, carry, _struct(inputs.shape[1:], inputs.dtype)
+        )
+        return stored, jax.tree.map(lambda x, r: _astype(x, r.dtype), carry, returned)
+
+
+def _initialize(cell: nnx.RNNCellBase, input_shape: tuple[int, ...], rngs: Any) -> Any:
+    # Flax's cells ask for random numbers even where their carry starts at zero.
+    return cell.initialize_carry(input_shape, nnx.Rngs(0) if rngs is None else rngs)
+
+
+_struct = jax.ShapeDtypeStruct
+
+
+def _astype(x: Any, dtype: Any) -> Any:
+    return _struct(x.shape, dtype) if isinstance(x, _struct) else x.astype(dtype)
+
+
+def _is_floating(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _check_inputs(
+    cell: nnx.RNNCellBase, inputs: jax.Array, num_batch_axes: int
+) -> None:
+    if num_batch_axes < 0:
+        raise ValueError(
+            f"inputs have shape {inputs.shape}, but need at least the axes of time and "
+            "features, [T, D]."
+        )
+    features = getattr(cell, "in_features", None)
+    if features is not None and inputs.shape[-1] != features:
+        raise ValueError(
+            f"{type(cell).__name__} takes in_features={features}, but the inputs have "
+            f"shape {inputs.shape}: the last axis must be {features}."
+        )
+
+
+def _check_seq_lengths(seq_lengths: Any, inputs: jax.Array, num_batch_axes: int) -> Any:
+    batch = inputs.shape[1 : 1 + num_batch_axes]
+    if jnp.shape(seq_lengths) not in ((), batch):
+        raise ValueError(
+            f"seq_lengths has shape {jnp.shape(seq_lengths)}, but the batch is "
+            f"{batch}. Give one length a sequence, or a scalar for all."
+        )
+    return check_lengths(seq_lengths, inputs.shape[0], name="seq_lengths")
+
+
+def _check_carry(cell: nnx.RNNCellBase, carry: Carry, fresh: Carry) -> None:
+    shapes, wanted = (jax.tree.map(jnp.shape, tree) for tree in (carry, fresh))
+    if shapes != wanted:
+        raise ValueError(
+            f"initial_carry has the shapes {shapes}, but {type(cell).__name__} carries "
+            f"{wanted} here. Use its initialize_carry, or what return_carry returned."
+        )
+
+
+def _in_order_of_running(outputs: Any, lengths: Any) -> Any:
+    """Flips the real steps of outputs [T, *B, ...], leaving the padding at the end."""
+
+    def flip(y: jax.Array) -> jax.Array:
+        if lengths is None:
+            return jnp.flip(y, 0)
+        n = jnp.asarray(lengths)[None]
+        step = jnp.arange(len(y), dtype=n.dtype).reshape((-1,) + (1,) * (n.ndim - 1))
+        index = (n - 1 - step) % len(y)
+        index = index.reshape(index.shape + (1,) * (y.ndim - index.ndim))
+        return jnp.take_along_axis(y, index, axis=0)
+
+    return jax.tree.map(flip, outputs)

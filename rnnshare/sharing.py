@@ -1,0 +1,327 @@
+"""Sharings: differentiable maps from the stored pytree to one weight set a step.
+
+An RNN unrolled for T steps is a function of T weight sets. A sharing says how those T
+sets come from the one pytree that the optimiser stores: `Tied` is the constant map,
+`Untied` the identity, `Segments` and `Cyclic` select one of a few templates. Everything
+here is plain pytrees and pure functions; `rnnshare.unrolling.unroll` runs them.
+
+Shape letters: T steps, K templates; a weight set is any pytree of arrays.
+"""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnshare.unseen import Steps, check_policy, resolve_steps
+
+Weights = Any  # a pytree of arrays: what a cell reads at one step
+Stored = Any  # the pytree that is trained and saved
+Common = Any  # the half of a sharing that every step sees
+PerStep = Any  # the half that only step t sees: leaves are [T, ...]
+InitCell = Callable[[jax.Array], Weights]
+
+
+class Sharing(abc.ABC):
+    """How the weights of T steps come from one stored pytree.
+
+    A sharing is a small frozen dataclass: it prints, compares and hashes, and is a
+    static argument of `jax.jit`. A subclass declares `num_steps`, the number of steps
+    it holds weights for, or None where it is defined at every step; where it is finite,
+    a field `beyond` says what an unseen step reads (see `resolve_steps`).
+    """
+
+    num_steps: int | None
+    policies: ClassVar[tuple[str, ...]] = ()  # what the field `beyond` may be
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array, init_cell: InitCell) -> Stored:
+        """Draws the stored pytree; `init_cell(key)` draws the weights of one cell."""
+
+    @abc.abstractmethod
+    def split(self, stored: Stored, steps: Steps) -> tuple[Common, PerStep]:
+        """Parts the stored pytree into what all steps see and what each step sees.
+
+        Called once a sequence.
+
+        Args:
+          stored: what `init` returns.
+          steps: int[T], the steps to be run, as `resolve_steps` returns them: NumPy
+            while they are known at trace time, else traced.
+        """
+
+    @abc.abstractmethod
+    def merge(self, common: Common, per_step_t: PerStep) -> Weights:
+        """Returns the weights of one step; called once a step."""
+
+    def product(
+        self, common: Common, per_step_t: PerStep, path: tuple[Any, ...], x: jax.Array
+    ) -> jax.Array:
+        """Returns `x @ kernel`, the kernel being the leaf of the weights at `path`.
+
+        Args:
+          common: from `split`.
+          per_step_t: one step's slice of what `split` returns.
+          path: the keys that lead to the kernel, as in `('recurrent', 'kernel')`.
+          x: [*batch, H].
+        """
+        kernel = self.merge(common, per_step_t)
+        for key in path:
+            kernel = kernel[key]
+        return x @ kernel
+
+    def __repr__(self) -> str:
+        """Prints the fields that differ from their defaults."""
+        shown = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.default is dataclasses.MISSING
+            or getattr(self, field.name) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tied(Sharing):
+    """One weight set at every step: `W_t = W`. The RNN as everybody knows it.
+
+    Stored: the weights of one cell. Parameters: P, those of one cell. Defined at every
+    step.
+    """
+
+    num_steps = None
+
+    def init(self, key, init_cell):  # noqa: D102
+        return init_cell(key)
+
+    def split(self, stored, steps):  # noqa: D102
+        return stored, None
+
+    def merge(self, common, per_step_t):  # noqa: D102
+        return common
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Untied(Sharing):
+    """A weight set of its own at every step: `W_t = stored[t]`.
+
+    Stored: leaves [T, ...]. Parameters: T P.
+
+    Attributes:
+      num_steps: T, the number of steps it holds weights for.
+      same_init: start as T copies of one draw, the tied model's start, instead of as
+        T draws.
+      beyond: what an unseen step reads; see `resolve_steps`.
+    """
+
+    num_steps: int
+    same_init: bool = False
+    beyond: str = "error"
+    policies = ("error", "hold", "cycle", "stretch", "mean")
+
+    def __post_init__(self):
+        check_positive(self, num_steps=self.num_steps)
+        check_policy(self)
+
+    def init(self, key, init_cell):  # noqa: D102
+        return init_stack(key, init_cell, self.num_steps, self.same_init)
+
+    def split(self, stored, steps):  # noqa: D102
+        check_stack(self, stored, self.num_steps)
+        if reads_mean(self, steps):
+            stored = jax.tree.map(
+                lambda w: jnp.concatenate([w, jnp.mean(w, 0, keepdims=True)]), stored
+            )
+        return None, jax.tree.map(lambda w: take(w, steps), stored)
+
+    def merge(self, common, per_step_t):  # noqa: D102
+        return per_step_t
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Segments(Sharing):
+    """K consecutive segments of steps, tied within: `W_t = stored[floor(t K / T)]`.
+
+    Stored: leaves [K, ...]. Parameters: K P. `mean`, at an unseen step, is the mean of
+    the weights over the T steps, so a longer segment counts for more.
+
+    Attributes:
+      num_steps: T, the number of steps it holds weights for.
+      num_segments: K, from 1 (tied) to T (untied).
+      same_init: start as K copies of one draw instead of as K draws.
+      beyond: what an unseen step reads; see `resolve_steps`.
+
+    Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing"
+    (shiftLSTM).
+    """
+
+    num_steps: int
+    num_segments: int
+    same_init: bool = False
+    beyond: str = "error"
+    policies = ("error", "hold", "cycle", "stretch", "mean")
+
+    def __post_init__(self):
+        check_positive(self, num_steps=self.num_steps, num_segments=self.num_segments)
+        if self.num_segments > self.num_steps:
+            raise ValueError(
+                f"{self!r} has more segments than steps. Use num_segments between 1 "
+                f"(tied) and {self.num_steps} (untied)."
+            )
+        check_policy(self)
+
+    def init(self, key, init_cell):  # noqa: D102
+        return init_stack(key, init_cell, self.num_segments, self.same_init)
+
+    def split(self, stored, steps):  # noqa: D102
+        check_stack(self, stored, self.num_segments)
+        if reads_mean(self, steps):
+            segment_of = np.arange(self.num_steps) * self.num_segments // self.num_steps
+            share = np.bincount(segment_of) / self.num_steps
+            stored = jax.tree.map(
+                lambda w: jnp.concatenate([w, weighted_mean(w, share)[None]]), stored
+            )
+        # The fallback is step num_steps, which falls on the row after the last segment.
+        return stored, as_index(steps * self.num_segments // self.num_steps)
+
+    def merge(self, common, per_step_t):  # noqa: D102
+        return pick(common, per_step_t)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Cyclic(Sharing):
+    """Weights that repeat with a period: `W_t = stored[t mod K]`, K the period.
+
+    Stored: leaves [K, ...]. Parameters: K P. Defined at every step.
+
+    Attributes:
+      period: K, in steps; 1 is tied.
+      same_init: start as K copies of one draw instead of as K draws.
+    """
+
+    period: int
+    same_init: bool = False
+    num_steps = None
+
+    def __post_init__(self):
+        check_positive(self, period=self.period)
+
+    def init(self, key, init_cell):  # noqa: D102
+        return init_stack(key, init_cell, self.period, self.same_init)
+
+    def split(self, stored, steps):  # noqa: D102
+        check_stack(self, stored, self.period)
+        return stored, as_index(steps % self.period)
+
+    def merge(self, common, per_step_t):  # noqa: D102
+        return pick(common, per_step_t)
+
+
+def expand(sharing: Sharing, stored: Stored, num_steps: int | None = None) -> Weights:
+    """Returns the weights of every step: the meaning of a sharing, and how to untie it.
+
+    `unroll(step, sharing, stored, ...)` equals
+    `unroll(step, Untied(T), expand(sharing, stored, T), ...)`.
+
+    Args:
+      sharing: the map.
+      stored: what it maps.
+      num_steps: T; by default the number that the sharing holds weights for.
+
+    Returns:
+      The weights, each leaf with a leading axis T.
+
+    Raises:
+      ValueError: if T is needed and not given, or past the end under `beyond='error'`.
+    """
+    count = sharing.num_steps if num_steps is None else num_steps
+    if count is None:
+        raise ValueError(
+            f"{sharing!r} is defined at every step, so expand needs to know how many "
+            "you want. Use expand(sharing, stored, num_steps=...)."
+        )
+    steps = resolve_steps(sharing, count)
+    common, per_step = sharing.split(stored, steps)
+    # The steps come along for their axis: a tied sharing has nothing else to map over.
+    return jax.vmap(lambda _, own: sharing.merge(common, own))(
+        as_index(steps), per_step
+    )
+
+
+def num_parameters(tree: Any) -> int:
+    """Returns the number of scalars in a pytree of arrays (or of their shapes)."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+# What sharings of templates have in common.
+
+
+def init_stack(
+    key: jax.Array, init_cell: InitCell, count: int, same_init: bool
+) -> Stored:
+    """Returns `count` weight sets, [count, ...]: copies of one draw, or draws."""
+    if same_init:
+        weights = init_cell(key)
+        return jax.tree.map(lambda w: jnp.repeat(w[None], count, axis=0), weights)
+    return jax.vmap(init_cell)(jax.random.split(key, count))
+
+
+def pick(templates: Weights, index: jax.Array) -> Weights:
+    """Returns template `index` of leaves [K, ...]."""
+    return jax.tree.map(
+        lambda w: jax.lax.dynamic_index_in_dim(w, index, keepdims=False), templates
+    )
+
+
+def take(leaf: jax.Array, steps: Steps) -> jax.Array:
+    """Returns rows `steps` of a leaf [T, ...]; a run of static steps is a slice."""
+    if isinstance(steps, np.ndarray) and len(steps) and np.all(np.diff(steps) == 1):
+        return leaf[int(steps[0]) : int(steps[-1]) + 1]
+    return jnp.take(leaf, as_index(steps), axis=0, mode="clip")
+
+
+def as_index(steps: Steps) -> jax.Array:
+    """Returns steps as int32[T], ready to pick with."""
+    return jnp.asarray(steps).astype(jnp.int32)
+
+
+def weighted_mean(leaf: jax.Array, share: np.ndarray) -> jax.Array:
+    """Returns `sum_k share_k leaf_k` of a leaf [K, ...], in the leaf's dtype."""
+    return jnp.tensordot(jnp.asarray(share, leaf.dtype), leaf, axes=1)
+
+
+def reads_mean(sharing: Any, steps: Steps) -> bool:
+    """Whether a step reads (or, traced, may read) the row past the last: the mean."""
+    if sharing.beyond != "mean":
+        return False
+    traced = not isinstance(steps, np.ndarray)
+    return traced or bool(np.any(steps >= sharing.num_steps))
+
+
+def check_positive(sharing: Sharing, **counts: int) -> None:
+    """Raises unless every count is an integer of at least 1."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | np.integer):
+            raise TypeError(
+                f"{type(sharing).__name__}: {name} is {count!r}, but it counts steps. "
+                "Use an integer of at least 1."
+            )
+        if count < 1:
+            raise ValueError(
+                f"{type(sharing).__name__}: {name} is {count}. Use at least 1."
+            )
+
+
+def check_stack(sharing: Sharing, stored: Stored, count: int) -> None:
+    """Raises unless every leaf of the stored pytree is [count, ...]."""
+    for leaf in jax.tree.leaves(stored):
+        if np.ndim(leaf) == 0 or np.shape(leaf)[0] != count:
+            raise ValueError(
+                f"{sharing!r} stores leaves of [{count}, ...], but got one of shape "
+                f"{np.shape(leaf)}. Use what its init returns."
+            )
