@@ -203,7 +203,7 @@ def _keep(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
 
 def _check_carry(carry: Carry, new_carry: Carry) -> None:
     before, after = jax.tree.map(jax.typeof, (carry, new_carry))
-    if str(jax.tree.structure(before)) != str(jax.tree.structure(after)):
+    if jax.tree.structure(before) != jax.tree.structure(after):  # type: ignore[operator]
         raise TypeError(
             f"The step was given a carry {before} and returned one of another "
             f"structure, {after}. It must return what it takes."
