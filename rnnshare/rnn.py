@@ -1,6 +1,6 @@
 """`RNN`: a Flax layer, built from a cell's factory and a sharing."""
 
-import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,57 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rnnshare.blueprint import Blueprint, pure_params
 from rnnshare.sharing import Sharing, Stored, Tied, Weights
 from rnnshare.unrolling import check_lengths, unroll
 
 Carry = Any
 MakeCell = Callable[..., nnx.RNNCellBase]
-
-
-@dataclasses.dataclass(frozen=True)
-class AbstractCell:
-    """A cell without its weights: hashes, and compares equal for equal cells.
-
-    Attributes:
-      graphdef: the cell's static half.
-      structure: of the state that holds its weights.
-      shapes: of the weights, in the structure's order.
-    """
-
-    graphdef: Any
-    structure: Any
-    shapes: tuple[jax.ShapeDtypeStruct, ...]
-
-    @classmethod
-    def of(cls, make_cell: MakeCell) -> "AbstractCell":
-        """Makes a cell abstractly, drawing nothing, and keeps what is not weights."""
-        cell = nnx.eval_shape(lambda: make_cell(rngs=nnx.Rngs(0)))
-        if not isinstance(cell, nnx.RNNCellBase):
-            raise TypeError(
-                f"make_cell must return an nnx.RNNCellBase, but it returned a "
-                f"{type(cell).__name__}. Pass a factory, as in "
-                "functools.partial(LSTMCell, in_features, hidden_features)."
-            )
-        graphdef, params, rest = nnx.split(cell, nnx.Param, ...)  # type: ignore[misc]
-        others = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
-        if others:
-            raise ValueError(
-                f"{type(cell).__name__} holds state other than parameters: "
-                f"{', '.join(others)}. A cell may hold nnx.Param only; dropout and its "
-                "random state belong in the model, between layers."
-            )
-        leaves, structure = jax.tree.flatten(params)
-        shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
-        return cls(graphdef, structure, shapes)
-
-    def bind(self, weights: Weights | None = None) -> nnx.RNNCellBase:
-        """Returns the cell with these weights, or with none, for its methods."""
-        leaves = self.shapes if weights is None else jax.tree.leaves(weights)
-        return nnx.merge(self.graphdef, jax.tree.unflatten(self.structure, leaves))
-
-    def step(self, weights: Weights, carry: Carry, x: jax.Array) -> tuple[Carry, Any]:
-        """Runs the cell: the step function that `unroll` takes."""
-        return self.bind(weights)(carry, x)
 
 
 def params_of(stored: Stored) -> Any:
@@ -120,11 +75,16 @@ class RNN(nnx.Module):
             )
 
         def init_cell(key: jax.Array) -> Weights:
-            return nnx.to_pure_dict(nnx.state(make_cell(rngs=nnx.Rngs(key)), nnx.Param))
+            return pure_params(make_cell(rngs=nnx.Rngs(key)))
 
-        # Not make_cell: a stored partial would make the GraphDefs of equal models
-        # differ, and jit miss.
-        self.cell = nnx.static(AbstractCell.of(make_cell))
+        blueprint = Blueprint.of(make_cell)
+        if not isinstance(blueprint.bind(), nnx.RNNCellBase):
+            raise TypeError(
+                "make_cell must return an nnx.RNNCellBase, but it returned a "
+                f"{type(blueprint.bind()).__name__}. Pass a factory, as in "
+                "functools.partial(LSTMCell, in_features, hidden_features)."
+            )
+        self.cell = nnx.static(blueprint)
         self.sharing = nnx.static(sharing)
         self.remat = remat
         self.unroll = unroll
@@ -182,7 +142,7 @@ class RNN(nnx.Module):
             seq_lengths = _check_seq_lengths(seq_lengths, inputs, num_batch_axes)
         stored, carry = self._in_dtype_of(inputs, initial_carry, rngs)
         carry, outputs = unroll(
-            self.cell.step,
+            functools.partial(_step, self.cell),
             self.sharing,
             stored,
             inputs,
@@ -215,9 +175,18 @@ class RNN(nnx.Module):
             )
         # A cell that computes in a dtype of its own hands its carry back in that one.
         returned, _ = jax.eval_shape(
-            self.cell.step, shapes, carry, _struct(inputs.shape[1:], inputs.dtype)
+            functools.partial(_step, self.cell),
+            shapes,
+            carry,
+            _struct(inputs.shape[1:], inputs.dtype),
         )
         return stored, jax.tree.map(lambda x, r: _astype(x, r.dtype), carry, returned)
+
+
+def _step(
+    cell: Blueprint, weights: Weights, carry: Carry, x: jax.Array
+) -> tuple[Carry, Any]:
+    return cell.bind(weights)(carry, x)
 
 
 def _initialize(cell: nnx.RNNCellBase, input_shape: tuple[int, ...], rngs: Any) -> Any:
