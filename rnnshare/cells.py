@@ -280,7 +280,7 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        gates = jax.vmap(lambda k: init(k, (hidden, hidden), dtype))(keys)
+        gates = jax.lax.map(lambda k: init(k, (hidden, hidden), dtype), keys)
         return jnp.moveaxis(gates, 0, 1).reshape(shape)
 
     return init_gates

@@ -268,7 +268,9 @@ def init_stack(
     if same_init:
         weights = init_cell(key)
         return jax.tree.map(lambda w: jnp.repeat(w[None], count, axis=0), weights)
-    return jax.vmap(init_cell)(jax.random.split(key, count))
+    # One after the other: batched QR (orthogonal kernels) waits inside XLA's CPU thread
+    # pool, and hangs where programs on several host devices, or layers, draw at once.
+    return jax.lax.map(init_cell, jax.random.split(key, count))
 
 
 def pick(templates: Weights, index: jax.Array) -> Weights:

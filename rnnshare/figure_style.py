@@ -1,0 +1,128 @@
+"""What all figures look like: one colour a sharing, sizes that a phone can show.
+
+The colours are Okabe and Ito's, which hold up for colour-blind readers. A figure is 640
+pixels wide, saved at twice that, and a phone shows it at little more than half.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS: Mapping[str, str] = {
+    "Tied": "#0072B2",
+    "Untied": "#D55E00",
+    "Segments": "#009E73",
+    "Cyclic": "#CC79A7",
+}
+INK, MUTED, LINK, GRID = "#222222", "#5f5f5f", "#bbbbbb", "#dddddd"
+FONT = 12  # points
+DPI, WIDTH = 100, 6.4  # dots an inch, inches
+
+
+def colour_of(kind: Any) -> str:
+    """Returns the colour of a kind of sharing, and grey for anything else.
+
+    Args:
+      kind: a sharing, its class, or a text that begins with the name of its class, as
+        `'Untied(num_steps=28)'` and `'tied, equal width'` do.
+    """
+    if isinstance(kind, str):
+        start = re.match(r"\w+", kind)
+        name = start.group().capitalize() if start else ""
+    else:
+        name = (kind if isinstance(kind, type) else type(kind)).__name__
+    return COLOURS.get(name, MUTED)
+
+
+def new_figure(height: float) -> "Figure":
+    """Returns an empty figure of the common width and the height, in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[call-arg, union-attr]
+    return figure
+
+
+def grid_of(figure: "Figure", count: int, most: int) -> "list[Axes]":
+    """Returns `count` panels in balanced rows of at most `most`."""
+    rows = -(-count // most)
+    columns = -(-count // rows)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    return panels[:count]
+
+
+def dress(panel: "Axes", xlabel: str, ylabel: str, grid: str = "") -> None:
+    """Gives a panel its labels, a quiet frame, and grid lines along one axis."""
+    panel.set_xlabel(xlabel, fontsize=FONT, color=INK)
+    panel.set_ylabel(ylabel, fontsize=FONT, color=INK)
+    panel.tick_params(labelsize=FONT - 1, colors=INK, which="both")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(MUTED)
+    panel.set_axisbelow(True)
+    if grid:
+        panel.grid(axis="x" if grid == "x" else "y", color=GRID)
+
+
+def note(
+    panel: "Axes",
+    text: str,
+    xy: tuple[float, float],
+    offset: tuple[float, float],
+    align: str,
+    colour: str,
+    coords: Any = "data",
+) -> None:
+    """Writes on the figure itself, `offset` points away from `xy`."""
+    panel.annotate(
+        text,
+        xy,
+        offset,
+        xycoords=coords,
+        textcoords="offset points",
+        ha=align,
+        va="center",
+        color=colour,
+        fontsize=FONT - 1,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+    )
+
+
+def name_rows(panel: "Axes", labels: Sequence[str]) -> None:
+    """Names the rows of a panel, the first at the top."""
+    panel.set_yticks(range(len(labels)), [textwrap.fill(text, 24) for text in labels])
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Returns places near the wanted ones at which labels of these sizes stay apart."""
+    places, free = list(wanted), -np.inf
+    for index in np.argsort(np.asarray(wanted), kind="stable"):
+        places[index] = max(wanted[index], free + sizes[index] / 2)
+        free = places[index] + sizes[index] / 2
+    return places
+
+
+def mark_level(panel: "Axes", level: float, label: str) -> None:
+    """Draws a level with its name, or says where it is if it would squeeze the data."""
+    low, high = panel.dataLim.intervaly
+    above = level > (low + high) / 2
+    text, offset = f"{label} {level:.3g}", (0, 9 if above else -9)
+    if low - 1.5 * (high - low) <= level <= high + 1.5 * (high - low):
+        panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
+        panel.margins(y=0.15)
+        coords, at = ("axes fraction", "data"), (0.98, level)
+    else:
+        arrow = "\N{UPWARDS ARROW}" if above else "\N{DOWNWARDS ARROW}"
+        panel.margins(y=0.15)
+        coords, at = ("axes fraction", "axes fraction"), (0.98, float(above))
+        text, offset = f"{arrow} {text}", (0, -9 if above else 9)
+    note(panel, text, at, offset, "right", MUTED, coords)

@@ -1,0 +1,300 @@
+"""What the answers rest on: paired differences, intervals, slopes, corrections.
+
+Everything takes NumPy-like arrays of finished measurements and returns plain floats, so
+that a figure, a report and a test read the same numbers. scipy does the statistics.
+
+Shape letters: S seeds, X points on an axis, such as numbers of steps.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Statistic = Callable[..., Any]  # takes values and, where it can, `axis`
+_BATCH = 1_000_000  # resampled values at once: 8 MB
+
+
+class Interval(NamedTuple):
+    """An estimate and the two ends of its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class LineFit(NamedTuple):
+    """A fitted line `y = intercept + slope x` and the share of variance it explains."""
+
+    slope: Interval
+    intercept: float
+    r_squared: float
+
+
+def paired_difference(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    statistic: Statistic = np.mean,
+    num_resamples: int = 9_999,
+    seed: int = 0,
+) -> Interval:
+    """Returns the `bootstrap_interval` of a - b, entry s of both from one seed.
+
+    Args:
+      a: [S] measurements of one model.
+      b: [S] measurements of the other, in the same order of seeds.
+      confidence: the coverage that the interval aims at.
+      statistic: of the differences; the mean by default.
+      num_resamples: bootstrap resamples.
+      seed: of the resampling.
+
+    Raises:
+      ValueError: unless both are finite, of one length, and that at least 2.
+    """
+    first, second = _pair(a, b)
+    return bootstrap_interval(
+        _differences(first, second),
+        confidence=confidence,
+        statistic=statistic,
+        num_resamples=num_resamples,
+        seed=seed,
+    )
+
+
+def bootstrap_interval(
+    values: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    statistic: Statistic = np.mean,
+    num_resamples: int = 9_999,
+    seed: int = 0,
+) -> Interval:
+    """Returns the bootstrap interval (BCa) of a statistic of one sample.
+
+    Equal values give a zero-width interval. Where BCa is not defined (a median whose
+    jackknife does not move, for one), the interval is that of the percentiles. The
+    bootstrap is too narrow for few values: on normal data a 95 % interval of a mean
+    holds the truth in about 84 % of studies of 5 seeds, and 90 % of studies of 12.
+
+    Args:
+      values: [S].
+      confidence: the coverage that the interval aims at.
+      statistic: takes [S] (with `axis`, it is vectorised) and returns a number.
+      num_resamples: bootstrap resamples.
+      seed: of the resampling.
+
+    Returns:
+      The statistic of the values and the ends of its interval.
+
+    Raises:
+      ValueError: unless there are at least 2 values, all finite.
+
+    Reference: Efron, 1987, "Better bootstrap confidence intervals".
+    """
+    sample = _finite("values", values)
+    _check_confidence(confidence)
+    estimate = float(statistic(sample))
+    if np.ptp(sample) == 0.0:
+        return Interval(estimate, estimate, estimate)
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings():
+            # A degenerate BCa warns and returns NaN: percentiles then take its place.
+            warnings.simplefilter("ignore")
+            result = _stats().bootstrap(
+                (sample,),
+                statistic,
+                confidence_level=confidence,
+                n_resamples=num_resamples,
+                batch=max(1, _BATCH // len(sample)),
+                method=method,
+                rng=np.random.default_rng(seed),
+            )
+        low, high = map(float, result.confidence_interval)
+        if np.isfinite(low) and np.isfinite(high):
+            break
+    return Interval(estimate, low, high)
+
+
+def log_log_slope(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, confidence: float = 0.95
+) -> Interval:
+    """Returns the exponent k of the power law `y = c x^k`, fitted in logarithms.
+
+    Args:
+      x: [X], positive, at least 3 points.
+      y: [X], positive: the interval is that of least squares, and has no width where
+        the points lie on a power law; or [S, X]: one slope a seed, and the interval is
+        the bootstrap's over the seeds.
+      confidence: the coverage that the interval aims at.
+
+    Returns:
+      The slope (its mean over the seeds) and its interval.
+
+    Raises:
+      ValueError: if anything is not positive and finite, or of the wrong shape.
+    """
+    rows = np.asarray(y, dtype=np.float64)
+    if rows.ndim not in (1, 2):
+        raise ValueError(
+            f"log_log_slope takes y of [X] or [S, X], but got shape {rows.shape}."
+        )
+    for name, array in (("x", np.asarray(x, dtype=np.float64)), ("y", rows)):
+        if not (np.isfinite(array).all() and (array > 0).all()):
+            raise ValueError(
+                f"log_log_slope takes logarithms, but {name} holds values that are not "
+                "positive and finite. Leave those points out, or use line_fit."
+            )
+    log_x = np.log(np.asarray(x, dtype=np.float64))
+    if rows.ndim == 1:
+        return line_fit(log_x, np.log(rows), confidence=confidence).slope
+    slopes = [line_fit(log_x, np.log(row)).slope.estimate for row in rows]
+    return bootstrap_interval(slopes, confidence=confidence)
+
+
+def line_fit(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, confidence: float = 0.95
+) -> LineFit:
+    """Fits `y = intercept + slope x` by least squares.
+
+    Whole numbers that lie on a line give that line exactly, with a zero-width interval
+    and `r_squared` 1.0. A constant y is a line too: slope 0, `r_squared` 1.0.
+
+    Args:
+      x: [X], at least 3 points, not all equal.
+      y: [X].
+      confidence: the coverage that the slope's t interval aims at.
+
+    Returns:
+      The slope with its interval, the intercept, and R^2.
+
+    Raises:
+      ValueError: if the points are not finite, fewer than 3, or all at one x.
+    """
+    first, second = _pair(x, y, names=("x", "y"), least=3)
+    _check_confidence(confidence)
+    if np.ptp(first) == 0.0:
+        raise ValueError(
+            f"line_fit needs points at different x, but all are at {first[0]:g}."
+        )
+    # Times the number of points, so that whole numbers stay whole and exact.
+    count = len(first)
+    dx, dy = count * first - first.sum(), count * second - second.sum()
+    slope = float(dx @ dy / (dx @ dx))
+    intercept = float((second.sum() - slope * first.sum()) / count)
+    residuals = second - intercept - slope * first
+    scale = np.abs(second).max() + np.abs(slope * first).max()
+    if np.abs(residuals).max() <= 32 * np.finfo(np.float64).eps * scale:
+        return LineFit(Interval(slope, slope, slope), intercept, 1.0)
+    error = np.sqrt(residuals @ residuals / (count - 2) / (dx @ dx)) * count
+    half = float(error * _stats().t.ppf(0.5 + confidence / 2, count - 2))
+    r_squared = float(1.0 - residuals @ residuals / (dy @ dy) * count**2)
+    return LineFit(Interval(slope, slope - half, slope + half), intercept, r_squared)
+
+
+def paired_p_value(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+    """Returns the two-sided p-value of the paired t test that the mean of a - b is 0.
+
+    Where all differences are equal, there is nothing to estimate: 1.0 if they are zero,
+    0.0 if not.
+
+    Args:
+      a: [S] measurements of one model.
+      b: [S] measurements of the other, in the same order of seeds.
+
+    Raises:
+      ValueError: unless both are finite, of one length, and that at least 2.
+    """
+    differences = _differences(*_pair(a, b))
+    if np.ptp(differences) == 0.0:
+        return 1.0 if differences[0] == 0.0 else 0.0
+    return float(_stats().ttest_1samp(differences, 0.0).pvalue)
+
+
+def holm(p_values: npt.ArrayLike) -> np.ndarray:
+    """Returns p-values adjusted for their number: reject where they are below alpha.
+
+    The i-th smallest of m becomes `max_{j <= i} min(1, (m - j + 1) p_j)`; the chance of
+    a single false rejection among all is then at most alpha, however they depend on
+    one another.
+
+    Args:
+      p_values: [m], in any order.
+
+    Returns:
+      [m], in the given order.
+
+    Raises:
+      ValueError: if one is not a probability.
+
+    Reference: Holm, 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    if given.ndim != 1 or not np.all((given >= 0.0) & (given <= 1.0)):
+        raise ValueError(
+            f"holm takes a list of p-values between 0 and 1, but got {given.tolist()}."
+        )
+    order = np.argsort(given, kind="stable")
+    scaled = given[order] * np.arange(len(given), 0, -1)
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return adjusted
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Returns a - b, made equal where only rounding tells the differences apart."""
+    differences = a - b
+    rounding = 64 * np.finfo(np.float64).eps * max(np.abs(a).max(), np.abs(b).max())
+    if np.ptp(differences) <= rounding:
+        return np.full_like(differences, differences[0])
+    return differences
+
+
+def _pair(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    names: tuple[str, str] = ("a", "b"),
+    least: int = 2,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both as float64 of one length, or says what is wrong with them."""
+    first, second = _finite(names[0], a, least), _finite(names[1], b, least)
+    if len(first) != len(second):
+        raise ValueError(
+            f"{names[0]} has {len(first)} values and {names[1]} has {len(second)}, "
+            "but they are compared one by one. Give both for the same points."
+        )
+    return first, second
+
+
+def _finite(name: str, values: npt.ArrayLike, least: int = 2) -> np.ndarray:
+    """Returns the values as float64[n], or says what is wrong with them."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but one axis is expected. Flatten it."
+        )
+    if len(array) < least:
+        raise ValueError(f"{name} has {len(array)} values. Give at least {least}.")
+    if not np.isfinite(array).all():
+        where = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{name}[{where}] is {array[where]}, but only finite values can be "
+            "compared. Leave that run out of both sides, and say so."
+        )
+    return array
+
+
+def _check_confidence(confidence: float) -> None:
+    """Raises unless the confidence lies between 0 and 1."""
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is {confidence}. Use one between 0 and 1.")
+
+
+def _stats() -> Any:
+    """Returns scipy.stats, imported when it is first needed."""
+    import scipy.stats
+
+    return scipy.stats
