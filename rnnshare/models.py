@@ -28,7 +28,7 @@ class Readout(nnx.Module):
         self,
         in_features: int,
         out_features: int,
-        sharing: Sharing = Tied(),  # noqa: B008 (immutable)
+        sharing: Sharing = Tied(),
         *,
         rngs: nnx.Rngs,
     ):
@@ -67,12 +67,12 @@ class SequenceModel(nnx.Module):
         in_features: int,
         hidden_features: int,
         out_features: int,
-        sharing: Sharing | Sequence[Sharing] = Tied(),  # noqa: B008 (immutable)
+        sharing: Sharing | Sequence[Sharing] = Tied(),
         *,
         rngs: nnx.Rngs,
         num_tokens: int | None = None,
         readout: str = "last",
-        readout_sharing: Sharing = Tied(),  # noqa: B008
+        readout_sharing: Sharing = Tied(),
         dropout: float = 0.0,
         remat: bool = False,
     ):

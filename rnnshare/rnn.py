@@ -48,7 +48,7 @@ class RNN(nnx.Module):
     def __init__(
         self,
         make_cell: MakeCell,
-        sharing: Sharing = Tied(),  # noqa: B008 (immutable)
+        sharing: Sharing = Tied(),
         *,
         rngs: nnx.Rngs,
         remat: bool = False,

