@@ -7,11 +7,12 @@ at the top, so that --help answers at once.
 import contextlib
 import difflib
 import math
+import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 # Flags that are defined here belong to the script that asked for them.
 flags.disclaim_key_flags()
@@ -73,20 +74,26 @@ def define_float(
     )
 
 
-def define_preset() -> flags.FlagHolder[str]:
-    """Defines --preset."""
-    return define_choice(
-        "preset",
-        "quick",
-        PRESETS,
-        "How much to run: smoke is for tests only, quick gives verdicts in minutes, "
-        "full takes hours.",
-    )
+# Shared by name, so that one script can import another. A script that reads them says
+# flags.declare_key_flag, and --help shows them.
+PRESET = define_choice(
+    "preset",
+    "quick",
+    PRESETS,
+    "How much to run: smoke is for tests only, quick gives verdicts in minutes, full "
+    "takes hours.",
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where the results go; train leaves none without it."
+)
 
 
-def define_workdir(default: str | None, text: str) -> flags.FlagHolder[str | None]:
-    """Defines --workdir."""
-    return flags.DEFINE_string("workdir", default, text)
+def workdir(script: str) -> pathlib.Path:
+    """Returns the folder that --workdir names, made if missing."""
+    folder = pathlib.Path(WORKDIR.value or f"results/{script}")
+    with user_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def run(main: Callable[[], None]) -> None:
@@ -108,6 +115,7 @@ def run(main: Callable[[], None]) -> None:
             fail(error)
         return argv[:1]
 
+    logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     app.run(lambda _: main(), flags_parser=parse)
 
 

@@ -69,9 +69,8 @@ _SEED = flags.DEFINE_integer(
 _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds", 1, "Seeds to train side by side.", lower_bound=1
 )
-_WORKDIR = common.define_workdir(
-    None, "Where to leave metrics.jsonl, setting.json and params.npz; nowhere if empty."
-)
+# Where to leave metrics.jsonl, setting.json and params.npz; nowhere by default.
+flags.declare_key_flag("workdir")
 
 
 def make_task(split):
@@ -142,7 +141,7 @@ def main() -> None:
         task = make_task(_SPLIT.value)
         size = setting.num_parameters()
         names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
-        metrics = _open(names) if _WORKDIR.value else None
+        metrics = _open(names) if common.WORKDIR.value else None
     print(f"{names['task']}: {names['cell']}, {setting.sharing}, {size:,} parameters")
 
     seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
@@ -181,7 +180,7 @@ def _open(names):
 
     from rnnshare import runs
 
-    folder = pathlib.Path(_WORKDIR.value)
+    folder = pathlib.Path(common.WORKDIR.value or "")
     line = runs.json_line({**names, "num_seeds": _NUM_SEEDS.value})
     record = folder / "setting.json"
     if record.exists() and record.read_text() != line:

@@ -133,6 +133,7 @@ def run(
     replicates: Sequence[Replicate],
     rows: JsonLines,
     *,
+    at_once: int | None = None,
     mesh: jax.sharding.Mesh | None = None,
     on_group: Callable[[Setting, int, int], None] | None = None,
 ) -> list[Row]:
@@ -146,6 +147,8 @@ def run(
       settings: the grid.
       replicates: the same for all settings, so that their rows are paired.
       rows: where rows are appended as they finish.
+      at_once: how many runs to hold in memory; all of a group by default. Groups of one
+        size share a compilation.
       mesh: see `rnnshare.training.fit`.
       on_group: called before each group with its first setting, how many runs it
         holds, and how many are left to do.
@@ -164,19 +167,26 @@ def run(
         left = [(s, r) for s, r in wanted if _key(s, r) not in done]
         if on_group is not None:
             on_group(members[0], len(wanted), len(left))
-        if not left:
-            continue
-        fitted = fit(
-            members[0].make_model(),
-            members[0].recipe,
-            [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in left],
-            mesh=mesh,
-        )
-        for (setting, replicate), metrics in zip(left, fitted.metrics, strict=True):
-            size = {"num_parameters": setting.num_parameters()}
-            rows.append(_columns(setting, replicate) | size | metrics)
-            done[_key(setting, replicate)] = rows.rows[-1]
+        wave = at_once or max(1, len(left))
+        for first in range(0, len(left), wave):
+            _run_wave(left[first : first + wave], rows, mesh)
+        done.update((_key_of_row(row), row) for row in rows.rows)
     return [done[_key(s, r)] for s in settings for r in replicates]
+
+
+def _run_wave(
+    wave: Sequence[tuple[Setting, Replicate]], rows: JsonLines, mesh: Any
+) -> None:
+    one = wave[0][0]
+    fitted = fit(
+        one.make_model(),
+        one.recipe,
+        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in wave],
+        mesh=mesh,
+    )
+    size = {"num_parameters": one.num_parameters()}
+    for (setting, replicate), metrics in zip(wave, fitted.metrics, strict=True):
+        rows.append(_columns(setting, replicate) | size | metrics)
 
 
 def tune(
