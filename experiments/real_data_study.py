@@ -95,7 +95,7 @@ def recipe(make_task, plan):
     return Recipe(
         num_steps=plan.num_steps,
         batch_size=64 if large else 32,
-        validate_every=min(100, plan.num_steps),
+        validate_every=min(100 if large else 50, plan.num_steps),
         patience=8,
     )
 

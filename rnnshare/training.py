@@ -216,7 +216,7 @@ class Fitted(NamedTuple):
     Attributes:
       params: the best parameters, nested dictionaries of arrays.
       metrics: train, validation and test metrics of the best parameters, `best_step`,
-        the step that they are of, and `num_steps`, the steps trained; floats.
+        the step that they are of, and `steps_trained`.
     """
 
     params: list[Any]
@@ -268,11 +268,11 @@ def fit(
         if np.all(stopped):
             break
     metrics = _rows(programs["finish"](stacked, state), count)
-    best, best_step, num_steps = jax.device_get(
+    best, best_step, trained = jax.device_get(
         (state.best_params, state.best_step, state.step)
     )
     for i, row in enumerate(metrics):
-        row.update(best_step=int(best_step[i]), num_steps=int(num_steps[i]))
+        row.update(best_step=int(best_step[i]), steps_trained=int(trained[i]))
     return Fitted([_slice(best, i) for i in range(count)], metrics)
 
 

@@ -1,0 +1,98 @@
+"""Runs the claims and writes the report: the answer to the project's question.
+
+Question: why are the weights shared across time, and would un-shared ones do better?
+Command:  make answer, or python -m experiments.answer --preset=quick
+Time:     about eight minutes on 2 cores (quick); hours (full).
+Expect:   results/answer/report.html, with a verdict for every claim tested so far.
+"""
+
+import time
+
+from absl import flags
+
+from experiments import common, identities, real_data
+from experiments.claims import CLAIMS
+
+flags.declare_key_flag("preset")
+flags.declare_key_flag("workdir")
+
+QUESTION = (
+    "Why are the weights of an RNN shared across time, and would un-shared ones do "
+    "better?"
+)
+# In the order in which they run; each returns findings, and draws their figures.
+EXPERIMENTS = (identities, real_data)
+
+
+def main() -> None:
+    """Runs every experiment of the preset, and writes report and figures."""
+    common.use_devices()
+    from experiments.real_data_study import load_all
+    from rnnshare import report
+
+    folder = common.workdir("answer")
+    with common.user_errors():
+        load_all()
+    began = time.perf_counter()
+    findings = []
+    for experiment in EXPERIMENTS:
+        print(experiment.__doc__.splitlines()[0], flush=True)
+        for finding in experiment.findings(common.PRESET.value, folder):
+            print(f"  {finding.id}: {finding.verdict}", flush=True)
+            findings.append(finding)
+    findings.sort(key=lambda finding: list(CLAIMS).index(finding.id))
+    tested = {finding.id for finding in findings}
+    page = report.write(
+        findings,
+        [(key, claim) for key, claim in CLAIMS.items() if key not in tested],
+        folder,
+        question=QUESTION,
+        lead=lead(findings),
+        figures=[tying_matrices(folder)],
+        environment=environment(time.perf_counter() - began),
+    )
+    print(f"The report is {page}")
+
+
+def lead(findings) -> str:
+    """Returns the answer in one paragraph, made of the findings."""
+    by_id = {finding.id: finding for finding in findings}
+    core = by_id["Q5"]
+    answer = {
+        "supported": "On some data, yes: un-shared weights do better at equal width.",
+        "refuted": "On the data tried, no: un-shared weights nowhere do better.",
+        "inconclusive": "Not decided at this budget.",
+    }[core.verdict]
+    return (
+        f"{answer} {core.meaning} Sharing is a choice of the model and not a law: an "
+        "unrolled RNN is a feed-forward network whose layers alias one set of weights, "
+        "and the scan that runs it need not be told whether they do."
+    )
+
+
+def tying_matrices(folder):
+    """Draws the tying matrix of each sharing; returns its path and caption."""
+    from rnnshare import Cyclic, Segments, Tied, Untied, figures
+
+    path, num_steps = "figures/tying.png", 12
+    sharings = [Tied(), Segments(12, 3), Cyclic(4), Untied(12)]
+    figures.save(figures.draw_tying_matrices(sharings, num_steps), folder / path)
+    return path, (
+        f"Which of {num_steps} steps read the same weights (dark) under each sharing. "
+        "Tied and untied are the ends of one axis."
+    )
+
+
+def environment(seconds):
+    """Returns what the report says of its making."""
+    from rnnshare import runs
+
+    return {
+        "command": f"python -m experiments.answer --preset={common.PRESET.value}",
+        "minutes": f"{seconds / 60:.1f}",
+        **runs.environment(),
+    }
+
+
+if __name__ == "__main__":
+    common.run(main)

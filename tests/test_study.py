@@ -1,0 +1,104 @@
+"""Studies: rows that pandas reads, appended once, and not run again."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnshare import GRUCell, Tied, Untied, study
+from rnnshare.runs import JsonLines
+from rnnshare.study import Replicate, Setting
+from rnnshare.tasks import Adding
+from rnnshare.training import Recipe
+
+RECIPE = Recipe(num_steps=6, batch_size=8, validate_every=3)
+
+
+def adding(split):
+    del split
+    return Adding(6, num_held_out=32)
+
+
+BASE = Setting(adding, GRUCell, Tied(), 4, 1e-2, RECIPE)
+GRID = [
+    dataclasses.replace(BASE, sharing=sharing, learning_rate=rate)
+    for sharing in (Tied(), Untied(6))
+    for rate in (1e-2, 3e-2)
+]
+
+
+def test_rows_are_paired_kept_and_read_by_pandas(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = study.run(GRID, [Replicate(0), Replicate(1)], JsonLines(path))
+    assert [(r["sharing"], r["learning_rate"], r["seed"]) for r in rows] == [
+        (repr(s.sharing), s.learning_rate, seed) for s in GRID for seed in (0, 1)
+    ]
+    frame = pd.read_json(path, lines=True)
+    assert len(frame) == 8
+    assert frame.groupby("sharing").num_parameters.nunique().eq(1).all()
+
+    told = []
+    again = study.run(
+        GRID,
+        [Replicate(0), Replicate(1)],
+        JsonLines(path),
+        on_group=lambda setting, count, left: told.append((count, left)),
+    )
+    assert again == rows
+    assert told == [(4, 0), (4, 0)]
+
+
+def test_a_row_does_not_depend_on_which_others_run(tmp_path):
+    all_rows = study.run(
+        GRID, [Replicate(s) for s in range(3)], JsonLines(tmp_path / "a.jsonl")
+    )
+    alone = study.run(GRID[2:3], [Replicate(1)], JsonLines(tmp_path / "b.jsonl"))
+    assert alone[0] == all_rows[2 * 3 + 1]
+
+
+def test_waves_change_nothing(tmp_path):
+    replicates = [Replicate(s) for s in range(3)]
+    whole = study.run(GRID[:2], replicates, JsonLines(tmp_path / "a.jsonl"))
+    waves = study.run(GRID[:2], replicates, JsonLines(tmp_path / "b.jsonl"), at_once=2)
+    assert waves == whole
+
+
+def test_the_same_study_twice_is_the_same_to_the_byte(tmp_path):
+    for name in ("a.jsonl", "b.jsonl"):
+        study.run(GRID[:1], [Replicate(0)], JsonLines(tmp_path / name))
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_every_column_that_names_a_setting_is_in_its_key(tmp_path):
+    """Else a changed setting would be taken for one that is done."""
+    changes = {
+        "hidden_features": 5,
+        "num_layers": 2,
+        "dropout": 0.5,
+        "readout_sharing": Untied(6),
+        "recipe": dataclasses.replace(RECIPE, num_steps=9),
+        "sharing": Untied(6, same_init=True),
+        "learning_rate": 2e-2,
+    }
+    keys = {study._key(BASE, Replicate(0)), study._key(BASE, Replicate(0, 1))}
+    for name, value in changes.items():
+        changed = dataclasses.replace(BASE, **{name: value})
+        keys.add(study._key(changed, Replicate(0)))
+    assert len(keys) == len(changes) + 2
+
+
+def test_tuning_takes_the_least_validation_loss(tmp_path):
+    rows = JsonLines(tmp_path / "rows.jsonl")
+    best = study.tune(GRID, [Replicate(7), Replicate(8)], rows)
+    frame = pd.DataFrame(rows.rows)
+    means = frame.groupby(["sharing", "learning_rate"]).validation_loss.mean()
+    assert (repr(best.sharing), best.learning_rate) == means.idxmin()
+
+
+def test_a_changed_row_file_is_refused(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\nnot json\n{"a": 2}\n')
+    with pytest.raises(ValueError, match=r"line 2 is not JSON .* nothing was written"):
+        JsonLines(path)
+    assert np.all(path.read_text() == '{"a": 1}\nnot json\n{"a": 2}\n')
