@@ -36,7 +36,7 @@ def main() -> None:
     began = time.perf_counter()
     findings = []
     for experiment in EXPERIMENTS:
-        print(experiment.__doc__.splitlines()[0], flush=True)
+        print((experiment.__doc__ or "").splitlines()[0], flush=True)
         for finding in experiment.findings(common.PRESET.value, folder):
             print(f"  {finding.id}: {finding.verdict}", flush=True)
             findings.append(finding)

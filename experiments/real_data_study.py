@@ -148,7 +148,7 @@ def finding(preset, folder, rule):
     """Runs the study of a preset in a folder, and returns the finding of Q5."""
     plan, began = PLANS[preset], time.perf_counter()
     rows = JsonLines(folder / "real_data.jsonl")
-    study = functools.partial(run, rows=rows, at_once=plan.num_seeds, on_group=_tell)
+    study = functools.partial(run, rows=rows, on_group=_tell)
     replicates = [Replicate(i, i) for i in range(plan.num_seeds)]
     cases = []
     for make_task, cells in plan.cells.items():
@@ -186,7 +186,7 @@ def tuned(candidates, plan, rows):
     """Returns the best candidate by validation; an arm has plan.tuning trainings."""
     count = max(1, plan.tuning // len(candidates))
     replicates = [Replicate(_TUNING_SEED + i, _TUNING_SEED + i) for i in range(count)]
-    return tune(candidates, replicates, rows, at_once=plan.num_seeds, on_group=_tell)
+    return tune(candidates, replicates, rows, on_group=_tell)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,14 +145,16 @@ def main() -> None:
     print(f"{names['task']}: {names['cell']}, {setting.sharing}, {size:,} parameters")
 
     seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
-    with runs.progress(setting.recipe.num_steps, str(setting.sharing)) as update:
+    total, done = setting.recipe.num_steps * len(seeds), {}
+    with runs.progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
-            for row in measured:
+            for i, row in measured.items():
+                done[seeds[i]] = step
                 if metrics is not None:
-                    metrics.append({"step": step, **row})
-            loss = median(row["validation_loss"] for row in measured)
-            update(step, f"validation loss {loss:.4f}")
+                    metrics.append({"seed": seeds[i], "step": step, **row})
+            loss = median(row["validation_loss"] for row in measured.values())
+            update(sum(done.values()), f"validation loss {loss:.4f}")
 
         fitted = fit(
             setting.make_model(),
@@ -165,7 +167,7 @@ def main() -> None:
         text = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in shown.items())
         print(f"seed {seed}: {text}")
         if metrics is not None:
-            metrics.append({"seed": seed, **final})
+            metrics.append({"seed": seed, "final": final})
     score = "test_accuracy" if "test_accuracy" in fitted.metrics[0] else "test_loss"
     value = median(final[score] for final in fitted.metrics)
     print(f"{score.replace('_', ' ')}: {value:.4f} (median of {len(seeds)} seeds)")

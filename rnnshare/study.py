@@ -133,7 +133,6 @@ def run(
     replicates: Sequence[Replicate],
     rows: JsonLines,
     *,
-    at_once: int | None = None,
     mesh: jax.sharding.Mesh | None = None,
     on_group: Callable[[Setting, int, int], None] | None = None,
 ) -> list[Row]:
@@ -147,8 +146,6 @@ def run(
       settings: the grid.
       replicates: the same for all settings, so that their rows are paired.
       rows: where rows are appended as they finish.
-      at_once: how many runs to hold in memory; all of a group by default. Groups of one
-        size share a compilation.
       mesh: see `rnnshare.training.fit`.
       on_group: called before each group with its first setting, how many runs it
         holds, and how many are left to do.
@@ -167,7 +164,7 @@ def run(
         left = [(s, r) for s, r in wanted if _key(s, r) not in done]
         if on_group is not None:
             on_group(members[0], len(wanted), len(left))
-        wave = at_once or max(1, len(left))
+        wave = jax.device_count() if mesh is None else mesh.size
         for first in range(0, len(left), wave):
             _run_wave(left[first : first + wave], rows, mesh)
         done.update((_key_of_row(row), row) for row in rows.rows)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,11 +58,14 @@ def test_a_row_does_not_depend_on_which_others_run(tmp_path):
     assert alone[0] == all_rows[2 * 3 + 1]
 
 
-def test_waves_change_nothing(tmp_path):
+def test_the_number_of_devices_changes_nothing(tmp_path):
     replicates = [Replicate(s) for s in range(3)]
-    whole = study.run(GRID[:2], replicates, JsonLines(tmp_path / "a.jsonl"))
-    waves = study.run(GRID[:2], replicates, JsonLines(tmp_path / "b.jsonl"), at_once=2)
-    assert waves == whole
+    rows = [
+        study.run(GRID[:1], replicates, JsonLines(tmp_path / f"{n}.jsonl"), mesh=mesh)
+        for n, mesh in ((1, jax.make_mesh((1,), ("replica",))), (2, None))
+    ]
+    assert jax.device_count() == 2
+    assert rows[0] == rows[1]
 
 
 def test_the_same_study_twice_is_the_same_to_the_byte(tmp_path):

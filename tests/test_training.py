@@ -98,7 +98,7 @@ def test_early_stopping_keeps_the_best_and_stops():
     out = train(
         [(TASK, 0, 1e-2)], recipe=recipe, on_chunk=lambda step, rows: seen.append(rows)
     )
-    losses = [row[0]["validation_loss"] for row in seen]
+    losses = [rows[0]["validation_loss"] for rows in seen]
     best = int(np.argmin(losses))
     assert out.metrics[0]["best_step"] == 5 * (best + 1)
     assert out.metrics[0]["validation_loss"] == pytest.approx(losses[best], rel=1e-6)
@@ -171,7 +171,10 @@ def test_bad_recipes_are_refused(options, text):
     ("replicas", "text"),
     [
         ([], "nothing to train"),
-        ([(TASK, 2**40, 1e-2)], r"seed is 1099511627776. Use an integer in \[0, 2\*\*3"),
+        (
+            [(TASK, 2**40, 1e-2)],
+            r"seed is 1099511627776. Use an integer in \[0, 2\*\*3",
+        ),
         ([(TASK, 0, float("nan"))], "learning_rate is nan"),
         ([(TASK, 0, 1e-2), (Adding(7), 0, 1e-2)], "differ in more than their arrays"),
     ],
