@@ -11,6 +11,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rnnshare import data
@@ -52,7 +53,8 @@ class ArrayTask(Classification):
         """Draws training examples with replacement."""
         count = len(self.train.targets)
         rows = jax.random.randint(key, (batch_size,), 0, count)
-        return jax.tree.map(lambda leaf: leaf[rows], self.train)
+        # NumPy leaves cannot be indexed under a trace that closes over the task.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102
         check_split(split)
@@ -106,8 +108,8 @@ _VALIDATION_STREAM, _TEST_STREAM = range(2)
 
 @functools.lru_cache(maxsize=32)
 def _split(name: str, split: int, fraction: float, shuffled: bool) -> ArrayTask:
-    if split < 0:
-        raise ValueError(f"split is {split}. Use 0 (published) or a positive number.")
+    if not isinstance(split, int) or isinstance(split, bool) or split < 0:
+        raise ValueError(f"split is {split!r}. Use 0 (published) or a positive number.")
     if not 0 < fraction < 1:
         raise ValueError(
             f"validation_fraction is {fraction}. Use a fraction between 0 and 1."
@@ -126,6 +128,11 @@ def _split(name: str, split: int, fraction: float, shuffled: bool) -> ArrayTask:
     test = np.setdiff1d(np.arange(len(inputs)), train)
     counts = np.bincount(pool.labels[train], minlength=pool.num_classes)
     held = np.maximum(1, np.round(fraction * counts)).astype(int)
+    if (held >= counts).any():
+        raise ValueError(
+            f"validation_fraction is {fraction}, which takes all training examples of "
+            f"a class of {name} (it has {counts.min()}). Use a smaller one."
+        )
     rng = np.random.default_rng([_VALIDATION_STREAM, split])
     validation = _draw_by_class(rng, pool.labels, train, held)
     train = np.setdiff1d(train, validation)
