@@ -5,7 +5,7 @@ import os
 # Compiling takes most of a test's time, and the laws hold at any level of it.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import jax  # noqa: E402 (reads the flags)
+import jax
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
