@@ -70,7 +70,9 @@ def test_train(sharing, tmp_path):
     sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
     assert f"parameters: {sets * 112 + 5:,}" in done.stdout
     assert "test loss" in done.stdout
-    rows = [json.loads(r) for r in (tmp_path / "metrics.jsonl").open()]
+    rows = [
+        json.loads(r) for r in (tmp_path / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [r.get("step") for r in rows] == [2, 2, 4, 4, None, None]
     assert (tmp_path / "params.npz").exists()
 
