@@ -172,9 +172,9 @@ def finding(preset, folder, rule):
     path = "figures/Q5.png"
     figures.save(
         figures.draw_paired(
-            {case.label: case.accuracies() for case in cases},
+            {case.title: case.accuracies() for case in cases},
             "test accuracy",
-            chance={c.label: c.task.lines["chance"]["accuracy"] for c in cases},
+            chance={c.title: c.task.lines["chance"]["accuracy"] for c in cases},
         ),
         folder / path,
     )
@@ -202,6 +202,11 @@ class Case:
     def label(self):
         """For tables and figures."""
         return f"{self.task.name}, {self.cell.removesuffix('Cell')}"
+
+    @property
+    def title(self):
+        """The label in two lines, for a narrow panel."""
+        return self.label.replace(", ", "\n").replace("_", " ")
 
     def column(self, arm, name):
         """Returns a metric of an arm over the replicates."""
