@@ -2,13 +2,24 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from experiments import common, identities, real_data
+from experiments.claims import CLAIMS
+
 ROOT = pathlib.Path(__file__).parent.parent
-SCRIPTS = ("train", "identities", "real_data", "answer")
+FLAGS_OF = {
+    "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
+    "identities": ("preset", "workdir"),
+    "real_data": ("preset", "workdir"),
+    "answer": ("preset", "workdir"),
+}
+ANSWERED = ["Q1", "Q3", "Q5", "B1", "B2", "B4"]
 TINY = (
     "--task=adding", "--task_steps=6", "--num_steps=4", "--validate_every=2",
     "--hidden_features=4", "--batch_size=4",
@@ -26,6 +37,22 @@ def script(name, *flags, cwd=ROOT):
     )
 
 
+def strict_json(text):
+    """Reads JSON, and refuses the NaN and Infinity that Python adds to it."""
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def assert_refused(done, text):
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
@@ -39,6 +66,8 @@ def script(name, *flags, cwd=ROOT):
         (["--same_init", "false"], "unexpected words: false"),
         (["--hidden_feature=3"], "Unknown command line flag 'hidden_feature'"),
         (["--hidden_features=0"], "0 is not a positive integer"),
+        (["--seed=-1"], "-1 is not an integer in the range"),
+        (["--same_init=maybe"], "Non-boolean argument"),
         (["--dropout=1.5"], "1.5 is not a number in the range"),
         ([*TINY, "--sharing=segments", "--num_segments=9"], "more segments than steps"),
         ([*TINY, "--num_steps=5"], "not a multiple of validate_every=2"),
@@ -46,18 +75,34 @@ def script(name, *flags, cwd=ROOT):
 )
 def test_wrong_flags_are_one_line_and_make_nothing(flags, text, tmp_path):
     workdir = tmp_path / "run"
-    done = script("train", *flags, f"--workdir={workdir}")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert text in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
+    assert_refused(script("train", *flags, f"--workdir={workdir}"), text)
     assert not workdir.exists()
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", ["identities", "real_data", "answer"])
+def test_a_wrong_preset_or_word_makes_nothing(name, tmp_path):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    assert_refused(script(name, "--preset=quikc", workdir), "Did you mean quick?")
+    assert_refused(script(name, "smoke", workdir), "unexpected words: smoke")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), [("train", TINY), ("identities", ["--preset=smoke"])]
+)
+def test_a_workdir_that_is_a_file_is_refused(name, flags, tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("mine")
+    assert_refused(script(name, *flags, f"--workdir={path}"), str(path))
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", FLAGS_OF)
 def test_help(name):
     done = script(name, "--help")
-    assert "--workdir" in done.stdout
+    shown = re.findall(r"^ +--(?:\[no\])?(\w+):", done.stdout, re.MULTILINE)
+    assert set(FLAGS_OF[name]) <= set(shown)
+    assert name == "train" or "sharing" not in shown
     assert "Question:" in done.stdout
     assert not done.stderr
 
@@ -70,43 +115,64 @@ def test_train(sharing, tmp_path):
     sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
     assert f"parameters: {sets * 112 + 5:,}" in done.stdout
     assert "test loss" in done.stdout
-    rows = [
-        json.loads(r) for r in (tmp_path / "metrics.jsonl").read_text().splitlines()
-    ]
-    assert [r.get("step") for r in rows] == [2, 2, 4, 4, None, None]
-    assert (tmp_path / "params.npz").exists()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    rows = [strict_json(line) for line in lines]
+    assert [row.get("step") for row in rows] == [2, 2, 4, 4, None, None]
+    assert [row["seed"] for row in rows] == [0, 1] * 3
+    setting = strict_json((tmp_path / "setting.json").read_text())
+    assert setting["sharing"].lower().startswith(sharing)
+    assert (setting["task"], setting["num_seeds"]) == ("adding_6", 2)
+    with np.load(tmp_path / "params.npz") as params:
+        assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
 def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
-    metrics = tmp_path / "metrics.jsonl"
+    def bytes_of_files():
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
     seen = []
     for _ in range(2):
         assert script("train", *TINY, f"--workdir={tmp_path}").returncode == 0
-        seen.append(metrics.read_bytes())
-    assert seen[0] == seen[1]
+        seen.append(bytes_of_files())
+    assert set(seen[0]) == {"metrics.jsonl", "setting.json", "params.npz"}
+    assert seen[0]["metrics.jsonl"] == seen[1]["metrics.jsonl"]
+    assert seen[0]["setting.json"] == seen[1]["setting.json"]
     other = script("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
-    assert other.returncode == 2
-    assert "holds another run" in other.stderr
-    assert metrics.read_bytes() == seen[0]
+    assert_refused(other, "holds another run")
+    assert bytes_of_files() == seen[1]
+
+
+def test_every_claim_that_is_put_to_the_test_has_its_rule_beforehand():
+    assert sorted([*identities.RULES, "Q5"]) == sorted(ANSWERED)
+    assert set(ANSWERED) < set(CLAIMS)
+    for rule in (*identities.RULES.values(), real_data.RULE):
+        assert "Supported if" in rule
+        assert "refuted" in rule
+    assert set(identities.STEPS) == set(identities.NUM_SEEDS) == set(common.PRESETS)
 
 
 @pytest.mark.slow
 def test_answer(tmp_path):
     done = script("answer", "--preset=smoke", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    claims = json.loads((tmp_path / "claims.json").read_text())
-    assert [claim["id"] for claim in claims] == ["Q1", "Q3", "Q5", "B1", "B2", "B4"]
+    claims = strict_json((tmp_path / "claims.json").read_text())
+    assert [claim["id"] for claim in claims] == ANSWERED
     keys = "id claim verdict effect interval num_seeds rule command figure seconds"
     for claim in claims:
         assert set(claim) == set(keys.split())
         assert (tmp_path / claim["figure"]).is_file()
+        low, high = claim["interval"]
+        assert low <= claim["effect"] <= high
+        assert claim["rule"] == {**identities.RULES, "Q5": real_data.RULE}[claim["id"]]
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
     assert verdicts.pop("Q5") in ("supported", "refuted", "inconclusive")
     assert set(verdicts.values()) == {"supported"}
+    # A claim stands in the table of verdicts, or among those not yet tested.
     page = (tmp_path / "report.md").read_text()
-    code = "from experiments.claims import CLAIMS; print(*CLAIMS)"
-    ids = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True
-    )
-    for key in ids.stdout.decode().split():
-        assert key in page
+    assert re.findall(r"^\| (\w+) \| .* \| \w+ \|", page, re.MULTILINE) == ANSWERED
+    waiting = [key for key in CLAIMS if key not in ANSWERED]
+    _, _, untested = page.partition("## Not yet tested")
+    assert re.findall(r"^- \*\*(\w+)\*\*", untested, re.MULTILINE) == waiting
+    web = (tmp_path / "report.html").read_text()
+    assert re.findall(r"<li><b>(\w+)</b>", web) == waiting
+    assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
