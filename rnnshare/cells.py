@@ -12,6 +12,7 @@ Shape letters: B batch (any number of axes), D input features, H hidden features
 G = gates x H gate features.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -20,17 +21,19 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rnnshare.blueprint import Blueprint
+
 Initializer = jax.nn.initializers.Initializer
 
 
 class AffineCell(nnx.RNNCellBase):
     """What the cells share: the two affine maps and the step made of them.
 
-    A subclass sets the number of gates, says whether the recurrent map has a bias of
+    A subclass names its gates, says whether the recurrent map has a bias of
     its own, and defines `activate`.
     """
 
-    num_gates: ClassVar[int]
+    gates: ClassVar[tuple[str, ...]]  # their names, in the order of G
     recurrent_bias: ClassVar[bool] = False
 
     def __init__(
@@ -101,6 +104,11 @@ class AffineCell(nnx.RNNCellBase):
         """Returns h [*B, H], the part of the carry that the recurrent map reads."""
         return carry
 
+    @property
+    def num_gates(self) -> int:
+        """G / H."""
+        return len(self.gates)
+
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """Runs one step: carry of [*B, H] leaves, inputs [*B, D], output [*B, H]."""
         return self.pointwise(
@@ -126,6 +134,51 @@ class AffineCell(nnx.RNNCellBase):
         return 1
 
 
+@dataclasses.dataclass(frozen=True)
+class AffineStep:
+    """The step of an `AffineCell`, by the products of its two kernels.
+
+    Attributes:
+      cell: the blueprint of an `AffineCell`.
+    """
+
+    cell: Blueprint
+
+    @staticmethod
+    def suits(cell: Any) -> bool:
+        """Whether a cell's step is that of `AffineCell`, and not another."""
+        return (
+            isinstance(cell, AffineCell)
+            and type(cell).__call__ is AffineCell.__call__
+            and type(cell.input) is type(cell.recurrent) is nnx.Linear
+        )
+
+    def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        """Runs the cell with all its weights."""
+        return self.cell.bind(weights)(carry, x)
+
+    def by_products(
+        self,
+        product: Callable[[tuple[str, ...], jax.Array], jax.Array],
+        weights: Any,
+        carry: Any,
+        x: jax.Array,
+    ) -> tuple[Any, jax.Array]:
+        """Runs the cell by `product(path, x)`; of the weights it reads the biases."""
+
+        def affine(name: str, x: jax.Array) -> jax.Array:
+            y = product((name, "kernel"), x)
+            bias = weights[name].get("bias")
+            if bias is None:
+                return y
+            return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+        cell = self.cell.bind()
+        return cell.pointwise(
+            carry, affine("input", x), affine("recurrent", cell.hidden(carry))
+        )
+
+
 class ElmanCell(AffineCell):
     r"""The simple recurrent cell: `h' = f(x W + b + h U)`, f the hyperbolic tangent.
 
@@ -136,7 +189,7 @@ class ElmanCell(AffineCell):
     simple way to initialize recurrent networks of rectified linear units" (IRNN).
     """
 
-    num_gates = 1
+    gates = ("h",)
 
     def __init__(
         self,
@@ -194,7 +247,7 @@ class GRUCell(AffineCell):
     encoder-decoder for statistical machine translation".
     """
 
-    num_gates = 3
+    gates = ("r", "z", "n")
     recurrent_bias = True
 
     @staticmethod
@@ -225,7 +278,7 @@ class LSTMCell(AffineCell):
     Schmidhuber, Cummins, 2000, "Learning to forget" (f, and its bias).
     """
 
-    num_gates = 4
+    gates = ("i", "f", "g", "o")
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """`RNN`: a Flax layer, built from a cell's factory and a sharing."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.blueprint import Blueprint, pure_params
+from rnnshare.cells import AffineStep
 from rnnshare.sharing import Sharing, Stored, Tied, Weights
 from rnnshare.unrolling import check_lengths, unroll
 
@@ -140,9 +140,9 @@ class RNN(nnx.Module):
         inputs = jnp.moveaxis(inputs, time_axis, 0)
         if seq_lengths is not None:
             seq_lengths = _check_seq_lengths(seq_lengths, inputs, num_batch_axes)
-        stored, carry = self._in_dtype_of(inputs, initial_carry, rngs)
+        stored, inputs, carry = self._in_one_dtype(inputs, initial_carry, rngs)
         carry, outputs = unroll(
-            functools.partial(_step, self.cell),
+            step_of(self.cell),
             self.sharing,
             stored,
             inputs,
@@ -158,35 +158,42 @@ class RNN(nnx.Module):
         outputs = jax.tree.map(lambda y: jnp.moveaxis(y, 0, time_axis), outputs)
         return (carry, outputs) if return_carry else outputs
 
-    def _in_dtype_of(
+    def _in_one_dtype(
         self, inputs: jax.Array, carry: Carry | None, rngs: Any
-    ) -> tuple[Stored, Carry]:
-        """Returns the stored weights and the carry in the dtypes to compute in."""
+    ) -> tuple[Stored, jax.Array, Carry]:
+        """Returns stored weights, inputs and carry in the dtype to compute in."""
         cell, stored = self.cell.bind(), self.stored
         fresh = _initialize(cell, inputs.shape[1:], rngs)
         if carry is None:
             carry = fresh
         _check_carry(cell, carry, fresh)
+        dtype = getattr(cell, "dtype", None)
+        if dtype is None and _is_floating(inputs):
+            dtype = inputs.dtype
+        elif AffineStep.suits(cell):  # whose products take no integers
+            inputs = inputs.astype(dtype or cell.param_dtype)
         shapes = self.cell.shapes
-        if getattr(cell, "dtype", None) is None and _is_floating(inputs):
-            stored, carry, shapes = jax.tree.map(
-                lambda x: _astype(x, inputs.dtype) if _is_floating(x) else x,
-                (stored, carry, shapes),
+        if dtype is not None:
+            stored, carry, shapes, inputs = jax.tree.map(
+                lambda x: _astype(x, dtype) if _is_floating(x) else x,
+                (stored, carry, shapes, inputs),
             )
-        # A cell that computes in a dtype of its own hands its carry back in that one.
+        # A cell may hand its carry back in another dtype than it was given.
         returned, _ = jax.eval_shape(
-            functools.partial(_step, self.cell),
+            step_of(self.cell),
             shapes,
             carry,
             _struct(inputs.shape[1:], inputs.dtype),
         )
-        return stored, jax.tree.map(lambda x, r: _astype(x, r.dtype), carry, returned)
+        carry = jax.tree.map(lambda x, r: _astype(x, r.dtype), carry, returned)
+        return stored, inputs, carry
 
 
-def _step(
-    cell: Blueprint, weights: Weights, carry: Carry, x: jax.Array
-) -> tuple[Carry, Any]:
-    return cell.bind(weights)(carry, x)
+def step_of(cell: Blueprint) -> Any:
+    """Returns the cell's step, `(weights, carry, x) -> (carry, y)`."""
+    if AffineStep.suits(cell.bind()):
+        return AffineStep(cell)
+    return lambda weights, carry, x: cell.bind(weights)(carry, x)
 
 
 def _initialize(cell: nnx.RNNCellBase, input_shape: tuple[int, ...], rngs: Any) -> Any:

@@ -27,6 +27,14 @@ PerStep = Any  # the half that only step t sees: leaves are [T, ...]
 InitCell = Callable[[jax.Array], Weights]
 
 
+keep_nothing = jax.checkpoint_policies.nothing_saveable
+
+
+def keep_all_but_picks(primitive: Any, *_: Any, **__: Any) -> bool:
+    """A policy of `jax.checkpoint`: slices are taken again, all else is kept."""
+    return primitive.name not in ("dynamic_slice", "squeeze")
+
+
 class Sharing(abc.ABC):
     """How the weights of T steps come from one stored pytree.
 
@@ -38,6 +46,9 @@ class Sharing(abc.ABC):
 
     num_steps: int | None
     policies: ClassVar[tuple[str, ...]] = ()  # what the field `beyond` may be
+    # What the backward pass keeps of a step (a policy of `jax.checkpoint`; None: all),
+    # where `merge` makes new kernels: kept, they fill the memory of untied weights.
+    keeps: ClassVar[Callable[..., bool] | None] = None
 
     @abc.abstractmethod
     def init(self, key: jax.Array, init_cell: InitCell) -> Stored:
@@ -59,10 +70,29 @@ class Sharing(abc.ABC):
     def merge(self, common: Common, per_step_t: PerStep) -> Weights:
         """Returns the weights of one step; called once a step."""
 
+    def apply(
+        self,
+        function: Callable[..., Any],
+        common: Common,
+        per_step_t: PerStep,
+        *args: Any,
+    ) -> Any:
+        """Returns `function(weights, *args)` at the weights of one step."""
+
+        def run(common, per_step_t, *args):
+            return function(self.merge(common, per_step_t), *args)
+
+        if self.keeps is not None:
+            # In a scan the barrier against common subexpressions is not needed.
+            run = jax.checkpoint(run, prevent_cse=False, policy=self.keeps)
+        return run(common, per_step_t, *args)
+
     def product(
         self, common: Common, per_step_t: PerStep, path: tuple[Any, ...], x: jax.Array
     ) -> jax.Array:
         """Returns `x @ kernel`, the kernel being the leaf of the weights at `path`.
+
+        A sharing that has a cheaper way than to make the kernel takes it here.
 
         Args:
           common: from `split`.
@@ -70,10 +100,11 @@ class Sharing(abc.ABC):
           path: the keys that lead to the kernel, as in `('recurrent', 'kernel')`.
           x: [*batch, H].
         """
-        kernel = self.merge(common, per_step_t)
-        for key in path:
-            kernel = kernel[key]
-        return x @ kernel
+
+        def times(weights: Weights, x: jax.Array) -> jax.Array:
+            return x @ leaf_at(weights, path)
+
+        return self.apply(times, common, per_step_t, x)
 
     def __repr__(self) -> str:
         """Prints the fields that differ from their defaults."""
@@ -165,6 +196,7 @@ class Segments(Sharing):
     same_init: bool = False
     beyond: str = "error"
     policies = ("error", "hold", "cycle", "stretch", "mean")
+    keeps = staticmethod(keep_all_but_picks)
 
     def __post_init__(self):
         check_positive(self, num_steps=self.num_steps, num_segments=self.num_segments)
@@ -207,6 +239,7 @@ class Cyclic(Sharing):
     period: int
     same_init: bool = False
     num_steps = None
+    keeps = staticmethod(keep_all_but_picks)
 
     def __post_init__(self):
         check_positive(self, period=self.period)
@@ -278,6 +311,13 @@ def pick(templates: Weights, index: jax.Array) -> Weights:
     return jax.tree.map(
         lambda w: jax.lax.dynamic_index_in_dim(w, index, keepdims=False), templates
     )
+
+
+def leaf_at(tree: Any, path: tuple[Any, ...]) -> Any:
+    """Returns the node of nested dictionaries that the keys lead to."""
+    for key in path:
+        tree = tree[key]
+    return tree
 
 
 def take(leaf: jax.Array, steps: Steps) -> jax.Array:

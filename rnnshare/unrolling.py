@@ -1,7 +1,8 @@
 """`unroll`: run a cell over time under any sharing. The only scan over time here."""
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,28 @@ Carry = Any
 Step = Callable[[Any, Carry, Any], tuple[Carry, Any]]
 
 
+class StepByProducts(Protocol):
+    """A step that reads its kernels through products alone.
+
+    Such a step lets a sharing correct or mix `x @ kernel` instead of the kernel, where
+    that is cheaper. It is a step like any other as well.
+    """
+
+    def __call__(self, weights: Any, carry: Carry, x: Any) -> tuple[Carry, Any]:
+        """The step, `(weights, carry, x) -> (carry, y)`."""
+
+    def by_products(
+        self,
+        product: Callable[[tuple[str, ...], jax.Array], jax.Array],
+        weights: Any,
+        carry: Carry,
+        x: Any,
+    ) -> tuple[Carry, Any]:
+        """The same, from `product(path, x)`; of the weights, only biases are read."""
+
+
 def unroll(
-    step: Step,
+    step: Step | StepByProducts,
     sharing: Sharing,
     stored: Stored,
     inputs: Any,
@@ -37,7 +58,8 @@ def unroll(
     the shapes and dtypes that it was given.
 
     Args:
-      step: `(weights, carry, x) -> (carry, y)`, pure.
+      step: `(weights, carry, x) -> (carry, y)`, pure; a `StepByProducts` is faster
+        under a sharing that computes its weights.
       sharing: how the weights of the steps come from `stored`.
       stored: the pytree that `sharing.init` made (or of its structure).
       inputs: pytree of [T, *batch, ...]; time is axis 0.
@@ -70,14 +92,14 @@ def unroll(
 
     def body(carry, scanned):
         per_step_t, x, is_real_t = scanned
-        weights = sharing.merge(common, per_step_t)
         if is_real_t is None:
-            new_carry, y = step(weights, carry, x)
+            new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
             _check_carry(carry, new_carry)
             return new_carry, y
         # The padding is cleared before the step, not only after it: a NaN that is
         # computed and then discarded still poisons the gradient.
-        new_carry, y = step(weights, carry, _keep(is_real_t, x))
+        x = _keep(is_real_t, x)
+        new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
         _check_carry(carry, new_carry)
         return _keep(is_real_t, new_carry, carry), _keep(is_real_t, y)
 
@@ -86,6 +108,22 @@ def unroll(
     return jax.lax.scan(
         body, carry, (per_step, inputs, is_real), num_inputs, reverse, unroll
     )
+
+
+def run_step(
+    step: Step | StepByProducts,
+    sharing: Sharing,
+    common: Any,
+    per_step_t: Any,
+    carry: Carry,
+    x: Any,
+) -> tuple[Carry, Any]:
+    """Runs one step with the weights that its sharing gives it."""
+    by_products = getattr(step, "by_products", None)
+    if by_products is None:
+        return sharing.apply(step, common, per_step_t, carry, x)
+    product = functools.partial(sharing.product, common, per_step_t)
+    return by_products(product, sharing.merge(common, per_step_t), carry, x)
 
 
 def map_steps(
@@ -112,10 +150,10 @@ def map_steps(
         is_real = _before(lengths, num_inputs)
 
     def one(_, per_step_t, x, is_real_t):
-        weights = sharing.merge(common, per_step_t)
         if is_real_t is None:
-            return function(weights, x)
-        return _keep(is_real_t, function(weights, _keep(is_real_t, x)))
+            return sharing.apply(function, common, per_step_t, x)
+        x = _keep(is_real_t, x)
+        return _keep(is_real_t, sharing.apply(function, common, per_step_t, x))
 
     return jax.vmap(one)(as_index(steps), per_step, inputs, is_real)
 

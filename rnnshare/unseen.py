@@ -23,16 +23,6 @@ def resolve_steps(
 ) -> Steps:
     """Returns which step's weights each of `count` steps from `start` on reads.
 
-    A sharing that is defined at every step reads step t at step t. One that holds
-    weights for T steps reads, at an unseen step t >= T, what its `beyond` says:
-
-    - `error`: nothing; it raises (and so needs a static `start`).
-    - `hold`: step T - 1. `cycle`: step t mod T.
-    - `mean`: the mean of its weights over its T steps. `base`: the base it corrects.
-      Both are the step number T here, one past the last.
-    - `stretch`: every step t reads floor(t T / n), where n is the batch's one length
-      (a scalar `lengths`, else `count`). Not causal; whole sequences only.
-
     Args:
       sharing: whose steps they are.
       count: how many, known at trace time.
@@ -45,38 +35,64 @@ def resolve_steps(
     Raises:
       ValueError: if a step has no weights, or the policy cannot be followed.
     """
-    static = not isinstance(start, jax.core.Tracer)
-    steps: Steps
-    if static:
-        start = operator.index(start)
-        if start < 0:
-            raise ValueError(f"start is {start}, but steps are counted from 0.")
-        steps = np.arange(start, start + count)
-    else:
+    if isinstance(start, jax.core.Tracer):
         steps = start + jnp.arange(count, dtype=start.dtype)
-    limit = sharing.num_steps
-    if limit is None:
+        return follow_policy(sharing, steps, lengths)
+    start = operator.index(start)
+    if start < 0:
+        raise ValueError(f"start is {start}, but steps are counted from 0.")
+    return follow_policy(sharing, np.arange(start, start + count), lengths)
+
+
+def follow_policy(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
+    """Returns which step's weights each of some consecutive absolute steps reads.
+
+    A sharing without policies is defined at every step, or hands the steps on to its
+    members; step t reads step t. One that holds weights for T steps reads, at an unseen
+    step t >= T, what its `beyond` says:
+
+    - `error`: nothing; it raises (and so needs static steps).
+    - `hold`: step T - 1. `cycle`: step t mod T.
+    - `mean`: the mean of its weights over its T steps, as step number T, one past the
+      last.
+    - `base`: step t of the base alone that it corrects.
+    - `stretch`: every step t reads floor(t T / n), where n is the batch's one length
+      (a scalar `lengths`, else the number of steps). Not causal; whole sequences only.
+
+    Args:
+      sharing: whose steps they are.
+      steps: int[n], NumPy while they are known at trace time, else traced.
+      lengths: see `resolve_steps`.
+
+    Raises:
+      ValueError: if a step has no weights, or the policy cannot be followed.
+    """
+    if not sharing.policies or not len(steps):
         return steps
-    beyond = sharing.beyond
+    static = isinstance(steps, np.ndarray)
+    limit, beyond = sharing.num_steps, sharing.beyond
     if beyond == "error":
-        _check_seen(sharing, limit, count, start, static)
+        _check_seen(sharing, steps, static)
         return steps
     if beyond == "stretch":
-        return _stretch(sharing, limit, count, start, static, lengths)
+        return _stretch(sharing, steps, static, lengths)
     if beyond == "cycle":
         return steps % limit
+    if beyond == "base":
+        return steps
     last = limit - 1 if beyond == "hold" else limit
     return np.minimum(steps, last) if static else jnp.minimum(steps, last)
 
 
-def _check_seen(sharing, limit: int, count: int, start: Any, static: bool) -> None:
+def _check_seen(sharing: Any, steps: Any, static: bool) -> None:
+    limit, count = sharing.num_steps, len(steps)
     if not static:
         raise ValueError(
             f"{sharing!r} with beyond='error' needs a start that is known at trace "
             "time. Pass start as a Python integer (static_argnames under jit), or "
             f"choose what an unseen step reads: {_others(sharing)}."
         )
-    end = start + count
+    start, end = int(steps[0]), int(steps[-1]) + 1
     if end > limit and start == 0:
         raise ValueError(
             f"{sharing!r} holds weights for {limit} steps, but the inputs have "
@@ -90,10 +106,9 @@ def _check_seen(sharing, limit: int, count: int, start: Any, static: bool) -> No
         )
 
 
-def _stretch(
-    sharing, limit: int, count: int, start: Any, static: bool, lengths: Any
-) -> Steps:
-    if not static or start != 0:
+def _stretch(sharing: Any, steps: Any, static: bool, lengths: Any) -> Steps:
+    limit, count = sharing.num_steps, len(steps)
+    if not static or steps[0] != 0:
         raise ValueError(
             f"{sharing!r} stretches its weights over a whole sequence, so start must "
             "be 0. Use beyond='hold' or 'cycle' for sequences that come in chunks."
@@ -106,9 +121,9 @@ def _stretch(
             f"lengths has shape {np.shape(lengths)}. Use a scalar, or beyond='hold'."
         )
     if isinstance(lengths, jax.core.Tracer):
-        steps = jnp.arange(count, dtype=lengths.dtype)
-        return jnp.minimum(steps * limit // jnp.maximum(lengths, 1), limit - 1)
-    return np.minimum(np.arange(count) * limit // max(int(lengths), 1), limit - 1)
+        traced = jnp.asarray(steps, lengths.dtype)
+        return jnp.minimum(traced * limit // jnp.maximum(lengths, 1), limit - 1)
+    return np.minimum(steps * limit // max(int(lengths), 1), limit - 1)
 
 
 def check_policy(sharing: Any) -> None:
@@ -117,6 +132,19 @@ def check_policy(sharing: Any) -> None:
         raise ValueError(
             f"{type(sharing).__name__}: beyond is {sharing.beyond!r}. Use one of "
             f"{', '.join(map(repr, sharing.policies))}."
+        )
+
+
+def check_member(owner: Any, member: Any) -> None:
+    """Raises unless a sharing can stand inside another one."""
+    if not hasattr(member, "policies"):
+        raise TypeError(
+            f"{type(owner).__name__}: {member!r} is no Sharing. Use Tied(), or another."
+        )
+    if getattr(member, "beyond", None) == "stretch":
+        raise ValueError(
+            f"{type(owner).__name__}: {member!r} stretches over whole sequences, whose "
+            "length a part does not see. Use beyond='hold' or 'cycle' inside it."
         )
 
 

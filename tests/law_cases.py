@@ -10,17 +10,26 @@ import numpy as np
 from flax import nnx
 
 from rnnshare import (
+    Basis,
     Cyclic,
+    Drift,
     ElmanCell,
     GRUCell,
+    Hypernetwork,
+    LowRank,
     LSTMCell,
+    Mixture,
+    Partition,
+    Scaled,
     Segments,
     Sharing,
     Tied,
+    TimeInput,
     Untied,
     unroll,
 )
 from rnnshare.blueprint import Blueprint, pure_params
+from rnnshare.rnn import step_of
 
 T, B, D, H = 6, 3, 3, 4
 LENGTHS = np.array([0, 4, 6], np.int32)
@@ -31,7 +40,35 @@ SHARINGS: dict[str, Sharing] = {
     "Untied": Untied(T),
     "Segments": Segments(T, 4),
     "Cyclic": Cyclic(4),
+    "Mixture": Mixture(T, 3),
+    "LowRank": LowRank(T, 2),
+    "Scaled": Scaled(T),
+    "Basis": Basis(3, period=5),
+    "Drift": Drift(),
+    "Hypernetwork": Hypernetwork(2, period=5),
+    "TimeInput": TimeInput(3, period=5),
 }
+# What has more than one form; for one cell each.
+FORMS: dict[str, Sharing] = {
+    "Mixture-free": Mixture(T, 3, kind="free"),
+    "Basis-chebyshev": Basis(3, "chebyshev", period=4),
+    "Basis-bspline": Basis(5, "bspline", period=4),
+    "Hypernetwork-learned": Hypernetwork(2, "learned", num_steps=T),
+    "LowRank-of-Cyclic": LowRank(T, 1, base=Cyclic(2)),
+    "Scaled-of-Segments": Scaled(T, base=Segments(T, 2)),
+    "Partition-of-three": Partition(
+        {"input": LowRank(T, 1), "recurrent.kernel": Cyclic(2)}, rest=Untied(T)
+    ),
+    "Partition-of-gates": Partition(
+        {"recurrent.f": Untied(T), "g": Mixture(T, 2)}, gates=LSTMCell.gates
+    ),
+}
+FORMS |= {
+    f"Partition-{name}": Partition({"kernel": sharing})
+    for name, sharing in SHARINGS.items()
+    if name != "TimeInput"
+}
+FORMS["Partition-TimeInput"] = Partition({"bias": TimeInput(3, period=5)})
 # What unseen steps read obeys the laws just as well; these hold fewer than T steps.
 POLICIES: dict[str, Sharing] = {
     "Untied-hold": Untied(4, beyond="hold"),
@@ -39,6 +76,11 @@ POLICIES: dict[str, Sharing] = {
     "Untied-mean": Untied(4, beyond="mean"),
     "Untied-stretch": Untied(4, beyond="stretch"),
     "Segments-mean": Segments(5, 3, beyond="mean"),
+    "Mixture-mean": Mixture(5, 3, beyond="mean"),
+    "LowRank-base": LowRank(4, 1, base=Cyclic(3), beyond="base"),
+    "Scaled-base": Scaled(4, beyond="base"),
+    "Hypernetwork-hold": Hypernetwork(2, "learned", num_steps=4, beyond="hold"),
+    "Partition-hold": Partition({"recurrent": Untied(4, beyond="hold")}),
 }
 CELLS: dict[str, Callable[..., nnx.RNNCellBase]] = {
     "Elman": ElmanCell,
@@ -50,8 +92,14 @@ CELLS: dict[str, Callable[..., nnx.RNNCellBase]] = {
     "nnx.LSTM": nnx.LSTMCell,
     "nnx.OptimizedLSTM": nnx.OptimizedLSTMCell,
 }
-PAIRS = [(sharing, cell) for cell in CELLS for sharing in SHARINGS]
-PAIRS += [(policy, "LSTM") for policy in POLICIES]
+WIDE_CELLS = ("Elman", "GRU", "LSTM", "nnx.GRU", "nnx.OptimizedLSTM")  # all sharings
+PAIRS = [
+    (sharing, cell)
+    for cell in CELLS
+    for sharing in SHARINGS
+    if cell in WIDE_CELLS or sharing in ("Tied", "Untied", "Segments", "Cyclic")
+]
+PAIRS += [(form, "LSTM") for form in (*FORMS, *POLICIES)]
 # For laws that cost several compilations a case: a plain and a paired carry.
 FEW_PAIRS = [(sharing, cell) for sharing, cell in PAIRS if cell in ("Elman", "LSTM")]
 
@@ -71,6 +119,7 @@ class Case:
     def __init__(self, sharing: Sharing, make_cell: Callable[..., Any]):
         self.sharing = sharing
         self.blueprint = Blueprint.of(make_cell)
+        self.step = step_of(self.blueprint)
         self.init_cell = lambda key: pure_params(make_cell(rngs=nnx.Rngs(key)))
         init = functools.partial(sharing.init, init_cell=self.init_cell)
         self.shapes = jax.eval_shape(init, jax.random.key(0))
@@ -86,9 +135,17 @@ class Case:
         """Whether what a step reads is known before the sequence ends."""
         return getattr(self.sharing, "beyond", None) != "stretch"
 
-    def step(self, weights: Any, carry: Any, x: Any) -> Any:
-        """One step of the cell."""
-        return self.blueprint.bind(weights)(carry, x)
+    @property
+    def may_start_anywhere(self) -> bool:
+        """Whether `start` may be traced: no part of the sharing raises past its end."""
+
+        def raises(sharing: Sharing) -> bool:
+            if isinstance(sharing, Partition):
+                return any(map(raises, [sharing.rest, *dict(sharing.parts).values()]))
+            own = bool(sharing.policies) and sharing.beyond == "error"
+            return own or (hasattr(sharing, "base") and raises(sharing.base))
+
+        return not raises(self.sharing)
 
     def run(self, stored: Any, inputs: Any, carry: Any, **options: Any) -> Any:
         """Unrolls the case."""
@@ -109,7 +166,7 @@ class Case:
 def case(sharing: str | Sharing, cell: str) -> Case:
     """Returns the case of two names, or of a sharing and a name."""
     if isinstance(sharing, str):
-        sharing = (SHARINGS | POLICIES)[sharing]
+        sharing = (SHARINGS | FORMS | POLICIES)[sharing]
     return Case(sharing, functools.partial(CELLS[cell], D, H))
 
 
