@@ -62,55 +62,68 @@ class Partition(Sharing):
         object.__setattr__(self, "gates", tuple(self.gates))
         if REST in pairs:
             raise ValueError("Partition: 'rest' is no label. Use Partition(..., rest=)")
-        for member in self._members.values():
+        for member in self.members.values():
             check_member(self, member)
 
     @property
-    def _members(self) -> dict[str, Sharing]:
+    def members(self) -> dict[str, Sharing]:
+        """{label: sharing} of all parts, `rest` the last."""
         return {**dict(self.parts), REST: self.rest}
 
     @property
     def num_steps(self) -> int | None:  # type: ignore[override]
         """The least of its parts that hold weights for a number of steps."""
         return min(
-            (m.num_steps for m in self._members.values() if m.num_steps is not None),
+            (m.num_steps for m in self.members.values() if m.num_steps is not None),
             default=None,
         )
 
     @property
     def keeps(self) -> Callable[..., bool] | None:  # type: ignore[override]
         """The least that one of its parts keeps."""
-        kept = [member.keeps for member in self._members.values()]
+        kept = [member.keeps for member in self.members.values()]
         for policy in (keep_nothing, keep_all_but_picks):
             if policy in kept:
                 return policy
         return None
 
-    def init(self, key, init_cell):  # noqa: D102
-        cut = jax.eval_shape(lambda key: self._cut(init_cell(key)), key)
+    def parts_of(self, weights: Weights) -> dict[str, Weights]:
+        """Returns {label: the weights it owns}, each the tree of all with None else.
+
+        Args:
+          weights: of one cell, or with leading axes.
+
+        Raises:
+          ValueError: if a label owns nothing, or the gates do not fit.
+        """
+        cut = self._cut(weights)
         paths = [_keys(path) for path, _ in jax.tree_util.tree_leaves_with_path(cut)]
         owners = {path: self._owner(path) for path in paths}
         self._check_owners(owners)
-
-        def part_of(label: str) -> Callable[[jax.Array], Weights]:
-            def init_part(key: jax.Array) -> Weights:
-                return jax.tree_util.tree_map_with_path(
-                    lambda path, w: w if owners[_keys(path)] == label else None,
-                    self._cut(init_cell(key)),
-                )
-
-            return init_part
-
         return {
-            label: member.init(key, part_of(label))
-            for label, member in self._members.items()
+            label: jax.tree_util.tree_map_with_path(
+                lambda path, w, label=label: (
+                    w if owners[_keys(path)] == label else None
+                ),
+                cut,
+            )
+            for label in self.members
             if label in owners.values()
+        }
+
+    def init(self, key, init_cell):  # noqa: D102
+        shapes = jax.eval_shape(lambda key: self.parts_of(init_cell(key)), key)
+        return {
+            label: self.members[label].init(
+                key, lambda key, label=label: self.parts_of(init_cell(key))[label]
+            )
+            for label in shapes
         }
 
     def split(self, stored, steps):  # noqa: D102
         halves = {
             label: member.split(stored[label], follow_policy(member, steps))
-            for label, member in self._members.items()
+            for label, member in self.members.items()
             if label in stored
         }
         common = {label: half[0] for label, half in halves.items()}
@@ -118,7 +131,7 @@ class Partition(Sharing):
 
     def merge(self, common, per_step_t):  # noqa: D102
         whole, *others = (
-            self._members[label].merge(common[label], per_step_t[label])
+            self.members[label].merge(common[label], per_step_t[label])
             for label in common
         )
         for part in others:
@@ -132,7 +145,7 @@ class Partition(Sharing):
 
         def piece(path: Path) -> jax.Array:
             label = self._owner(path)
-            return self._members[label].product(
+            return self.members[label].product(
                 common[label], per_step_t[label], path, x
             )
 
@@ -151,7 +164,7 @@ class Partition(Sharing):
         return REST
 
     def _check_owners(self, owners: dict[Path, str]) -> None:
-        known = self._members
+        known = self.members
         named = [".".join(path) for path in owners]
         for path, label in owners.items():
             if label not in known:
@@ -178,8 +191,11 @@ class Partition(Sharing):
                     f"{self!r} cuts the last axis into {count} gates, but a leaf has "
                     f"shape {leaf.shape}. Use the gates of this cell, or gates=()."
                 )
-            pieces = jnp.split(leaf, count, axis=-1)
-            return dict(zip(self.gates, pieces, strict=True))
+            size = leaf.shape[-1] // count
+            return {
+                gate: leaf[..., i * size : (i + 1) * size]
+                for i, gate in enumerate(self.gates)
+            }
 
         return jax.tree.map(cut, weights)
 
