@@ -1,6 +1,7 @@
 """Tasks: pure samplers with a loss, metrics and reference lines; no model in sight."""
 
 from rnnshare.tasks.base import Batch, Classification, Task
+from rnnshare.tasks.drift import DriftTask, drift, drift_oracles
 from rnnshare.tasks.real import (
     ArrayTask,
     italy_power_demand,
@@ -15,7 +16,10 @@ __all__ = [
     "Batch",
     "Classification",
     "CopyMemory",
+    "DriftTask",
     "Task",
+    "drift",
+    "drift_oracles",
     "italy_power_demand",
     "japanese_vowels",
     "mnist1d",
