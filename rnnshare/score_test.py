@@ -14,9 +14,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from rnnshare.combinations import TEMPLATES, Combination
-from rnnshare.sharing import Stored
-
 Path = tuple[str, ...]
 
 
@@ -37,24 +34,20 @@ class ScoreTest(NamedTuple):
     predicted_gain: float
 
 
-def template_scores(
-    loss: Callable[[Stored, Any], jax.Array],
-    sharing: Combination,
-    stored: Stored,
-    examples: Any,
+def example_gradients(
+    loss: Callable[[Any, Any], jax.Array], params: Any, examples: Any
 ) -> Any:
-    """Returns each example's gradient with respect to the templates, [N, K, ...].
+    """Returns each example's gradient, leaves [N, ...] of the params' structure.
 
     Args:
-      loss: `loss(stored, example)`, the loss of one example, without its batch axis.
-      sharing: such as `Basis(4, 'chebyshev', period=T)`.
-      stored: of that sharing; the tied model converted, `convert(w, Tied(), sharing)`.
+      loss: `loss(params, example)`, the loss of one example, without its batch axis.
+      params: any pytree, such as a tied model's with the weights of a layer converted,
+        `convert(weights, Tied(), Basis(4, 'chebyshev', period=T))`.
       examples: a pytree of leaves [N, ...].
     """
-    del sharing  # its functions are in `loss`; named for the reader
 
     def one(example: Any) -> Any:
-        return jax.grad(loss)(stored, example)[TEMPLATES]
+        return jax.grad(loss)(params, example)
 
     return jax.jit(lambda examples: jax.lax.map(one, examples, batch_size=64))(examples)
 
@@ -77,11 +70,12 @@ def score_test(
 
     A contrast's score is made orthogonal to the scores of the tied parameters (the
     effective score: what the estimation of the tied weights takes up), along as many of
-    their principal directions as N / 10. Its mean is then tested by flipping the sign
+    their principal directions as N / 5. Its mean is then tested by flipping the sign
     of each example's score, which needs no variance and holds with few examples.
 
     Args:
-      scores: leaves [N, K, ...] of `template_scores`; template 0 is the tied part.
+      scores: leaves [N, K, ...], `example_gradients` of the templates of a
+        `Combination` at the tied model; template 0 is the tied part.
       nuisance: leaves [N, ...], scores of other parameters that were trained, such as
         the read-out's.
       group_of: `group_of(path, leaf)` names the group of a leaf of the scores.
@@ -113,7 +107,7 @@ def score_test(
         columns = np.asarray(leaf, np.float64)[:, 1:].reshape(count, -1)
         groups.setdefault(group_of(keys, leaf), []).append(columns)
     groups["all"] = [columns for group in list(groups.values()) for columns in group]
-    directions = _principal(np.concatenate(tied, axis=1), max(1, count // 10))
+    directions = _principal(np.concatenate(tied, axis=1), max(1, count // 5))
     rng = np.random.default_rng(seed)
     flips = rng.integers(0, 2, (num_flips, count)) * 2.0 - 1.0
     half = rng.permutation(count) < count // 2

@@ -23,7 +23,9 @@ _FILLED = 0.1  # of the inputs are not 0
 _INPUT_VARIANCE = _FILLED * _LARGEST**2 / 3 - (_FILLED * _LARGEST / 2) ** 2
 
 
-@as_pytree("train", "validation", "test", "step_weights", "amount", "oracle")
+@as_pytree(
+    "train", "validation", "test", "step_weights", "num_examples", "amount", "oracle"
+)
 @dataclasses.dataclass(frozen=True, eq=False)
 class DriftTask(Task):
     """Regression of every step on the inputs of the l steps before it.
@@ -37,6 +39,8 @@ class DriftTask(Task):
         scored steps, mask [N, T].
       step_weights: [T, l, D], the true weights of every step of the longest set, in the
         task's units.
+      num_examples: int32[], N: how many rows of the training set there are; the others
+        are neither drawn nor scored.
       amount: float32[], how much the weights drift.
       oracle: float32[], the test loss of the best time-invariant linear model.
       path: how they drift.
@@ -46,6 +50,7 @@ class DriftTask(Task):
     validation: Batch
     test: Batch
     step_weights: Any
+    num_examples: Any
     amount: Any
     oracle: Any
     path: str
@@ -55,7 +60,7 @@ class DriftTask(Task):
     @property
     def name(self) -> str:  # type: ignore[override]
         """Path and amount, and where they are not 1000, the examples."""
-        count = len(self.train.targets)
+        count = int(self.num_examples)
         size = "" if count == 1_000 else f"_n{count}"
         return f"drift_{self.path}_{float(self.amount):g}{size}"
 
@@ -71,7 +76,7 @@ class DriftTask(Task):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        rows = jax.random.randint(key, (batch_size,), 0, len(self.train.targets))
+        rows = jax.random.randint(key, (batch_size,), 0, self.num_examples)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102
@@ -149,7 +154,7 @@ def drift(
     num_examples: int = 1_000,
     period: int = 5,
     test_steps: int | None = None,
-    num_held_out: int | None = None,
+    num_rows: int = 1_000,
 ) -> DriftTask:
     """Returns a task whose weights drift: `y_t = sum_j k_tj (d_t . x_{t-j})`, j = 1..l.
 
@@ -177,7 +182,8 @@ def drift(
       period: in steps.
       test_steps: of the test set; where there are more than T, those from T on are
         scored.
-      num_held_out: N of the other sets; as many as in the training set by default.
+      num_rows: of each set, at least num_examples; tasks that differ in how many of
+        them are training examples share one compilation.
 
     Raises:
       ValueError: on an unknown path, or sizes that leave nothing to score.
@@ -186,16 +192,21 @@ def drift(
     """
     longest = num_steps if test_steps is None else test_steps
     _check(split, amount, path, num_steps, num_lags, longest)
+    sizes = {"num_examples": num_examples, "num_features": num_features}
+    for name, size in (sizes | {"period": period}).items():
+        if size < 1:
+            raise ValueError(f"drift: {name} is {size}. Use at least 1.")
     rng = np.random.default_rng([split, PATHS.index(path)])
-    weights = _weights(rng, amount, path, longest, num_lags, num_features, period)
-    held_out = num_held_out or num_examples
-    sizes = {"train": num_examples, "validation": held_out, "test": held_out}
+    # The linear path's rate is by T; a longer test set goes on at it.
+    rate = 5 * amount / num_steps if path == "linear" else amount
+    weights = _weights(rng, rate, path, longest, num_lags, num_features, period)
+    rows = max(num_rows, num_examples)
     raw = {}
-    for number, (name, count) in enumerate(sizes.items()):
+    for number, name in enumerate(("train", "validation", "test")):
         steps = longest if name == "test" else num_steps
         draw = np.random.default_rng([split, PATHS.index(path), number])
-        raw[name] = _draw(draw, count, steps, weights)
-    scored = raw["train"][1][:, num_lags:]
+        raw[name] = _draw(draw, rows, steps, weights)
+    scored = raw["train"][1][:num_examples, num_lags:]
     mean, deviation = scored.mean(), max(float(scored.std()), 1e-6)
 
     def batch(name: str) -> Batch:
@@ -203,10 +214,11 @@ def drift(
         steps = np.arange(inputs.shape[1])
         beyond = name == "test" and longest > num_steps
         real = steps >= (num_steps if beyond else num_lags)
+        there = np.arange(rows) < (num_examples if name == "train" else rows)
         return Batch(
             (inputs / math.sqrt(_INPUT_VARIANCE)).astype(np.float32),
             ((targets - mean) / deviation).astype(np.float32)[..., None],
-            mask=np.broadcast_to(real, inputs.shape[:2]),
+            mask=there[:, None] & real[None],
         )
 
     first = num_steps if longest > num_steps else num_lags
@@ -216,6 +228,7 @@ def drift(
         validation=batch("validation"),
         test=batch("test"),
         step_weights=weights,
+        num_examples=np.int32(num_examples),
         amount=np.float32(amount),
         oracle=np.float32(drift_oracles(weights[first:], 1.0)[0]),
         path=path,
@@ -231,14 +244,14 @@ def _weights(
     num_features: int,
     period: int,
 ) -> np.ndarray:
-    """Returns the weights of every step, [T, l, D]."""
+    """Returns the weights of every step, [T, l, D]; a linear amount is by the step."""
     factors = [rng.uniform(size=size) for size in (num_lags, num_features)]
     if path == "linear":
         ends = [
             np.outer(*(_normalised(rng.uniform(size=len(f))) for f in factors))
             for _ in range(2)
         ]
-        far = 5 * amount * np.arange(num_steps)[:, None, None] / num_steps
+        far = amount * np.arange(num_steps)[:, None, None]
         return ends[0] + far * (ends[1] - ends[0])
     if path == "periodic":
         moves = [rng.uniform(-1, 1, (period, len(f))) for f in factors]
