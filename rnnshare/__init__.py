@@ -2,6 +2,7 @@
 
 from rnnshare.cells import AffineCell, ElmanCell, GRUCell, LSTMCell
 from rnnshare.combinations import Basis, Drift, Hypernetwork, Mixture
+from rnnshare.conversion import convert
 from rnnshare.corrections import LowRank, Scaled, TimeInput
 from rnnshare.models import SequenceModel
 from rnnshare.partition import Partition
@@ -15,6 +16,9 @@ from rnnshare.sharing import (
     expand,
     num_parameters,
 )
+from rnnshare.sizing import count_flops, count_parameters, match_width
+from rnnshare.soft_tying import soft_tying, tying_penalty
+from rnnshare.state_cells import HyperLSTMCell, StateMixtureCell
 from rnnshare.unrolling import map_steps, unroll
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "Drift",
     "ElmanCell",
     "GRUCell",
+    "HyperLSTMCell",
     "Hypernetwork",
     "LSTMCell",
     "LowRank",
@@ -34,11 +39,18 @@ __all__ = [
     "Segments",
     "SequenceModel",
     "Sharing",
+    "StateMixtureCell",
     "Tied",
     "TimeInput",
     "Untied",
+    "convert",
+    "count_flops",
+    "count_parameters",
     "expand",
     "map_steps",
+    "match_width",
     "num_parameters",
+    "soft_tying",
+    "tying_penalty",
     "unroll",
 ]

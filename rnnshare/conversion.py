@@ -55,13 +55,19 @@ def convert(
       target: the sharing to go to.
       key: for the random parts; `jax.random.key(0)` by default.
       num_steps: T, the steps 0..T-1 whose weights are to be kept; by default the number
-        that target or source holds, else a period of theirs, else 64.
+        that target or source holds, else the least common multiple of their periods,
+        else 64.
 
     Raises:
       ValueError: if the source has no weights for one of these steps.
     """
     key = jax.random.key(0) if key is None else key
     count = num_steps or _span(target, source)
+    if target.num_steps is not None and count != target.num_steps:
+        raise ValueError(
+            f"{target!r} stores {target.num_steps} steps, but {count} are to be kept. "
+            f"Use num_steps={target.num_steps}."
+        )
     each = expand(source, stored, count)
     found = project(target, jax.tree.map(_as_float64, each), key)
     dtype = jax.tree.leaves(each)[0].dtype
@@ -92,12 +98,6 @@ def _(target: Tied, weights, key):
 
 @project.register
 def _(target: Untied, weights, key):
-    count = len(jax.tree.leaves(weights)[0])
-    if count != target.num_steps:
-        raise ValueError(
-            f"{target!r} stores {target.num_steps} steps, but {count} are to be kept. "
-            f"Use num_steps={target.num_steps}."
-        )
     return weights
 
 
@@ -236,11 +236,9 @@ def _span(target: Sharing, source: Sharing) -> int:
     for sharing in (target, source):
         if sharing.num_steps is not None:
             return sharing.num_steps
-    for sharing in (source, target):
-        period = getattr(sharing, "period", None)
-        if period is not None:
-            return math.ceil(period)
-    return _NEITHER
+    periods = [getattr(sharing, "period", None) for sharing in (source, target)]
+    whole = [math.ceil(period) for period in periods if period is not None]
+    return math.lcm(*whole) if whole else _NEITHER
 
 
 def _as_float64(leaf: Any) -> np.ndarray:
@@ -255,7 +253,8 @@ def _rows(weights: Weights) -> np.ndarray:
 
 def _unrows(rows: np.ndarray, weights: Weights) -> Weights:
     """Returns rows [K, P] as leaves [K, ...] in the structure of weights [T, ...]."""
-    leaves, structure = jax.tree.flatten(weights)
+    leaves = jax.tree.leaves(weights)
+    structure: Any = jax.tree.structure(weights)
     ends = np.cumsum([math.prod(w.shape[1:]) for w in leaves])[:-1]
     pieces = np.split(rows, ends, axis=1)
     return structure.unflatten(

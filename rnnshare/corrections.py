@@ -43,6 +43,7 @@ class Correction(Sharing):
     policies = ("error", "hold", "cycle", "stretch", "base")
     num_steps: int
     base: Sharing
+    beyond: str
 
     @abc.abstractmethod
     def init_correction(self, key: jax.Array, shapes: Any) -> Any:
@@ -120,7 +121,8 @@ class LowRank(Correction):
     def init_correction(self, key, shapes):  # noqa: D102
         if self.rank == 0:
             return jax.tree.map(lambda _: None, shapes)
-        leaves, structure = jax.tree.flatten(shapes)
+        leaves = jax.tree.leaves(shapes)
+        structure: Any = jax.tree.structure(shapes)
         keys = jax.random.split(key, max(1, len(leaves)))
         steps = self.num_steps
 

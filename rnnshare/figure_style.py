@@ -20,7 +20,16 @@ COLOURS: Mapping[str, str] = {
     "Untied": "#D55E00",
     "Segments": "#009E73",
     "Cyclic": "#CC79A7",
+    "Mixture": "#56B4E9",
+    "LowRank": "#E69F00",
+    "Scaled": "#000000",
+    "Basis": "#7A5195",
+    "Drift": "#8C564B",
+    "Hypernetwork": "#B2A300",
+    "TimeInput": "#17A2A2",
+    "Partition": "#A0A0A0",
 }
+_BY_NAME = {name.lower(): colour for name, colour in COLOURS.items()}
 INK, MUTED, LINK, GRID = "#222222", "#5f5f5f", "#bbbbbb", "#dddddd"
 FONT = 12  # points
 DPI, WIDTH = 100, 6.4  # dots an inch, inches
@@ -35,10 +44,10 @@ def colour_of(kind: Any) -> str:
     """
     if isinstance(kind, str):
         start = re.match(r"\w+", kind)
-        name = start.group().capitalize() if start else ""
+        name = start.group() if start else ""
     else:
         name = (kind if isinstance(kind, type) else type(kind)).__name__
-    return COLOURS.get(name, MUTED)
+    return _BY_NAME.get(name.lower(), MUTED)
 
 
 def new_figure(height: float) -> "Figure":

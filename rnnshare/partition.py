@@ -1,7 +1,8 @@
 """`Partition`: another sharing for each part of a cell."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -50,13 +51,12 @@ class Partition(Sharing):
         a function at module level, so that partitions compare equal.
     """
 
-    parts: Mapping[str, Sharing]
+    parts: Any  # Mapping[str, Sharing]; kept as pairs, so that it hashes
     rest: Sharing = Tied()
     gates: tuple[str, ...] = ()
     label_of: LabelOf | None = None
 
     def __post_init__(self):
-        # Pairs, so that it hashes.
         pairs = dict(self.parts)
         object.__setattr__(self, "parts", tuple(pairs.items()))
         object.__setattr__(self, "gates", tuple(self.gates))
@@ -113,10 +113,12 @@ class Partition(Sharing):
 
     def init(self, key, init_cell):  # noqa: D102
         shapes = jax.eval_shape(lambda key: self.parts_of(init_cell(key)), key)
+
+        def init_part(label: str, key: jax.Array) -> Weights:
+            return self.parts_of(init_cell(key))[label]
+
         return {
-            label: self.members[label].init(
-                key, lambda key, label=label: self.parts_of(init_cell(key))[label]
-            )
+            label: self.members[label].init(key, functools.partial(init_part, label))
             for label in shapes
         }
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 Path = tuple[str, ...]
+_MOST_DIRECTIONS = 20  # of the tied scores, which a contrast is made orthogonal to
 
 
 class ScoreTest(NamedTuple):
@@ -69,9 +70,11 @@ def score_test(
     """Tests `W_t = W` for each group of parameters, and for 'all' of them.
 
     A contrast's score is made orthogonal to the scores of the tied parameters (the
-    effective score: what the estimation of the tied weights takes up), along as many of
-    their principal directions as N / 5. Its mean is then tested by flipping the sign
-    of each example's score, which needs no variance and holds with few examples.
+    effective score: what the estimation of the tied weights takes up), along 20 of
+    their principal directions. Its mean is then tested by flipping the sign of each
+    example's score, which needs no variance and holds with few examples. It supposes a
+    model at its optimum; a network stopped early, or of another form than the data,
+    rejects by little things too, of which `predicted_gain` tells.
 
     Args:
       scores: leaves [N, K, ...], `example_gradients` of the templates of a
@@ -107,7 +110,7 @@ def score_test(
         columns = np.asarray(leaf, np.float64)[:, 1:].reshape(count, -1)
         groups.setdefault(group_of(keys, leaf), []).append(columns)
     groups["all"] = [columns for group in list(groups.values()) for columns in group]
-    directions = _principal(np.concatenate(tied, axis=1), max(1, count // 5))
+    directions = _principal(np.concatenate(tied, axis=1), _MOST_DIRECTIONS)
     rng = np.random.default_rng(seed)
     flips = rng.integers(0, 2, (num_flips, count)) * 2.0 - 1.0
     half = rng.permutation(count) < count // 2

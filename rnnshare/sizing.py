@@ -68,7 +68,8 @@ def count_flops(
     lowered = jax.jit(functools.partial(run_step, step, sharing)).lower(
         common, per_step, carry, x
     )
-    return float(lowered.cost_analysis()["flops"]) / batch_size
+    costs: Any = lowered.cost_analysis()
+    return float(costs["flops"]) / batch_size
 
 
 def match_width(

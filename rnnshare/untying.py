@@ -140,8 +140,10 @@ def advise(
     """Returns what the tests of `run_tests` speak for.
 
     Leave it tied unless an alternative rejects tied weights, corrected for their number
-    by Holm's method. Of those that do, the one with the largest statistic is taken, and
-    in it the groups of parameters that reject by themselves, corrected again.
+    by Holm's method, and predicts a gain: a network that is not at its optimum, or not
+    of the data's form, rejects by little things too. Of those that do, the one with the
+    largest statistic is taken, and in it the groups of parameters that reject by
+    themselves, corrected again.
 
     Args:
       tests: {alternative: {group: test}}.
@@ -152,7 +154,11 @@ def advise(
     adjusted = dict(
         zip(names, holm([tests[n]["all"].p_value for n in names]), strict=True)
     )
-    rejecting = [name for name in names if adjusted[name] < level]
+    rejecting = [
+        name
+        for name in names
+        if adjusted[name] < level and tests[name]["all"].predicted_gain > 0
+    ]
     if not rejecting:
         best = min(names, key=adjusted.__getitem__)
         return Advice(

@@ -309,7 +309,7 @@ def test_the_number_of_steps_decides_what_is_kept():
         (Scaled(T), set()),
         (Basis(3), set()),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_the_key_draws_the_random_parts_only(target, random):
     weights = stored_in("Tied")

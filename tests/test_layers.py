@@ -9,14 +9,17 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 LAYERS = (
-    {"sharing", "unseen", "unrolling"},
-    {"blueprint", "cells", "rnn"},
+    {
+        "sharing", "unseen", "unrolling", "time_functions", "combinations",
+        "corrections", "partition", "conversion", "soft_tying",
+    },
+    {"blueprint", "cells", "rnn", "state_cells", "sizing"},
     {"models"},
-    {"loop", "training", "study"},
-)
+    {"loop", "training", "study", "score_test", "untying"},
+)  # fmt: skip
 BESIDE = {
     "data", "tasks", "statistics", "runs", "figures", "figure_style", "report",
-    "report_pages", "report_style",
+    "report_pages", "report_style", "measures", "weight_figures",
 }  # fmt: skip
 HEAVY = ("matplotlib", "pandas", "sktime", "mnist1d", "scipy.stats")
 
@@ -59,7 +62,8 @@ def test_nothing_points_back(level):
 def test_what_stands_beside_imports_no_model():
     for module in BESIDE:
         for path in files(module):
-            allowed = BESIDE | ({"sharing"} if module == "figures" else set())
+            draws = module in ("figures", "measures", "weight_figures")
+            allowed = BESIDE | ({"sharing"} if draws else set())
             assert own_imports(path.read_text()) <= allowed, path
 
 
