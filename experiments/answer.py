@@ -22,8 +22,8 @@ QUESTION = (
 )
 SPECTRUM = (
     "figures/spectrum.png",
-    "Every sharing by its parameters and its test loss, as the rule drifts from step to "
-    "step (drift task) and on ItalyPowerDemand; GRU, rate tuned, 95 % intervals.",
+    "Every sharing by its parameters and its test loss, as the rule drifts from step "
+    "to step (drift task) and on ItalyPowerDemand; GRU, rate tuned, 95 % intervals.",
 )
 # In the order in which they run; each returns findings, and draws their figures.
 EXPERIMENTS = (identities, real_data, spectrum)

@@ -82,7 +82,6 @@ def beyond_finding(preset, folder, rule):
     figure_path = "figures/B3.png"
     figure = figures.draw_paired(
         panels, "test loss beyond T (of the\ntraining target's variance)",
-        oracle=None, chance=None,
     )  # fmt: skip
     for panel in figure.axes:
         panel.set_yscale("log")

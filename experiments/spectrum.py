@@ -26,18 +26,18 @@ RULES = {
         "infinity (tied); the best s has the least validation loss, on each seed, "
         "drift d and training-set size N. Supported if at d = 0 the median best s is "
         "infinite at every N, and over the settings with d > 0 the rank correlation of "
-        "best s with d N is negative (95 % interval of its mean over the seeds below 0); "
-        "refuted if at d = 0 the median best s is finite at every N, or that interval "
-        "is above 0; else inconclusive."
+        "best s with d N is negative (95 % interval of its mean over the seeds below "
+        "0); refuted if at d = 0 the median best s is finite at every N, or that "
+        "interval is above 0; else inconclusive."
     ),
     "B3": (
         "Models see steps below T and are scored on the steps from T to 4 T. On a "
         "path, weights that are a function of time win if the one of them with the "
         "least mean validation loss has a lower test loss than tied and than untied "
         "that holds its last weights (both 95 % intervals of the paired difference "
-        "below 0, p of the paired t test below 0.05 by Holm's method over both paths). Supported if they "
-        "win on the periodic and on the linear path; refuted if on neither; else "
-        "inconclusive. On the random walk no gain is expected, and it is reported."
+        "below 0, p of the paired t test below 0.05 by Holm's method over both paths). "
+        "Supported if they win on the periodic and on the linear path; refuted if on "
+        "neither; else inconclusive. On the random walk no gain is expected, and it is reported."
     ),
 }
 

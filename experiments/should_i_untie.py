@@ -1,0 +1,133 @@
+"""Should I untie? Asks one trained tied model, then checks its answer by training.
+
+Question: would weights that differ between the steps do better on this data, which of
+          them, and how sure is that?
+Command:  python -m experiments.should_i_untie --drift=0.2
+Time:     about a minute on 2 cores.
+Expect:   'untie all maps' at a drift of 0.2, 'leave it tied' at 0.
+"""
+
+from absl import flags
+
+from experiments import common
+
+TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
+
+_TASK = common.define_choice("task", "drift", TASKS, "The data.")
+_DRIFT = common.define_float(
+    "drift", 0.2, "--task=drift: how far the rule moves a step.", least=0.0, most=10.0
+)
+_PERIODS = flags.DEFINE_list(
+    "periods", [], "Periods to test, in steps, as --periods=6,12; none by default."
+)
+_CELL = common.define_choice("cell", "gru", common.CELLS, "The recurrent cell.")
+_HIDDEN = flags.DEFINE_integer("hidden_features", 32, "H.", lower_bound=1)
+_RATE = common.define_float("learning_rate", 1e-2, "Of Adam.", least=1e-12, most=1e3)
+_STEPS = flags.DEFINE_integer("num_steps", 800, "Optimiser steps.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer(
+    "num_seeds", 5, "Models to ask, each with a split of its own.", lower_bound=2
+)
+_CHECK = flags.DEFINE_bool("check", True, "Train what is advised, and compare.")
+
+
+def make_task_of():
+    """Returns `make_task(split)` of the flags."""
+    import functools
+
+    from rnnshare import tasks
+
+    if _TASK.value == "drift":
+        return functools.partial(tasks.drift, amount=_DRIFT.value)
+    return getattr(tasks, _TASK.value)
+
+
+def main() -> None:
+    """Trains tied models, tests them, advises, and checks the advice."""
+    common.use_devices()
+    from collections import Counter
+    from statistics import median
+
+    from rnnshare import Tied, untying
+    from rnnshare.study import Setting
+    from rnnshare.training import Recipe, fit
+
+    with common.user_errors():
+        make_task = make_task_of()
+        tasks = [make_task(i) for i in range(_SEEDS.value)]
+        try:
+            periods = tuple(int(period) for period in _PERIODS.value)
+        except ValueError as error:
+            raise ValueError(f"--periods: {error}. Use whole numbers.") from error
+        tried = untying.alternatives(tasks[0].num_steps, periods)
+        chunk = max(1, _STEPS.value // 8)
+        recipe = Recipe(8 * chunk, validate_every=chunk, patience=None)
+        setting = Setting(
+            make_task,
+            common.cell_of(_CELL.value),
+            Tied(),
+            _HIDDEN.value,
+            _RATE.value,
+            recipe,
+        )
+    seeds = list(enumerate(tasks))
+
+    def train(setting):
+        triples = [(task, seed, setting.learning_rate) for seed, task in seeds]
+        return fit(setting.make_model(), recipe, triples)
+
+    tied = train(setting)
+    advice = []
+    for seed, task in seeds:
+        loss = tied.metrics[seed]["train_loss"]
+        squared = "test_accuracy" not in tied.metrics[seed]
+        tests = untying.run_tests(
+            setting.make_model(),
+            tied.params[seed],
+            task,
+            tried,
+            dispersion=2 * loss if squared else 1.0,
+            seed=seed,
+        )
+        advice.append(untying.advise(tests, task.num_steps))
+        print(f"model {seed}: {advice[-1].text}")
+        for name, groups in tests.items():
+            for group, test in groups.items():
+                print(
+                    f"  {name}, {group}: statistic {test.statistic:.1f}, p "
+                    f"{test.p_value:.3f}, predicted gain {test.predicted_gain:+.4f}"
+                )
+    text, count = Counter(a.text for a in advice).most_common(1)[0]
+    chosen = [a for a in advice if a.text == text]
+    print(
+        f"advice: {text} ({count} of {len(advice)} models; median p "
+        f"{median(a.p_value for a in chosen):.3f}, predicted gain "
+        f"{median(a.predicted_gain for a in chosen):+.4f})"
+    )
+    if _CHECK.value:
+        check(train, setting, tied.metrics, chosen[0].sharing, tasks[0].num_steps)
+
+
+def check(train, setting, tied, advised, num_steps):
+    """Trains the advised sharing (untied, if it says tied); prints the difference."""
+    import dataclasses
+
+    from rnnshare import Tied, Untied
+    from rnnshare.statistics import paired_difference
+
+    leave = advised == Tied()
+    other = Untied(num_steps, same_init=True) if leave else advised
+    found = train(dataclasses.replace(setting, sharing=other)).metrics
+    difference = paired_difference(
+        [row["test_loss"] for row in found], [row["test_loss"] for row in tied]
+    )
+    confirmed = difference.low >= 0 if leave else difference.high < 0
+    against = difference.high < 0 if leave else difference.low > 0
+    word = "confirmed" if confirmed else "contradicted" if against else "undecided"
+    print(
+        f"check: {other!r} less tied test loss {difference.estimate:+.4f} "
+        f"[{difference.low:+.4f}, {difference.high:+.4f}]: the advice is {word}"
+    )
+
+
+if __name__ == "__main__":
+    common.run(main)
