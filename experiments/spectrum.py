@@ -37,7 +37,8 @@ RULES = {
         "that holds its last weights (both 95 % intervals of the paired difference "
         "below 0, p of the paired t test below 0.05 by Holm's method over both paths). "
         "Supported if they win on the periodic and on the linear path; refuted if on "
-        "neither; else inconclusive. On the random walk no gain is expected, and it is reported."
+        "neither; else inconclusive. On the random walk no gain is expected, and it "
+        "is reported."
     ),
 }
 

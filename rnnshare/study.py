@@ -228,6 +228,7 @@ _COLUMN_NAMES = (
 
 def _name(function: Any) -> str:
     if isinstance(function, functools.partial):
-        options = ", ".join(f"{k}={v!r}" for k, v in sorted(function.keywords.items()))
-        return f"{_name(function.func)}({options})"
+        options = [repr(value) for value in function.args]
+        options += [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]
+        return f"{_name(function.func)}({', '.join(options)})"
     return getattr(function, "__qualname__", type(function).__name__)

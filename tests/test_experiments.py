@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import common, identities, real_data
+from experiments import common, identities, real_data, spectrum
 from experiments.claims import CLAIMS
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -17,9 +17,12 @@ FLAGS_OF = {
     "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
     "identities": ("preset", "workdir"),
     "real_data": ("preset", "workdir"),
+    "spectrum": ("preset", "workdir", "explain"),
+    "should_i_untie": ("task", "drift", "periods", "check"),
     "answer": ("preset", "workdir"),
 }
-ANSWERED = ["Q1", "Q3", "Q5", "B1", "B2", "B4"]
+ANSWERED = ["Q1", "Q3", "Q5", "Ac2c", "B1", "B2", "B3", "B4"]
+RULES = {**identities.RULES, **spectrum.RULES, "Q5": real_data.RULE}
 TINY = (
     "--task=adding", "--task_steps=6", "--num_steps=4", "--validate_every=2",
     "--hidden_features=4", "--batch_size=4",
@@ -79,7 +82,7 @@ def test_wrong_flags_are_one_line_and_make_nothing(flags, text, tmp_path):
     assert not workdir.exists()
 
 
-@pytest.mark.parametrize("name", ["identities", "real_data", "answer"])
+@pytest.mark.parametrize("name", ["identities", "real_data", "spectrum", "answer"])
 def test_a_wrong_preset_or_word_makes_nothing(name, tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
     assert_refused(script(name, "--preset=quikc", workdir), "Did you mean quick?")
@@ -102,7 +105,7 @@ def test_help(name):
     done = script(name, "--help")
     shown = re.findall(r"^ +--(?:\[no\])?(\w+):", done.stdout, re.MULTILINE)
     assert set(FLAGS_OF[name]) <= set(shown)
-    assert name == "train" or "sharing" not in shown
+    assert name == "train" or "same_init" not in shown
     assert "Question:" in done.stdout
     assert not done.stderr
 
@@ -143,9 +146,9 @@ def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_every_claim_that_is_put_to_the_test_has_its_rule_beforehand():
-    assert sorted([*identities.RULES, "Q5"]) == sorted(ANSWERED)
+    assert sorted([*identities.RULES, *spectrum.RULES, "Q5"]) == sorted(ANSWERED)
     assert set(ANSWERED) < set(CLAIMS)
-    for rule in (*identities.RULES.values(), real_data.RULE):
+    for rule in (*RULES.values(),):
         assert "Supported if" in rule
         assert "refuted" in rule
     assert set(identities.STEPS) == set(identities.NUM_SEEDS) == set(common.PRESETS)
@@ -163,9 +166,10 @@ def test_answer(tmp_path):
         assert (tmp_path / claim["figure"]).is_file()
         low, high = claim["interval"]
         assert low <= claim["effect"] <= high
-        assert claim["rule"] == {**identities.RULES, "Q5": real_data.RULE}[claim["id"]]
+        assert claim["rule"] == RULES[claim["id"]]
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
-    assert verdicts.pop("Q5") in ("supported", "refuted", "inconclusive")
+    for key in ("Q5", *spectrum.RULES):
+        assert verdicts.pop(key) in ("supported", "refuted", "inconclusive")
     assert set(verdicts.values()) == {"supported"}
     # A claim stands in the table of verdicts, or among those not yet tested.
     page = (tmp_path / "report.md").read_text()
@@ -176,3 +180,32 @@ def test_answer(tmp_path):
     web = (tmp_path / "report.html").read_text()
     assert re.findall(r"<li><b>(\w+)</b>", web) == waiting
     assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
+
+
+def test_explain():
+    done = script("spectrum", "--explain")
+    assert done.returncode == 0, done.stderr
+    rows = {}
+    for line in done.stdout.splitlines()[2:]:
+        name = line[:62].strip() or name
+        rows[name, line[74:83].strip()] = line[83:].split("  ")
+    reads = {key: [word.strip() for word in row if word.strip()]
+             for key, row in rows.items()}  # fmt: skip
+    assert reads["Tied()", "-"] == ["same"] * 3
+    untied = "Untied(num_steps=8)"
+    assert reads[untied, "error"] == ["error"] * 3
+    assert reads[untied, "hold"] == ["step 7"] * 3
+    assert reads[untied, "cycle"] == ["step 0", "step 1", "step 0"]
+    assert reads["Scaled(num_steps=8)", "base"] == ["base"] * 3
+    assert reads["Drift()", "-"] == ["new"] * 3
+
+
+def test_should_i_untie():
+    flags = ("--hidden_features=4", "--num_steps=8", "--num_seeds=2", "--periods=5")
+    done = script("should_i_untie", *flags)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^advice: .*models; median p 0\.\d+", done.stdout, re.MULTILINE)
+    assert "period 5, recurrent: statistic" in done.stdout
+    assert re.search(r"^check: .* the advice is \w+$", done.stdout, re.MULTILINE)
+    assert_refused(script("should_i_untie", "--periods=20"), "does not show in 30 step")
+    assert_refused(script("should_i_untie", "--periods=x"), "Use whole numbers")

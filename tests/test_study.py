@@ -106,3 +106,20 @@ def test_a_changed_row_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"line 2 is not JSON .* nothing was written"):
         JsonLines(path)
     assert np.all(path.read_text() == '{"a": 1}\nnot json\n{"a": 2}\n')
+
+
+def test_optimizers_with_other_options_have_rows_of_their_own():
+    def row_of(*args, **options):
+        recipe = Recipe(optimizer=functools.partial(optax.sgd, *args, **options))
+        return Setting(lambda split: tasks.Adding(4), GRUCell, Tied(), recipe=recipe)
+
+    names = {
+        row_of(*args, **options).columns()["optimizer"]
+        for args, options in [
+            ((), {}),
+            ((1.0,), {}),
+            ((2.0,), {}),
+            ((), {"momentum": 1}),
+        ]
+    }
+    assert len(names) == 4

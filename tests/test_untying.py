@@ -140,7 +140,7 @@ def test_scores_are_gradients_of_the_tied_model(trained):
         return task.loss(blueprint.bind(params)(one.inputs), one)
 
     tied = example_gradients(loss, params, few)
-    ((name, layer),) = tied["layers"].items()
+    (layer,) = tied["layers"].values()
     for a, b in zip(
         jax.tree.leaves(scores), jax.tree.leaves(layer["weights"]), strict=True
     ):
