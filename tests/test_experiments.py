@@ -185,7 +185,7 @@ def test_answer(tmp_path):
 def test_explain():
     done = script("spectrum", "--explain")
     assert done.returncode == 0, done.stderr
-    rows = {}
+    rows, name = {}, ""
     for line in done.stdout.splitlines()[2:]:
         name = line[:62].strip() or name
         rows[name, line[74:83].strip()] = line[83:].split("  ")
