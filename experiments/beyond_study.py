@@ -16,6 +16,7 @@ from experiments.spectrum_study import (
     tuned,
 )
 from rnnshare import Basis, Cyclic, Drift, Hypernetwork, Tied, Untied, figures
+from rnnshare.figure_style import mark_level
 from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.statistics import holm, paired_difference, paired_p_value
@@ -83,8 +84,9 @@ def beyond_finding(preset, folder, rule):
     figure = figures.draw_paired(
         panels, "test loss beyond T (of the\ntraining target's variance)",
     )  # fmt: skip
-    for panel in figure.axes:
+    for panel, level in zip(figure.axes, oracle.values(), strict=True):
         panel.set_yscale("log")
+        mark_level(panel, level, "time-invariant linear")
     figures.save(figure, folder / figure_path)
     worst = max(claimed, key=lambda path: margins[path].estimate)
     margin, walk = margins[worst], margins["random_walk"]

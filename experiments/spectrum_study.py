@@ -192,7 +192,7 @@ def draw_spectrum(preset, folder):
             make_task, name = drift_task(drift), f"drift {drift:g}{note}"
             curves[name] = _points(plan, chosen, make_task, rows)
             splits = range(plan.num_seeds)
-            oracle = np.mean([float(make_task(i).oracle) for i in splits])
+            oracle = np.mean([float(make_task(i).oracle) for i in splits]).round(6)
             lines[name] = {"time-invariant linear": float(oracle)}
     base = base_setting(plan, tasks.italy_power_demand)
     chosen = {
@@ -205,7 +205,7 @@ def draw_spectrum(preset, folder):
     chance = tasks.italy_power_demand().lines["chance"]["loss"]
     lines[name] = {"chance": chance}
     figure = weight_figures.draw_trade_off(
-        curves, ylabel="test loss (of the target's variance)", lines=lines
+        curves, ylabel="test loss (of\ntarget variance)", lines=lines
     )
     figures.save(figure, folder / "figures/spectrum.png")
     return curves

@@ -295,5 +295,5 @@ def _draw_pairs(panel: "Axes", scores: Mapping[str, np.ndarray]) -> None:
             _, low, high = bootstrap_interval(score)
             panel.plot([beside, beside], [low, high], color=colour, lw=3)
         panel.plot(beside, score.mean(), "D", color=colour, ms=8)
-    panel.set_xticks(range(len(scores)), [textwrap.fill(name, 10) for name in scores])
+    panel.set_xticks(range(len(scores)), [textwrap.fill(name, 12) for name in scores])
     panel.set_xlim(-0.6, len(scores) - 0.4)
