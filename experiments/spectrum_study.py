@@ -73,8 +73,7 @@ class Plan:
     amounts: dict
 
 
-# On the linear path the weights go 5 x amount of the way in T steps; at these amounts
-# the time-invariant linear oracle stands between 0.1 and 0.5 on all three paths.
+# One amount for all paths; what each does to the weights, see `tasks.drift`.
 _AMOUNTS = {"periodic": 0.2, "linear": 0.2, "random_walk": 0.2}
 PLANS = {
     "smoke": Plan(
