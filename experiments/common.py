@@ -19,7 +19,10 @@ flags.disclaim_key_flags()
 
 PRESETS = ("smoke", "quick", "full")
 CELLS = ("elman", "irnn", "gru", "lstm")
-SHARINGS = ("tied", "untied", "segments", "cyclic")
+SHARINGS = (
+    *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
+    *("basis", "drift", "hypernetwork", "time_input"),
+)
 
 
 class _Float(flags.FloatParser):

@@ -13,6 +13,7 @@ from experiments import common
 TASKS = (
     "copy_memory",
     "adding",
+    "drift",
     "japanese_vowels",
     "italy_power_demand",
     "mnist1d",
@@ -22,6 +23,9 @@ TASKS = (
 _TASK = common.define_choice("task", "japanese_vowels", TASKS, "What to learn.")
 _TASK_STEPS = flags.DEFINE_integer(
     "task_steps", 50, "adding: T; copy_memory: blanks to wait.", lower_bound=2
+)
+_DRIFT_AMOUNT = common.define_float(
+    "drift", 0.05, "--task=drift: how far the rule moves a step.", least=0.0, most=10.0
 )
 _SPLIT = flags.DEFINE_integer(
     "split", 0, "Real data: 0 is the published split, others resample.", lower_bound=0
@@ -34,8 +38,13 @@ _NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments", 4, "--sharing=segments: how many.", lower_bound=1
 )
 _PERIOD = flags.DEFINE_integer(
-    "period", 4, "--sharing=cyclic: in steps.", lower_bound=1
+    "period", 4, "--sharing=cyclic, and of time's functions: in steps.", lower_bound=1
 )
+_NUM_TEMPLATES = flags.DEFINE_integer(
+    "num_templates", 4, "--sharing=mixture, basis, hypernetwork, time_input: how many "
+    "templates or functions of time.", lower_bound=1,
+)  # fmt: skip
+_RANK = flags.DEFINE_integer("rank", 2, "--sharing=low_rank.", lower_bound=0)
 _SAME_INIT = flags.DEFINE_bool(
     "same_init", False, "Start all steps from copies of one draw."
 )
@@ -80,6 +89,7 @@ def make_task(split):
     return {
         "copy_memory": lambda: tasks.CopyMemory(_TASK_STEPS.value),
         "adding": lambda: tasks.Adding(_TASK_STEPS.value),
+        "drift": lambda: tasks.drift(split, amount=_DRIFT_AMOUNT.value),
         "japanese_vowels": lambda: tasks.japanese_vowels(split),
         "italy_power_demand": lambda: tasks.italy_power_demand(split),
         "mnist1d": lambda: tasks.mnist1d(split),
@@ -98,7 +108,15 @@ def make_setting():
     from rnnshare.training import Recipe
 
     num_steps = make_task(0).num_steps
+    count, period = _NUM_TEMPLATES.value, float(_PERIOD.value)
     sharing = {
+        "mixture": lambda: rnnshare.Mixture(num_steps, count),
+        "low_rank": lambda: rnnshare.LowRank(num_steps, _RANK.value),
+        "scaled": lambda: rnnshare.Scaled(num_steps),
+        "basis": lambda: rnnshare.Basis(count, period=period),
+        "drift": lambda: rnnshare.Drift(unit=float(num_steps)),
+        "hypernetwork": lambda: rnnshare.Hypernetwork(count, period=period),
+        "time_input": lambda: rnnshare.TimeInput(count, period=period),
         "tied": rnnshare.Tied,
         "untied": lambda: rnnshare.Untied(num_steps, _SAME_INIT.value),
         "segments": lambda: rnnshare.Segments(

@@ -110,6 +110,14 @@ def test_help(name):
     assert not done.stderr
 
 
+@pytest.mark.parametrize("sharing", common.SHARINGS[4:])
+def test_train_between_tied_and_untied(sharing):
+    done = script("train", *TINY, f"--sharing={sharing}", "--cell=gru")
+    assert done.returncode == 0, done.stderr
+    name = sharing.replace("_", "")
+    assert re.search(rf"^adding_6: GRUCell, {name}\(", done.stdout, re.I | re.M)
+
+
 @pytest.mark.parametrize("sharing", ["tied", "untied", "segments", "cyclic"])
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
