@@ -278,7 +278,7 @@ def test_a_free_mixture_spans_what_steps_have_in_common():
     [
         (Cyclic(5), Untied(T), T),  # the target's
         (Untied(T), Cyclic(4), T),  # else the source's
-        (Basis(2, period=4.5), Cyclic(3), 5),  # else a period, of the source first
+        (Basis(2, period=4.5), Cyclic(3), 15),  # else a common period of both
         (Tied(), Cyclic(3), 3),
         (Drift(), Tied(), 64),
     ],

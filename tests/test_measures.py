@@ -284,8 +284,8 @@ def test_many_trade_offs_share_their_axes_and_a_legend():
     assert [texts_of(panel) for panel in panels] == [[], [], ["best possible 6"]]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == labels
-    greys = [line for line in legend.get_lines() if colour(line) == MUTED.upper()]
-    assert len({line.get_marker() for line in greys}) == len(greys) == 6
+    same = [i for i in legend.get_lines() if colour(i) == COLOURS["Mixture"].upper()]
+    assert len({line.get_marker() for line in same}) == len(same) == 6
     assert panels[0].get_ylabel() == "error (%)" and panels[2].get_xlabel() == "weights"
 
 
@@ -300,7 +300,7 @@ def test_names_without_room_become_a_legend():
 
 def test_curves_of_one_colour_differ_in_dash_and_marker():
     x = np.array([8, 16, 32])
-    curves = dict.fromkeys(("Tied", "Mixture", "LowRank", "torch"), (x, x / 100))
+    curves = dict.fromkeys(("Tied", "torch", "flax", "haiku"), (x, x / 100))
     figure = figures.draw_curves(
         curves, "length (steps)", "accuracy", {"chance": 0.1}, True, {"trained": 16}
     )
