@@ -19,9 +19,11 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from rnnshare.blueprint import Blueprint
+from rnnshare.drawing import draw_many, orthogonal
 
 Initializer = jax.nn.initializers.Initializer
 
@@ -35,6 +37,19 @@ class AffineCell(nnx.RNNCellBase):
 
     gates: ClassVar[tuple[str, ...]]  # their names, in the order of G
     recurrent_bias: ClassVar[bool] = False
+    adds: ClassVar[bool] = False  # `activate` reads the sum of the two maps only
+    is_cudnn_lstm: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any):
+        """Takes back what a base says of its `activate` where a cell has another."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "activate" in own or "pointwise" in own:
+            if "linearize" not in own:
+                cls.linearize = AffineCell.linearize  # type: ignore[method-assign]
+                cls.push = AffineCell.push  # type: ignore[method-assign]
+            for name in ("adds", "is_cudnn_lstm"):
+                setattr(cls, name, own.get(name, False))
 
     def __init__(
         self,
@@ -78,9 +93,7 @@ class AffineCell(nnx.RNNCellBase):
         self.recurrent = affine(
             hidden_features,
             use_bias=self.recurrent_bias,
-            kernel_init=_gate_by_gate(
-                recurrent_init or nnx.initializers.orthogonal(), self.num_gates
-            ),
+            kernel_init=_gate_by_gate(recurrent_init or orthogonal, self.num_gates),
         )
 
     @staticmethod
@@ -98,6 +111,39 @@ class AffineCell(nnx.RNNCellBase):
     def pointwise(self) -> Callable[..., Any]:
         """`activate` with the options of this cell."""
         return self.activate
+
+    def linearize(
+        self, carry: Any, from_input: jax.Array, from_hidden: jax.Array
+    ) -> tuple[tuple[Any, jax.Array], Any]:
+        """Returns what `activate` returns, and its derivative there for `push`.
+
+        A subclass that knows its derivative says it here and in `push`, in the fewest
+        arrays: a fused unroll keeps them of every step.
+
+        Args:
+          carry: see `activate`.
+          from_input: see `activate`.
+          from_hidden: see `activate`.
+        """
+        at = (carry, from_input, from_hidden)
+        return self.pointwise(*at), at
+
+    def push(
+        self,
+        derivative: Any,
+        carry: Any,
+        from_input: jax.Array,
+        from_hidden: jax.Array,
+    ) -> tuple[Any, jax.Array]:
+        """Returns the tangents of the next carry and the output; linear in the last 3.
+
+        Args:
+          derivative: what `linearize` returns.
+          carry: tangents of the carry.
+          from_input: [*B, G], tangents of what `input` made of x.
+          from_hidden: [*B, G], tangents of what `recurrent` made of h.
+        """
+        return jax.jvp(self.pointwise, derivative, (carry, from_input, from_hidden))[1]
 
     @staticmethod
     def hidden(carry: Any) -> jax.Array:
@@ -178,6 +224,13 @@ class AffineStep:
             carry, affine("input", x), affine("recurrent", cell.hidden(carry))
         )
 
+    input_map: ClassVar[tuple[str, ...]] = ("input",)
+    recurrent_map: ClassVar[tuple[str, ...]] = ("recurrent",)
+
+    def parts(self) -> AffineCell:
+        """Returns the cell without weights, for a fused unroll: its parts read none."""
+        return self.cell.bind()
+
 
 class ElmanCell(AffineCell):
     r"""The simple recurrent cell: `h' = f(x W + b + h U)`, f the hyperbolic tangent.
@@ -190,6 +243,7 @@ class ElmanCell(AffineCell):
     """
 
     gates = ("h",)
+    adds = True
 
     def __init__(
         self,
@@ -200,7 +254,7 @@ class ElmanCell(AffineCell):
         rngs: nnx.Rngs,
         **options: Any,
     ):
-        """As `AffineCell`, and `activation`, f: `nnx.tanh` or `nnx.relu`."""
+        """As `AffineCell`, and `activation`, f: `nnx.tanh`, `nnx.relu`, elementwise."""
         super().__init__(in_features, hidden_features, rngs=rngs, **options)
         self.activation = activation
 
@@ -230,6 +284,15 @@ class ElmanCell(AffineCell):
         activation: Callable[[jax.Array], jax.Array] = nnx.tanh,
     ) -> tuple[jax.Array, jax.Array]:
         h = activation(from_input + from_hidden)
+        return h, h
+
+    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+        z = from_input + from_hidden
+        h, slope = jax.jvp(self.activation, (z,), (jnp.ones_like(z),))
+        return (h, h), slope
+
+    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
+        h = derivative * (from_input + from_hidden)
         return h, h
 
 
@@ -262,6 +325,26 @@ class GRUCell(AffineCell):
         h = (1 - z) * n + z * carry
         return h, h
 
+    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+        input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
+        hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
+        r = nnx.sigmoid(input_r + hidden_r)
+        z = nnx.sigmoid(input_z + hidden_z)
+        n = nnx.tanh(input_n + r * hidden_n)
+        h = (1 - z) * n + z * carry
+        by_n = (1 - z) * (1 - n * n)
+        by_r = by_n * hidden_n * r * (1 - r)
+        by_z = (carry - n) * z * (1 - z)
+        return (h, h), (by_r, by_z, by_n, by_n * r, z)
+
+    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
+        by_r, by_z, by_input_n, by_hidden_n, by_carry = derivative
+        input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
+        hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
+        h = by_r * (input_r + hidden_r) + by_z * (input_z + hidden_z)
+        h = h + by_input_n * input_n + by_hidden_n * hidden_n + by_carry * carry
+        return h, h
+
 
 class LSTMCell(AffineCell):
     r"""Long short-term memory.
@@ -279,6 +362,8 @@ class LSTMCell(AffineCell):
     """
 
     gates = ("i", "f", "g", "o")
+    adds = True
+    is_cudnn_lstm = True
 
     def __init__(
         self,
@@ -311,6 +396,29 @@ class LSTMCell(AffineCell):
         h = nnx.sigmoid(o) * nnx.tanh(c)
         return (c, h), h
 
+    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+        # One tanh for all gates, as sigmoid(z) = (tanh(z / 2) + 1) / 2: few operations
+        # on wide arrays are faster than many on narrow ones.
+        z = from_input + from_hidden
+        half, one = (np.full(self.hidden_features, x, z.dtype) for x in (0.5, 1.0))
+        scale = np.concatenate([half, half, one, half])
+        scale = scale.reshape((1,) * (z.ndim - 1) + scale.shape)
+        t = nnx.tanh(z * scale)
+        i, f, g, o = jnp.split(t * scale + (1 - scale), 4, axis=-1)
+        c = f * carry[0] + i * g
+        out = nnx.tanh(c)
+        h = o * out
+        slope = scale * scale * (1 - t * t)
+        gates = slope * jnp.concatenate([g, carry[0], i, out], axis=-1)
+        return ((c, h), h), (gates, f, o * (1 - out * out))
+
+    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
+        gates, by_c, h_by_c = derivative
+        i, f, g, o = jnp.split(gates * (from_input + from_hidden), 4, axis=-1)
+        c = by_c * carry[0] + i + f + g
+        h = o + h_by_c * c
+        return (c, h), h
+
     def initialize_carry(  # noqa: D102
         self, input_shape, rngs=None, carry_init=None
     ) -> tuple[jax.Array, jax.Array]:
@@ -333,7 +441,7 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        gates = jax.lax.map(lambda k: init(k, (hidden, hidden), dtype), keys)
+        gates = draw_many(lambda k: init(k, (hidden, hidden), dtype), keys)
         return jnp.moveaxis(gates, 0, 1).reshape(shape)
 
     return init_gates

@@ -17,6 +17,7 @@ from rnnshare.combinations import check_kind, check_period
 from rnnshare.sharing import (
     Sharing,
     Tied,
+    batched_products,
     check_positive,
     check_stack,
     keep_nothing,
@@ -77,6 +78,10 @@ class Correction(Sharing):
     def none_of(self, path: Any, correction: jax.Array) -> jax.Array:
         """Returns the row [1, ...] of a correction that corrects nothing."""
         return jnp.zeros_like(correction[:1])
+
+    def fuses(self, per_step):  # noqa: D102
+        base, _ = per_step
+        return self.base.fuses(base)
 
     def merge(self, common, per_step_t):  # noqa: D102
         base, correction = per_step_t
@@ -150,6 +155,14 @@ class LowRank(Correction):
         c = leaf_at(correction, path)
         return y if c is None else y + (x @ c["u"]) @ c["v"]
 
+    def products(self, common, per_step, path, x):  # noqa: D102
+        base, correction = per_step
+        y = self.base.products(common, base, path, x)
+        c = leaf_at(correction, path)
+        if c is None:
+            return y
+        return y + batched_products(batched_products(x, c["u"]), c["v"])
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Scaled(Correction):
@@ -205,6 +218,12 @@ class Scaled(Correction):
         y = self.base.product(common, base, path, x)
         gain = leaf_at(correction, path)["gain"]
         return y * gain.reshape((1,) * (y.ndim - 1) + gain.shape)
+
+    def products(self, common, per_step, path, x):  # noqa: D102
+        base, correction = per_step
+        y = self.base.products(common, base, path, x)
+        gain = leaf_at(correction, path)["gain"]
+        return y * gain.reshape(len(gain), *(1,) * (y.ndim - 2), gain.shape[-1])
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -271,3 +290,9 @@ class TimeInput(Sharing):
     def product(self, common, per_step_t, path, x):
         """Returns `x W`; the kernels are tied."""
         return x @ leaf_at(common["base"], path)
+
+    def fuses(self, per_step):  # noqa: D102
+        return True
+
+    def products(self, common, per_step, path, x):  # noqa: D102
+        return Tied().products(common["base"], None, path, x)

@@ -142,14 +142,26 @@ class Partition(Sharing):
             )
         return self._join(whole)
 
+    def fuses(self, per_step):
+        """Whether all parts do, and no kernel is cut into gates."""
+        return not self.gates and all(
+            self.members[label].fuses(own) for label, own in per_step.items()
+        )
+
     def product(self, common, per_step_t, path, x):
         """Returns `x @ kernel` by the products of the parts that own its pieces."""
+        return self._by_pieces("product", common, per_step_t, path, x)
 
+    def products(self, common, per_step, path, x):  # noqa: D102
+        return self._by_pieces("products", common, per_step, path, x)
+
+    def _by_pieces(
+        self, method: str, common: Any, per_step: Any, path: Path, x: jax.Array
+    ) -> jax.Array:
         def piece(path: Path) -> jax.Array:
             label = self._owner(path)
-            return self.members[label].product(
-                common[label], per_step_t[label], path, x
-            )
+            product = getattr(self.members[label], method)
+            return product(common[label], per_step[label], path, x)
 
         if not self.gates:
             return piece(path)

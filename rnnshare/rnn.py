@@ -10,7 +10,8 @@ from flax import nnx
 from rnnshare.blueprint import Blueprint, pure_params
 from rnnshare.cells import AffineStep
 from rnnshare.sharing import Sharing, Stored, Tied, Weights
-from rnnshare.unrolling import check_lengths, unroll
+from rnnshare.stepping import check_lengths, flip_real
+from rnnshare.unrolling import unroll
 
 Carry = Any
 MakeCell = Callable[..., nnx.RNNCellBase]
@@ -53,6 +54,7 @@ class RNN(nnx.Module):
         rngs: nnx.Rngs,
         remat: bool = False,
         unroll: int = 1,
+        implementation: str = "auto",
     ):
         """Draws the weights.
 
@@ -63,6 +65,7 @@ class RNN(nnx.Module):
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.
           unroll: steps in one iteration of the loop; see `unroll`.
+          implementation: 'auto', 'scan', 'fused' or 'cudnn'; see `unroll`.
 
         Raises:
           TypeError: if the sharing is none, or make_cell makes no cell.
@@ -88,6 +91,7 @@ class RNN(nnx.Module):
         self.sharing = nnx.static(sharing)
         self.remat = remat
         self.unroll = unroll
+        self.implementation = implementation
         self.weights = params_of(sharing.init(rngs.params(), init_cell))
 
     @property
@@ -152,9 +156,10 @@ class RNN(nnx.Module):
             reverse=reverse,
             remat=self.remat,
             unroll=self.unroll,
+            implementation=self.implementation,
         )
         if reverse and not keep_order:
-            outputs = _in_order_of_running(outputs, seq_lengths)
+            outputs = flip_real(outputs, seq_lengths)
         outputs = jax.tree.map(lambda y: jnp.moveaxis(y, 0, time_axis), outputs)
         return (carry, outputs) if return_carry else outputs
 
@@ -245,18 +250,3 @@ def _check_carry(cell: nnx.RNNCellBase, carry: Carry, fresh: Carry) -> None:
             f"initial_carry has the shapes {shapes}, but {type(cell).__name__} carries "
             f"{wanted} here. Use its initialize_carry, or what return_carry returned."
         )
-
-
-def _in_order_of_running(outputs: Any, lengths: Any) -> Any:
-    """Flips the real steps of outputs [T, *B, ...], leaving the padding at the end."""
-
-    def flip(y: jax.Array) -> jax.Array:
-        if lengths is None:
-            return jnp.flip(y, 0)
-        n = jnp.asarray(lengths)[None]
-        step = jnp.arange(len(y), dtype=n.dtype).reshape((-1,) + (1,) * (n.ndim - 1))
-        index = (n - 1 - step) % len(y)
-        index = index.reshape(index.shape + (1,) * (y.ndim - index.ndim))
-        return jnp.take_along_axis(y, index, axis=0)
-
-    return jax.tree.map(flip, outputs)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnshare.drawing import draw_many
 from rnnshare.unseen import Steps, check_policy, resolve_steps
 
 Weights = Any  # a pytree of arrays: what a cell reads at one step
@@ -106,6 +107,32 @@ class Sharing(abc.ABC):
 
         return self.apply(times, common, per_step_t, x)
 
+    def fuses(self, per_step: PerStep) -> bool:
+        """Whether a fused unroll pays: `products` needs no kernel of its own a step.
+
+        Args:
+          per_step: from `split`, its index arrays NumPy where steps are known.
+        """
+        del per_step
+        return False
+
+    def products(
+        self, common: Common, per_step: PerStep, path: tuple[Any, ...], x: jax.Array
+    ) -> jax.Array:
+        """Returns `x_t @ kernel_t` of all steps at once.
+
+        Args:
+          common: from `split`.
+          per_step: from `split`.
+          path: see `product`.
+          x: [T, *batch, H].
+        """
+
+        def one(_: Any, own: PerStep, x: jax.Array) -> jax.Array:
+            return self.product(common, own, path, x)
+
+        return jax.vmap(one)(jnp.arange(len(x)), per_step, x)
+
     def __repr__(self) -> str:
         """Prints the fields that differ from their defaults."""
         shown = [
@@ -135,6 +162,15 @@ class Tied(Sharing):
 
     def merge(self, common, per_step_t):  # noqa: D102
         return common
+
+    def fuses(self, per_step):  # noqa: D102
+        return True
+
+    def products(self, common, per_step, path, x):
+        """Returns `x W`, one product of two matrices: over two axes it is slower."""
+        kernel = leaf_at(common, path)
+        y = x.reshape(-1, x.shape[-1]) @ kernel
+        return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -172,6 +208,13 @@ class Untied(Sharing):
 
     def merge(self, common, per_step_t):  # noqa: D102
         return per_step_t
+
+    def fuses(self, per_step):  # noqa: D102
+        return True
+
+    def products(self, common, per_step, path, x):
+        """Returns `x_t W_t`, a batch of products."""
+        return batched_products(x, leaf_at(per_step, path))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -219,10 +262,17 @@ class Segments(Sharing):
                 lambda w: jnp.concatenate([w, weighted_mean(w, share)[None]]), stored
             )
         # The fallback is step num_steps, which falls on the row after the last segment.
-        return stored, as_index(steps * self.num_segments // self.num_steps)
+        return stored, to_index(steps * self.num_segments // self.num_steps)
 
     def merge(self, common, per_step_t):  # noqa: D102
         return pick(common, per_step_t)
+
+    def fuses(self, per_step):  # noqa: D102
+        return groups_well(per_step)
+
+    def products(self, common, per_step, path, x):
+        """Returns `x_t W_t`, one product for all steps that share a template."""
+        return grouped_products(x, leaf_at(common, path), per_step)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -249,10 +299,17 @@ class Cyclic(Sharing):
 
     def split(self, stored, steps):  # noqa: D102
         check_stack(self, stored, self.period)
-        return stored, as_index(steps % self.period)
+        return stored, to_index(steps % self.period)
 
     def merge(self, common, per_step_t):  # noqa: D102
         return pick(common, per_step_t)
+
+    def fuses(self, per_step):  # noqa: D102
+        return groups_well(per_step)
+
+    def products(self, common, per_step, path, x):
+        """Returns `x_t W_t`, one product for all steps that share a template."""
+        return grouped_products(x, leaf_at(common, path), per_step)
 
 
 def expand(sharing: Sharing, stored: Stored, num_steps: int | None = None) -> Weights:
@@ -301,9 +358,7 @@ def init_stack(
     if same_init:
         weights = init_cell(key)
         return jax.tree.map(lambda w: jnp.repeat(w[None], count, axis=0), weights)
-    # One after the other: batched QR (orthogonal kernels) waits inside XLA's CPU thread
-    # pool, and hangs where programs on several host devices, or layers, draw at once.
-    return jax.lax.map(init_cell, jax.random.split(key, count))
+    return draw_many(init_cell, jax.random.split(key, count))
 
 
 def pick(templates: Weights, index: jax.Array) -> Weights:
@@ -311,6 +366,40 @@ def pick(templates: Weights, index: jax.Array) -> Weights:
     return jax.tree.map(
         lambda w: jax.lax.dynamic_index_in_dim(w, index, keepdims=False), templates
     )
+
+
+def batched_products(x: jax.Array, kernels: jax.Array) -> jax.Array:
+    """Returns `x_n @ kernel_n`: x [N, *batch, in], kernels [N, in, out]."""
+    y = x.reshape(len(x), -1, x.shape[-1]) @ kernels
+    return y.reshape(*x.shape[:-1], kernels.shape[-1])
+
+
+def groups_well(index: Any) -> bool:
+    """Whether the steps of an index are known, and their groups about equal in size."""
+    if not isinstance(index, np.ndarray):
+        return False
+    sizes = np.unique_counts(index).counts
+    return len(index) > 0 and bool(len(sizes) * sizes.max() <= 2 * len(index))
+
+
+def grouped_products(x: jax.Array, kernels: jax.Array, index: np.ndarray) -> jax.Array:
+    """Returns `x_t @ kernels[index_t]` by one product for each kernel.
+
+    Args:
+      x: [T, *batch, in].
+      kernels: [K, in, out].
+      index: int[T], known.
+    """
+    used, group, sizes = np.unique(index, return_inverse=True, return_counts=True)
+    # Row (k, j) holds the j-th step of group k, or is padding.
+    steps, starts = np.argsort(group, kind="stable"), np.cumsum(sizes) - sizes
+    rank = np.empty_like(steps)
+    rank[steps] = np.arange(len(index)) - np.repeat(starts, sizes)
+    rows = np.full((len(used), sizes.max()), len(index))
+    rows[group, rank] = np.arange(len(index))
+    together = jnp.take(x, rows, axis=0, mode="fill", fill_value=0)
+    y = batched_products(together, kernels[used])
+    return y[group, rank]
 
 
 def leaf_at(tree: Any, path: tuple[Any, ...]) -> Any:
@@ -325,6 +414,11 @@ def take(leaf: jax.Array, steps: Steps) -> jax.Array:
     if isinstance(steps, np.ndarray) and len(steps) and np.all(np.diff(steps) == 1):
         return leaf[int(steps[0]) : int(steps[-1]) + 1]
     return jnp.take(leaf, as_index(steps), axis=0, mode="clip")
+
+
+def to_index(steps: Steps) -> Any:
+    """Returns steps as int32[T]; they stay NumPy while they are known."""
+    return steps.astype(np.int32)
 
 
 def as_index(steps: Steps) -> jax.Array:

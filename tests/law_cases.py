@@ -100,8 +100,15 @@ PAIRS = [
     if cell in WIDE_CELLS or sharing in ("Tied", "Untied", "Segments", "Cyclic")
 ]
 PAIRS += [(form, "LSTM") for form in (*FORMS, *POLICIES)]
+# Where `unroll` is fused by itself, the scan is a case of its own.
+SCANNED = [
+    (sharing, f"{cell} scan")
+    for cell in ("Elman", "GRU", "LSTM")
+    for sharing in ("Tied", "Untied", "Segments", "Cyclic")
+]
+PAIRS += SCANNED
 # For laws that cost several compilations a case: a plain and a paired carry.
-FEW_PAIRS = [(sharing, cell) for sharing, cell in PAIRS if cell in ("Elman", "LSTM")]
+FEW_PAIRS = [pair for pair in PAIRS if pair[1] in ("Elman", "LSTM", "LSTM scan")]
 
 
 def ids(pairs: list[tuple[str, str]]) -> list[str]:
@@ -116,8 +123,14 @@ class Case:
       arguments: what `run` takes: stored weights, inputs [T, B, D] and carry [B, H].
     """
 
-    def __init__(self, sharing: Sharing, make_cell: Callable[..., Any]):
+    def __init__(
+        self,
+        sharing: Sharing,
+        make_cell: Callable[..., Any],
+        implementation: str = "auto",
+    ):
         self.sharing = sharing
+        self.implementation = implementation
         self.blueprint = Blueprint.of(make_cell)
         self.step = step_of(self.blueprint)
         self.init_cell = lambda key: pure_params(make_cell(rngs=nnx.Rngs(key)))
@@ -149,6 +162,7 @@ class Case:
 
     def run(self, stored: Any, inputs: Any, carry: Any, **options: Any) -> Any:
         """Unrolls the case."""
+        options = {"implementation": self.implementation} | options
         return unroll(self.step, self.sharing, stored, inputs, carry, **options)
 
     @functools.cached_property
@@ -167,7 +181,8 @@ def case(sharing: str | Sharing, cell: str) -> Case:
     """Returns the case of two names, or of a sharing and a name."""
     if isinstance(sharing, str):
         sharing = (SHARINGS | FORMS | POLICIES)[sharing]
-    return Case(sharing, functools.partial(CELLS[cell], D, H))
+    name, *implementation = cell.split(" ")
+    return Case(sharing, functools.partial(CELLS[name], D, H), *implementation)
 
 
 def generic(shape: tuple[int, ...], seed: int, dtype: Any = np.float32) -> np.ndarray:

@@ -11,7 +11,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 LAYERS = (
     {
         "sharing", "unseen", "unrolling", "time_functions", "combinations",
-        "corrections", "partition", "conversion", "soft_tying",
+        "corrections", "partition", "conversion", "soft_tying", "drawing", "fused",
+        "cudnn", "stepping",
     },
     {"blueprint", "cells", "rnn", "state_cells", "sizing"},
     {"models"},

@@ -1,0 +1,123 @@
+"""What a loop over time asks of its inputs, lengths and carry; masks of the padding."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def check_lengths(
+    lengths: Any, num_inputs: int, *, name: str = "lengths"
+) -> jax.Array | np.ndarray:
+    """Returns lengths as an integer array, refused if wrong and clipped if traced.
+
+    Args:
+      lengths: int[*batch].
+      num_inputs: T.
+      name: what the caller calls them, for the message.
+
+    Raises:
+      TypeError: if they are no integers.
+      ValueError: if concrete, and one of them lies outside [0, T].
+    """
+    if isinstance(lengths, jax.core.Tracer):
+        if not jnp.issubdtype(lengths.dtype, jnp.integer):
+            raise TypeError(f"{name} must be integers, but are {lengths.dtype}.")
+        return jnp.clip(lengths, 0, num_inputs)
+    array = np.asarray(lengths)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must be integers, but are {array.dtype}.")
+    wrong = np.argwhere((array < 0) | (array > num_inputs))
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        index = f"[{', '.join(map(str, where))}]" if where else ""
+        raise ValueError(
+            f"{name}{index} is {array[where]}, but the inputs have {num_inputs} steps."
+        )
+    return array.astype(np.int32)
+
+
+def check_batch(batch: tuple[int, ...], inputs: Any, carry: Any) -> None:
+    """Raises unless inputs and carry have the axes of the lengths."""
+    for leaf in jax.tree.leaves(inputs):
+        if np.shape(leaf)[1 : 1 + len(batch)] != batch:
+            raise ValueError(
+                f"lengths have shape {batch}, but the inputs are {np.shape(leaf)}: "
+                "after time must come the axes of lengths. Give one length a sequence, "
+                "or a scalar for all."
+            )
+    for leaf in jax.tree.leaves(carry):
+        if np.shape(leaf)[: len(batch)] != batch:
+            raise ValueError(
+                f"lengths have shape {batch}, but a leaf of the carry has shape "
+                f"{np.shape(leaf)}: it must begin with the axes of lengths."
+            )
+
+
+def before(lengths: jax.Array | np.ndarray, num_inputs: int) -> jax.Array:
+    """Returns bool[T, *batch]: which steps are real."""
+    step = jnp.arange(num_inputs, dtype=lengths.dtype)
+    return step.reshape((-1,) + (1,) * lengths.ndim) < jnp.asarray(lengths)[None]
+
+
+def keep(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
+    """Returns the tree where steps are real, else the other one (zeros by default)."""
+
+    def select(leaf, other):
+        mask = is_real.reshape(is_real.shape + (1,) * (leaf.ndim - is_real.ndim))
+        return jnp.where(mask, leaf, other)
+
+    if otherwise is None:
+        otherwise = jax.tree.map(jnp.zeros_like, tree)
+    return jax.tree.map(select, tree, otherwise)
+
+
+def flip_real(tree: Any, lengths: Any) -> Any:
+    """Flips the real steps of leaves [T, *B, ...], leaving the padding at the end."""
+
+    def flip(y: jax.Array) -> jax.Array:
+        if lengths is None:
+            return jnp.flip(y, 0)
+        n = jnp.asarray(lengths)[None]
+        step = jnp.arange(len(y), dtype=n.dtype).reshape((-1,) + (1,) * (n.ndim - 1))
+        index = (n - 1 - step) % len(y)
+        index = index.reshape(index.shape + (1,) * (y.ndim - index.ndim))
+        return jnp.take_along_axis(y, index, axis=0)
+
+    return jax.tree.map(flip, tree)
+
+
+def count_inputs(inputs: Any) -> int:
+    """Returns T, the length of the leading axis that all leaves share."""
+    leaves = jax.tree.leaves(inputs)
+    if not leaves:
+        raise ValueError(
+            "inputs hold no arrays, so there is no time axis. Pass leaves of "
+            "[T, *batch, ...]; jnp.zeros([T, *batch, 0]) for a cell that reads none."
+        )
+    shapes = [np.shape(leaf) for leaf in leaves]
+    if any(len(shape) == 0 or shape[0] != shapes[0][0] for shape in shapes):
+        raise ValueError(
+            "inputs must share their leading axis, time, but have the shapes "
+            f"{', '.join(map(str, shapes))}."
+        )
+    return shapes[0][0]
+
+
+def check_carry(carry: Any, new_carry: Any) -> None:
+    """Raises unless a step returns a carry of the type that it was given."""
+    before, after = jax.tree.map(jax.typeof, (carry, new_carry))
+    if jax.tree.structure(before) != jax.tree.structure(after):  # type: ignore[operator]
+        raise TypeError(
+            f"The step was given a carry {before} and returned one of another "
+            f"structure, {after}. It must return what it takes."
+        )
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        same = old.shape == new.shape and (old.dtype == new.dtype or old.weak_type)
+        if not same:
+            raise TypeError(
+                f"The step was given a carry of {old.str_short()} and returned one of "
+                f"{new.str_short()}. Start from a carry of the type that the step "
+                "computes in."
+            )
