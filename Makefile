@@ -1,10 +1,11 @@
-# make answer | test | lint | venv: each creates .venv when it is missing.
+# make answer | test | lint | bench | venv: each creates .venv when it is missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
+BENCH_FLAGS ?= --preset=quick --workdir=results/benchmark
 
-.PHONY: answer test lint venv clean
+.PHONY: answer test lint bench venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
@@ -16,6 +17,9 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python -m experiments.benchmark $(BENCH_FLAGS)
 
 venv: .venv/ready
 
