@@ -164,7 +164,7 @@ def machine():
     import jax
 
     names = ("jax", "jaxlib", "flax", "dm-haiku", "equinox", "torch", "numpy")
-    versions = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in names:
         try:
             versions[name] = importlib.metadata.version(name)

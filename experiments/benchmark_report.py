@@ -38,15 +38,16 @@ def ratios(results: dict[str, Any]) -> dict[str, Any]:
                 "auto to the best of ours": auto / min(own),
                 **({"to the floor": auto / times[FLOOR]} if FLOOR in times else {}),
             }
-    for one in found.values():
+    for one in list(found.values()):
         values = [s["best JAX peer to auto"] for s in one["shapes"].values()]
         one["geometric mean"] = geometric_mean(values)
         one["least"] = min(values)
     if "study" in results:
-        times = {n: c["median_s"] for n, c in results["study"]["contenders"].items()}
-        own = {n: t for n, t in times.items() if n.startswith("rnnshare")}
-        best, one_device = min(own.values()), own["rnnshare, 1 device"]
-        found["study"] = {n: t / best for n, t in times.items() if n not in own}
+        studied = results["study"]["contenders"]
+        times = {n: c["median_s"] for n, c in studied.items()}
+        owns = {n: t for n, t in times.items() if n.startswith("rnnshare")}
+        best, one_device = min(owns.values()), owns["rnnshare, 1 device"]
+        found["study"] = {n: t / best for n, t in times.items() if n not in owns}
         found["study"]["all devices to one"] = one_device / best
     return found
 
@@ -166,7 +167,7 @@ def draw(results: dict[str, Any]) -> Any:
         panel.set_title(title, fontsize=12)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     for handle in handles:
-        handle.set_color(MUTED)
+        handle.set(color=MUTED)
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False,
                   title="B,T,D,H")  # fmt: skip
     return figure

@@ -90,6 +90,13 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the results go; train leaves none without it."
 )
 
+CACHE = flags.DEFINE_string(
+    "compilation_cache",
+    None,
+    "Where compiled programs are kept for the next run: a folder; by default rnnshare in "
+    "the user's cache folder; '' keeps none.",
+)
+
 
 def workdir(script: str) -> pathlib.Path:
     """Returns the folder that --workdir names, made if missing."""
@@ -119,6 +126,7 @@ def run(main: Callable[[], None]) -> None:
         return argv[:1]
 
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[CACHE.name])
     app.run(lambda _: main(), flags_parser=parse)
 
 
@@ -141,13 +149,35 @@ def user_errors() -> Iterator[None]:
 def use_devices(count: int | None = None) -> None:
     """Makes the cores of a CPU `count` devices (all of them by default).
 
-    Replicas are laid over devices. Call it before JAX starts its backend.
+    Replicas are laid over devices. Call it before JAX starts its backend. Compiled
+    programs are kept where --compilation_cache says.
     """
     import os
 
     import jax
 
+    use_cache()
     jax.config.update("jax_num_cpu_devices", count or os.cpu_count() or 1)
+
+
+def use_cache() -> None:
+    """Keeps compiled programs from one run to the next, as --compilation_cache says.
+
+    A folder that cannot be used costs the time to compile, and a warning.
+    """
+    import os
+
+    import jax
+
+    folder = CACHE.value
+    if folder is None:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        folder = str(pathlib.Path(home) / "rnnshare")
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        # Small programs too: a study has many, and each takes a second or more.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 def cell_of(name: str) -> Any:

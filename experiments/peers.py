@@ -71,11 +71,15 @@ def ours(
 
 def tied_peers(cell: str, shape: Shape) -> dict[str, Contender]:
     """Returns the layers of other libraries that share weights over time."""
-    found = {"nnx": _nnx(cell, shape), "linen": _linen(cell, shape)}
-    for name, make in (("haiku", _haiku), ("equinox", _equinox), ("torch", _torch)):
+    found: dict[str, Contender | None] = {
+        "nnx": _nnx(cell, shape),
+        "linen": _linen(cell, shape),
+    }
+    libraries: Any = (("haiku", _haiku), ("equinox", _equinox), ("torch", _torch))
+    for name, make in libraries:
         if importlib.util.find_spec(name) is not None:
             found[name] = make(cell, shape)
-    return {name: contender for name, contender in found.items() if contender}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def untied_peers(shape: Shape, most_unrolled: int) -> dict[str, Contender]:
@@ -160,7 +164,7 @@ def _haiku(cell: str, shape: Shape) -> Contender:
         core = getattr(haiku, name)(shape[3])
         return haiku.dynamic_unroll(core, inputs, core.initial_state(shape[0]))[0]
 
-    layer = haiku.without_apply_rng(haiku.transform(run))
+    layer: Any = haiku.without_apply_rng(haiku.transform(run))
     inputs = inputs_of(shape)
     return train_step(layer.apply, layer.init(jax.random.key(0), inputs), inputs)
 

@@ -106,7 +106,7 @@ def jax_study(num_seeds, num_steps, task):
     from flax import nnx
 
     data = [batches_of(task, seed, num_steps) for seed in range(num_seeds)]
-    graph, _, rest = nnx.split(_model(task, 0), nnx.Param, ...)
+    graph, _, rest = nnx.split(_model(task, 0), nnx.Param, ...)  # type: ignore[misc]
     optimizer = optax.adam(RATE)
 
     @jax.jit

@@ -221,7 +221,10 @@ class _Loop:
         def bias_of(_: Any, own: Any) -> Any:
             return leaf_at(self.sharing.merge(common, own), path).get("bias")
 
-        bias = jax.vmap(bias_of)(jnp.arange(len(x)), per_step)
+        axis: int | None = 0
+        if isinstance(per_step, np.ndarray) and len(set(per_step.tolist())) == 1:
+            per_step, axis = per_step[0], None  # the sum over steps is that of tied
+        bias = jax.vmap(bias_of, (0, axis))(jnp.arange(len(x)), per_step)
         if bias is None:
             return y
         return y + bias.reshape(len(x), *(1,) * (y.ndim - 2), bias.shape[-1])

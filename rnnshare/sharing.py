@@ -167,10 +167,8 @@ class Tied(Sharing):
         return True
 
     def products(self, common, per_step, path, x):
-        """Returns `x W`, one product of two matrices: over two axes it is slower."""
-        kernel = leaf_at(common, path)
-        y = x.reshape(-1, x.shape[-1]) @ kernel
-        return y.reshape(*x.shape[:-1], kernel.shape[-1])
+        """Returns `x W`, one product for all steps."""
+        return flat_product(x, leaf_at(common, path))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -368,6 +366,12 @@ def pick(templates: Weights, index: jax.Array) -> Weights:
     )
 
 
+def flat_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns `x @ kernel` by two matrices; its gradient over two axes is slower."""
+    y = x.reshape(-1, x.shape[-1]) @ kernel
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
 def batched_products(x: jax.Array, kernels: jax.Array) -> jax.Array:
     """Returns `x_n @ kernel_n`: x [N, *batch, in], kernels [N, in, out]."""
     y = x.reshape(len(x), -1, x.shape[-1]) @ kernels
@@ -391,6 +395,8 @@ def grouped_products(x: jax.Array, kernels: jax.Array, index: np.ndarray) -> jax
       index: int[T], known.
     """
     used, group, sizes = np.unique(index, return_inverse=True, return_counts=True)
+    if len(used) == 1:
+        return flat_product(x, kernels[int(used[0])])  # to the bit as if tied
     # Row (k, j) holds the j-th step of group k, or is padding.
     steps, starts = np.argsort(group, kind="stable"), np.cumsum(sizes) - sizes
     rank = np.empty_like(steps)

@@ -8,7 +8,7 @@ replica's arithmetic in other ways, and the last bits differ.)
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -64,7 +64,7 @@ def fit(
     """
     _check(replicas)
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
-    programs = _compile(Loop(make_model, recipe), mesh)
+    programs = _compile(Loop(make_model, recipe), mesh, type(replicas[0][0]))  # type: ignore[arg-type]
     fitted = Fitted([], [])
     for first in range(0, len(replicas), mesh.size):
         wave = replicas[first : first + mesh.size]
@@ -109,8 +109,13 @@ def _fit_wave(
 
 
 @functools.lru_cache(maxsize=64)
-def _compile(loop: Loop, mesh: Mesh) -> dict[str, Callable[..., Any]]:
-    """Returns the loop's programs, jitted: one replica on each device of the mesh."""
+def _compile(loop: Loop, mesh: Mesh, task_type: type) -> dict[str, Callable[..., Any]]:
+    """Returns the loop's programs, jitted: one replica on each device of the mesh.
+
+    Each type of task has programs of its own: JAX takes pytrees of two classes for the
+    same if their fields are equal, and now and then runs the program of the other.
+    """
+    del task_type
     spec = PartitionSpec(mesh.axis_names)
 
     def one_a_device(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +143,7 @@ def _check(replicas: Sequence[Triple]) -> None:
             raise ValueError(f"seed is {seed}. Use an integer in [0, 2**32).")
         if not 0 < learning_rate < np.inf:
             raise ValueError(f"learning_rate is {learning_rate}. Use a positive one.")
-    structures = {jax.tree.structure(task) for task, _, _ in replicas}
+    structures = {(type(task), jax.tree.structure(task)) for task, _, _ in replicas}
     if len(structures) > 1:
         raise ValueError(
             f"The replicas' tasks differ in more than their arrays: {structures}. "

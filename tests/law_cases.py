@@ -101,12 +101,9 @@ PAIRS = [
 ]
 PAIRS += [(form, "LSTM") for form in (*FORMS, *POLICIES)]
 # Where `unroll` is fused by itself, the scan is a case of its own.
-SCANNED = [
-    (sharing, f"{cell} scan")
-    for cell in ("Elman", "GRU", "LSTM")
-    for sharing in ("Tied", "Untied", "Segments", "Cyclic")
+PAIRS += [
+    (sharing, "LSTM scan") for sharing in ("Tied", "Untied", "Segments", "Cyclic")
 ]
-PAIRS += SCANNED
 # For laws that cost several compilations a case: a plain and a paired carry.
 FEW_PAIRS = [pair for pair in PAIRS if pair[1] in ("Elman", "LSTM", "LSTM scan")]
 
