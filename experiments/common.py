@@ -93,8 +93,8 @@ WORKDIR = flags.DEFINE_string(
 CACHE = flags.DEFINE_string(
     "compilation_cache",
     None,
-    "Where compiled programs are kept for the next run: a folder; by default rnnshare in "
-    "the user's cache folder; '' keeps none.",
+    "Folder that keeps compiled programs for the next run; by default rnnshare in the "
+    "user's cache folder; '' keeps none.",
 )
 
 

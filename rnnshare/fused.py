@@ -222,7 +222,11 @@ class _Loop:
             return leaf_at(self.sharing.merge(common, own), path).get("bias")
 
         axis: int | None = 0
-        if isinstance(per_step, np.ndarray) and len(set(per_step.tolist())) == 1:
+        if (
+            isinstance(per_step, np.ndarray)
+            and len(x)
+            and np.all(per_step == per_step[0])
+        ):
             per_step, axis = per_step[0], None  # the sum over steps is that of tied
         bias = jax.vmap(bias_of, (0, axis))(jnp.arange(len(x)), per_step)
         if bias is None:

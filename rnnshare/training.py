@@ -8,7 +8,7 @@ replica's arithmetic in other ways, and the last bits differ.)
 """
 
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax

@@ -6,7 +6,15 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
+import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """What scripts compile is kept for other tests, of all workers, and not longer."""
+    shared = tmp_path_factory.getbasetemp().parent / "cache"
+    os.environ["XDG_CACHE_HOME"] = str(shared)
