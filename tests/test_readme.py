@@ -24,7 +24,7 @@ def test_the_commands_exist():
     for script in re.findall(r"python -m experiments\.(\w+)", README):
         assert (ROOT / "experiments" / f"{script}.py").is_file(), script
     targets = set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE))
-    assert targets == {"answer", "test"}
+    assert targets == {"answer", "test", "bench"}
     for target in sorted(targets):
         dry = ["make", "--dry-run", target]
         subprocess.run(dry, cwd=ROOT, check=True, capture_output=True)
