@@ -138,52 +138,72 @@ def run(
 ) -> list[Row]:
     """Trains every setting on every replicate, and returns their rows in that order.
 
-    Settings that differ in the learning rate alone are trained together, and share
-    one compilation. A row that the file already has is not run again; a row does not
-    depend on which others run.
+    Settings whose models, recipes and shapes of data are the same are trained together:
+    they share one compilation and fill the devices between them. A row that the file
+    already has is not run again; a row does not depend on which others run.
 
     Args:
       settings: the grid.
       replicates: the same for all settings, so that their rows are paired.
       rows: where rows are appended as they finish.
       mesh: see `rnnshare.training.fit`.
-      on_group: called before each group with its first setting, how many runs it
-        holds, and how many are left to do.
+      on_group: called at first, for each group of settings that differ in the learning
+        rate alone, with the first of it, how many runs it holds, and how many are left.
 
     Returns:
       One row a setting and replicate: the setting's columns, the replicate, the number
       of parameters, and the final metrics.
     """
     done = {_key_of_row(row): row for row in rows.rows}
-    groups: dict[Setting, list[Setting]] = {}
-    for setting in settings:
-        same = dataclasses.replace(setting, learning_rate=1.0)
-        groups.setdefault(same, []).append(setting)
-    for members in groups.values():
+    programs: dict[Any, list[tuple[Setting, Replicate]]] = {}
+    for members in _alike(settings):
         wanted = [(s, r) for s in dict.fromkeys(members) for r in replicates]
         left = [(s, r) for s, r in wanted if _key(s, r) not in done]
         if on_group is not None:
             on_group(members[0], len(wanted), len(left))
-        wave = jax.device_count() if mesh is None else mesh.size
-        for first in range(0, len(left), wave):
-            _run_wave(left[first : first + wave], rows, mesh)
-        done.update((_key_of_row(row), row) for row in rows.rows)
+        for setting, replicate in left:
+            key = _program_of(setting)
+            programs.setdefault(key, []).append((setting, replicate))
+    for pairs in programs.values():
+        _train(list(dict.fromkeys(pairs)), rows, mesh)
+    done.update((_key_of_row(row), row) for row in rows.rows)
     return [done[_key(s, r)] for s in settings for r in replicates]
 
 
-def _run_wave(
-    wave: Sequence[tuple[Setting, Replicate]], rows: JsonLines, mesh: Any
+def _alike(settings: Sequence[Setting]) -> list[list[Setting]]:
+    """Returns the settings in groups that differ in the learning rate alone."""
+    groups: dict[Setting, list[Setting]] = {}
+    for setting in settings:
+        same = dataclasses.replace(setting, learning_rate=1.0)
+        groups.setdefault(same, []).append(setting)
+    return list(groups.values())
+
+
+def _program_of(setting: Setting) -> Any:
+    """Returns what settings have in common that are trained by one program."""
+    task = setting.make_task(0)
+    shapes = tuple((np.shape(x), np.result_type(x)) for x in jax.tree.leaves(task))
+    structure = jax.tree.structure(task)
+    return setting.make_model(), setting.recipe, type(task), structure, shapes
+
+
+def _train(
+    pairs: Sequence[tuple[Setting, Replicate]], rows: JsonLines, mesh: Any
 ) -> None:
-    one = wave[0][0]
-    fitted = fit(
+    """Trains settings of one program; appends each row when it is done."""
+    one = pairs[0][0]
+    size = {"num_parameters": one.num_parameters()}
+
+    def keep(index: int, metrics: Row) -> None:
+        rows.append(_columns(*pairs[index]) | size | metrics)
+
+    fit(
         one.make_model(),
         one.recipe,
-        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in wave],
+        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in pairs],
         mesh=mesh,
+        on_result=keep,
     )
-    size = {"num_parameters": one.num_parameters()}
-    for (setting, replicate), metrics in zip(wave, fitted.metrics, strict=True):
-        rows.append(_columns(setting, replicate) | size | metrics)
 
 
 def tune(

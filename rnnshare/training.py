@@ -1,7 +1,8 @@
 """The one training loop: tied, untied and everything between, one seed or many.
 
 `fit` trains *replicas*: the same model and recipe with other seeds, learning rates and
-resampled data, one on each device of a mesh, wave after wave. Every replica runs the
+resampled data, one on each device of a mesh; a device whose replica is done, or has
+stopped early, takes the next. Every replica runs the
 same program by itself, so its numbers do not depend on which others run, nor on how
 many devices there are. (Under `vmap`, and even in a loop over several, XLA fuses a
 replica's arithmetic in other ways, and the last bits differ.)
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -44,6 +46,7 @@ def fit(
     *,
     mesh: Mesh | None = None,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
+    on_result: Callable[[int, Row], None] | None = None,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -55,6 +58,8 @@ def fit(
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
       on_chunk: called after each chunk with the step and what was measured, by the
         index of the replica, of those that were still training.
+      on_result: called with the index of a replica and its final metrics, as soon as
+        it is done.
 
     Returns:
       Best parameters and final metrics of each replica.
@@ -65,47 +70,100 @@ def fit(
     _check(replicas)
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     programs = _compile(Loop(make_model, recipe), mesh, type(replicas[0][0]))  # type: ignore[arg-type]
-    fitted = Fitted([], [])
-    for first in range(0, len(replicas), mesh.size):
-        wave = replicas[first : first + mesh.size]
-        told = None if on_chunk is None else functools.partial(_tell, on_chunk, first)
-        params, metrics = _fit_wave(programs, recipe, wave, mesh, told)
-        fitted.params.extend(params)
-        fitted.metrics.extend(metrics)
-    return fitted
-
-
-def _fit_wave(
-    programs: dict[str, Callable[..., Any]],
-    recipe: Recipe,
-    wave: Sequence[Triple],
-    mesh: Mesh,
-    told: Callable[[int, dict[int, Row]], None] | None,
-) -> tuple[list[Any], list[Row]]:
-    """Trains at most one replica a device; a device without one rests."""
-    sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
-    live = np.arange(mesh.size) < len(wave)
-    stacked = jax.device_put(_stack(wave, mesh.size), sharding)
-    state = programs["init"](stacked)
-    state = state._replace(stopped=jax.device_put(~live, sharding))
-    for step in range(0, recipe.num_steps, recipe.validate_every):
-        state, measured = programs["chunk"](stacked, state)
-        if told is not None:
-            rows = _rows(measured)
-            told(
-                step + recipe.validate_every,
-                {i: rows[i] for i in range(len(wave)) if live[i]},
-            )
-        live &= ~jax.device_get(state.stopped)
-        if not live.any():
-            break
-    metrics = _rows(programs["finish"](stacked, state))
-    best, best_step, trained = jax.device_get(
-        (state.best_params, state.best_step, state.step)
+    slots = _Slots(programs, recipe, mesh, replicas)
+    done: dict[int, tuple[Any, Row]] = {}
+    while len(done) < len(replicas):
+        slots.fill()
+        for step, rows in slots.run_chunk():
+            if on_chunk is not None:
+                on_chunk(step, rows)
+        for index, best, row in slots.take_finished():
+            done[index] = (best, row)
+            if on_result is not None:
+                on_result(index, row)
+    return Fitted(
+        *map(list, zip(*(done[i] for i in range(len(replicas))), strict=True))
     )
-    for i, row in enumerate(metrics):
-        row.update(best_step=int(best_step[i]), steps_trained=int(trained[i]))
-    return [_slice(best, i) for i in range(len(wave))], metrics[: len(wave)]
+
+
+class _Slots:
+    """The devices of a mesh, each with the replica that it trains, or resting."""
+
+    def __init__(
+        self,
+        programs: dict[str, Callable[..., Any]],
+        recipe: Recipe,
+        mesh: Mesh,
+        replicas: Sequence[Triple],
+    ):
+        self._programs = programs
+        self._recipe = recipe
+        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+        self._replicas = replicas
+        self._waiting = list(reversed(range(len(replicas))))
+        self._index: list[int | None] = [None] * mesh.size  # of each slot's replica
+        self._held = [0] * mesh.size  # a resting slot holds its last replica's data
+        self._steps = np.zeros(mesh.size, int)
+        self._stacked: Any = None
+        self._state: Any = None
+
+    def fill(self) -> None:
+        """Gives every empty slot the next replica, while there are any."""
+        new = np.zeros(len(self._index), bool)
+        for slot, index in enumerate(self._index):
+            if index is None and self._waiting:
+                self._index[slot] = self._held[slot] = self._waiting.pop()
+                self._steps[slot], new[slot] = 0, True
+        if new.any():
+            held = _stack([self._replicas[i] for i in self._held])
+            self._stacked = jax.device_put(held, self._sharding)
+            fresh = self._programs["init"](self._stacked)
+            if self._state is None:
+                self._state = fresh
+            else:
+                which = jax.device_put(new, self._sharding)
+                self._state = self._programs["select"](which, fresh, self._state)
+        rests = [index is None for index in self._index]
+        stopped = jax.device_get(self._state.stopped) | rests
+        self._state = self._state._replace(
+            stopped=jax.device_put(stopped, self._sharding)
+        )
+
+    def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
+        """Trains to the next validation; returns what was measured, by the step."""
+        self._state, measured = self._programs["chunk"](self._stacked, self._state)
+        self._steps += self._recipe.validate_every
+        told: dict[int, dict[int, Row]] = {}
+        for index, step, row in zip(
+            self._index, self._steps.tolist(), _rows(measured), strict=True
+        ):
+            if index is not None:
+                told.setdefault(step, {})[index] = row
+        return sorted(told.items(), key=lambda item: item[0])
+
+    def take_finished(self) -> list[tuple[int, Any, Row]]:
+        """Returns index, parameters and metrics of replicas that are done; empties."""
+        stopped = jax.device_get(self._state.stopped)
+        done = stopped | (self._steps >= self._recipe.num_steps)
+        slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
+        if not slots:
+            return []
+        metrics = _rows(self._programs["finish"](self._stacked, self._state))
+        best, best_step, trained = jax.device_get(
+            (self._state.best_params, self._state.best_step, self._state.step)
+        )
+        found = []
+        for slot in slots:
+            row = {
+                **metrics[slot],
+                "best_step": int(best_step[slot]),
+                "steps_trained": int(trained[slot]),
+            }
+            index = self._index[slot]
+            assert index is not None  # for the type checker
+            found.append((index, _slice(best, slot), row))
+            self._index[slot] = None
+        return found
 
 
 @functools.lru_cache(maxsize=64)
@@ -130,6 +188,7 @@ def _compile(loop: Loop, mesh: Mesh, task_type: type) -> dict[str, Callable[...,
 
     return {
         "init": one_a_device(loop.init),
+        "select": one_a_device(_select),
         "chunk": one_a_device(loop.chunk),
         "finish": one_a_device(loop.finish),
     }
@@ -151,10 +210,9 @@ def _check(replicas: Sequence[Triple]) -> None:
         )
 
 
-def _stack(wave: Sequence[Triple], count: int) -> Replica:
-    """Returns the replicas as one pytree [count, ...], the last one repeated."""
-    filled = [*wave, *[wave[-1]] * (count - len(wave))]
-    tasks, seeds, rates = zip(*filled, strict=True)
+def _stack(held: Sequence[Triple]) -> Replica:
+    """Returns the replicas as one pytree [count, ...]."""
+    tasks, seeds, rates = zip(*held, strict=True)
     return Replica(
         jax.tree.map(lambda *leaves: np.stack(leaves), *tasks),
         np.array(seeds, np.uint32),
@@ -162,13 +220,8 @@ def _stack(wave: Sequence[Triple], count: int) -> Replica:
     )
 
 
-def _tell(
-    on_chunk: Callable[[int, dict[int, Row]], None],
-    first: int,
-    step: int,
-    rows: dict[int, Row],
-) -> None:
-    on_chunk(step, {first + i: row for i, row in rows.items()})
+def _select(which: jax.Array, new: TrainState, old: TrainState) -> TrainState:
+    return jax.tree.map(functools.partial(jnp.where, which), new, old)
 
 
 def _rows(metrics: Metrics) -> list[Row]:

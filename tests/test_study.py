@@ -12,8 +12,8 @@ import pytest
 from rnnshare import GRUCell, Tied, Untied, study
 from rnnshare.runs import JsonLines
 from rnnshare.study import Replicate, Setting
-from rnnshare.tasks import Adding
-from rnnshare.training import Recipe
+from rnnshare.tasks import Adding, drift
+from rnnshare.training import Recipe, fit
 
 RECIPE = Recipe(num_steps=6, batch_size=8, validate_every=3)
 
@@ -68,6 +68,33 @@ def test_the_number_of_devices_changes_nothing(tmp_path):
     ]
     assert jax.device_count() == 2
     assert rows[0] == rows[1]
+
+
+def test_settings_of_one_program_are_compiled_and_run_together(tmp_path, monkeypatch):
+    """What differs in the data alone does; another model does not."""
+    few = functools.partial(drift, num_rows=50)
+    calls = []
+
+    def counted(model, recipe, replicas, **options):
+        calls.append(len(replicas))
+        return fit(model, recipe, replicas, **options)
+
+    monkeypatch.setattr(study, "fit", counted)
+    settings = [
+        dataclasses.replace(
+            BASE,
+            make_task=functools.partial(few, amount=amount, num_examples=n),
+            sharing=sharing,
+        )
+        for sharing in (Tied(), Untied(30))
+        for amount, n in ((0.0, 50), (0.2, 50), (0.2, 20))
+    ]
+    replicates = [Replicate(0), Replicate(1, 1)]
+    rows = study.run(settings, replicates, JsonLines(tmp_path / "a.jsonl"))
+    assert calls == [6, 6]
+    alone = study.run(settings[4:5], replicates, JsonLines(tmp_path / "b.jsonl"))
+    assert alone == rows[8:10]
+    assert len({row["test_loss"] for row in rows}) == len(rows)
 
 
 def test_the_same_study_twice_is_the_same_to_the_byte(tmp_path):

@@ -41,6 +41,35 @@ def test_a_replica_does_not_depend_on_the_others():
     assert among.metrics[0] != among.metrics[2]
 
 
+def test_a_device_takes_the_next_replica_when_one_is_done():
+    """Runs stop at different steps; results stream, to the bit as on another mesh."""
+    recipe = Recipe(num_steps=40, batch_size=8, validate_every=2, patience=2)
+    rates = (0.3, 1e-3, 0.1, 1.0, 1e-2)
+    replicas = [(TASK, seed, rate) for seed, rate in enumerate(rates)]
+
+    def run(size):
+        told, chunks = [], []
+        fitted = train(
+            replicas,
+            recipe=recipe,
+            mesh=jax.make_mesh((size,), ("replica",), devices=jax.devices()[:size]),
+            on_chunk=lambda step, rows: chunks.extend((step, i) for i in rows),
+            on_result=lambda index, row: told.append((index, row)),
+        )
+        assert sorted(index for index, _ in told) == list(range(len(replicas)))
+        assert all(fitted.metrics[index] == row for index, row in told)
+        for index, row in enumerate(fitted.metrics):
+            mine = [step for step, i in chunks if i == index]
+            assert mine == list(range(2, row["steps_trained"] + 1, 2))
+        return fitted
+
+    one, two = run(1), run(2)
+    lengths = [row["steps_trained"] for row in one.metrics]
+    assert len(set(lengths)) > 1 and min(lengths) < 40
+    assert one.metrics == two.metrics
+    jax.tree.map(np.testing.assert_array_equal, one.params, two.params)
+
+
 def test_a_chunk_is_its_steps():
     """The compiled scan is the Python loop over single steps, and optax by hand."""
     loop = Loop(setting().make_model(), RECIPE)
