@@ -122,10 +122,11 @@ def _compile_table(entries: list[dict[str, Any]]) -> list[str]:
 def draw(results: dict[str, Any]) -> Any:
     """Returns the chart: each contender's time against rnnshare's, a panel a race.
 
-    Points right of the line are slower than rnnshare's default; the floor, where there
-    is one, is left of it.
+    Points right of the line are slower than rnnshare's default. A marker is a shape;
+    bars are quartiles.
     """
     import numpy as np
+    from matplotlib.lines import Line2D
 
     from rnnshare.figure_style import COLOURS, MUTED, dress, grid_of, new_figure
 
@@ -135,13 +136,17 @@ def draw(results: dict[str, Any]) -> Any:
             groups.setdefault(f"{race} {entry['cell']}", []).append(entry)
     figure = new_figure(2.6 * -(-len(groups) // 2) + 0.6)
     markers = "osD^v<>"
+    shapes = list(
+        dict.fromkeys(shape_name(e["shape"]) for es in groups.values() for e in es)
+    )
     for panel, (title, entries) in zip(
         grid_of(figure, len(groups), 2), groups.items(), strict=True
     ):
         skipped = (OURS + "auto", OURS + "fused", OURS + "cudnn")
         names = list(dict.fromkeys(n for e in entries for n in e["contenders"]))
         names = [n for n in names if n not in skipped]
-        for number, entry in enumerate(entries):
+        for entry in entries:
+            number = shapes.index(shape_name(entry["shape"]))
             base = entry["contenders"][OURS + "auto"]["median_s"]
             for row, name in enumerate(names):
                 one = entry["contenders"].get(name)
@@ -150,25 +155,24 @@ def draw(results: dict[str, Any]) -> Any:
                 colour = COLOURS["Untied"] if is_peer(name) else COLOURS["Tied"]
                 colour = MUTED if name == FLOOR else colour
                 low, high = (q / base for q in one["quartiles_s"])
-                y = row + 0.12 * (number - (len(entries) - 1) / 2)
+                y = row + 0.12 * (number - (len(shapes) - 1) / 2)
                 panel.plot([low, high], [y, y], color=colour, lw=1.5, alpha=0.6)
-                panel.plot(
-                    one["median_s"] / base, y, markers[number], color=colour, ms=4,
-                    label=shape_name(entry["shape"]) if row == 0 else None,
-                )  # fmt: skip
+                at = one["median_s"] / base
+                panel.plot(at, y, markers[number], color=colour, ms=4)
         panel.axvline(1, color=COLOURS["Tied"], lw=1.5)
         panel.set_xscale("log")
-        ticks = [t for t in (0.25, 0.5, 1, 1.5, 2, 3, 5, 10) if _within(panel, t)]
+        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4, 10) if _within(panel, t)]
         panel.set_xticks(ticks, [f"{t:g}" for t in ticks])
         panel.set_xticks([], minor=True)
         panel.set_yticks(np.arange(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
         dress(panel, "time / rnnshare's", "", "x")
         panel.set_title(title, fontsize=12)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    for handle in handles:
-        handle.set(color=MUTED)
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False,
+    handles = [
+        Line2D([], [], color=MUTED, marker=marker, ls="", ms=4, label=name)
+        for marker, name in zip(markers, shapes, strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False,
                   title="B,T,D,H")  # fmt: skip
     return figure
 

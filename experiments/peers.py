@@ -73,7 +73,7 @@ def tied_peers(cell: str, shape: Shape) -> dict[str, Contender]:
     """Returns the layers of other libraries that share weights over time."""
     found: dict[str, Contender | None] = {
         "nnx": _nnx(cell, shape),
-        "linen": _linen(cell, shape),
+        "linen": linen(cell, shape),
     }
     libraries: Any = (("haiku", _haiku), ("equinox", _equinox), ("torch", _torch))
     for name, make in libraries:
@@ -150,7 +150,8 @@ def _nnx(cell: str, shape: Shape) -> Contender:
     return train_step(outputs_of, params, inputs_of(shape))
 
 
-def _linen(cell: str, shape: Shape) -> Contender:
+def linen(cell: str, shape: Shape) -> Contender:
+    """Returns the RNN layer of flax.linen."""
     layer = flax.linen.RNN(getattr(flax.linen, FLAX[cell])(shape[3]), time_major=True)
     inputs = inputs_of(shape)
     return train_step(layer.apply, layer.init(jax.random.key(0), inputs), inputs)

@@ -189,6 +189,8 @@ class AffineStep:
     """
 
     cell: Blueprint
+    input_map: ClassVar[tuple[str, ...]] = ("input",)
+    recurrent_map: ClassVar[tuple[str, ...]] = ("recurrent",)
 
     @staticmethod
     def suits(cell: Any) -> bool:
@@ -223,9 +225,6 @@ class AffineStep:
         return cell.pointwise(
             carry, affine("input", x), affine("recurrent", cell.hidden(carry))
         )
-
-    input_map: ClassVar[tuple[str, ...]] = ("input",)
-    recurrent_map: ClassVar[tuple[str, ...]] = ("recurrent",)
 
     def parts(self) -> AffineCell:
         """Returns the cell without weights, for a fused unroll: its parts read none."""
@@ -317,20 +316,12 @@ class GRUCell(AffineCell):
     def activate(  # noqa: D102
         carry: jax.Array, from_input: jax.Array, from_hidden: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
-        hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
-        r = nnx.sigmoid(input_r + hidden_r)
-        z = nnx.sigmoid(input_z + hidden_z)
-        n = nnx.tanh(input_n + r * hidden_n)
+        _, z, n, _ = _gru_gates(from_input, from_hidden)
         h = (1 - z) * n + z * carry
         return h, h
 
     def linearize(self, carry, from_input, from_hidden):  # noqa: D102
-        input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
-        hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
-        r = nnx.sigmoid(input_r + hidden_r)
-        z = nnx.sigmoid(input_z + hidden_z)
-        n = nnx.tanh(input_n + r * hidden_n)
+        r, z, n, hidden_n = _gru_gates(from_input, from_hidden)
         h = (1 - z) * n + z * carry
         by_n = (1 - z) * (1 - n * n)
         by_r = by_n * hidden_n * r * (1 - r)
@@ -344,6 +335,15 @@ class GRUCell(AffineCell):
         h = by_r * (input_r + hidden_r) + by_z * (input_z + hidden_z)
         h = h + by_input_n * input_n + by_hidden_n * hidden_n + by_carry * carry
         return h, h
+
+
+def _gru_gates(from_input: jax.Array, from_hidden: jax.Array) -> tuple[jax.Array, ...]:
+    """Returns r, z, n, and h U_n + c_n, which r lets through."""
+    input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
+    hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
+    r = nnx.sigmoid(input_r + hidden_r)
+    z = nnx.sigmoid(input_z + hidden_z)
+    return r, z, nnx.tanh(input_n + r * hidden_n), hidden_n
 
 
 class LSTMCell(AffineCell):

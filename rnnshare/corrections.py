@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.combinations import check_kind, check_period
+from rnnshare.products import batched_products, flat_product
 from rnnshare.sharing import (
     Sharing,
     Tied,
-    batched_products,
     check_positive,
     check_stack,
     keep_nothing,
@@ -295,4 +295,4 @@ class TimeInput(Sharing):
         return True
 
     def products(self, common, per_step, path, x):  # noqa: D102
-        return Tied().products(common["base"], None, path, x)
+        return flat_product(x, leaf_at(common["base"], path))

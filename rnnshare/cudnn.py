@@ -50,9 +50,8 @@ def cudnn_unroll(
     if is_real is not None:
         inputs = keep(is_real, inputs)
         axes = (1,) * (len(batch) + 1 - is_real.ndim)
-        lengths = lengths * 0 + jnp.sum(is_real, 0, dtype=jnp.int32).reshape(
-            is_real.shape[1:] + axes
-        )
+        real = jnp.sum(is_real, 0, dtype=jnp.int32)
+        lengths = jnp.broadcast_to(real.reshape(real.shape + axes), batch)
     if reverse:
         inputs = flip_real(inputs, lengths)
 

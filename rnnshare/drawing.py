@@ -28,7 +28,7 @@ def draw_many(draw: Callable[[jax.Array], Any], keys: jax.Array) -> Any:
       keys: [N] random keys.
     """
     jaxpr, shapes = jax.make_jaxpr(draw, return_shape=True)(keys[0])
-    if any(name in _FACTORISATIONS for name in _primitives(jaxpr.jaxpr)):
+    if any(e.primitive.name in _FACTORISATIONS for e in equations_of(jaxpr.jaxpr)):
         return jax.lax.map(draw, keys)
     size = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     return jax.lax.map(draw, keys, batch_size=max(1, _LARGEST_BATCH // max(1, size)))
@@ -102,13 +102,13 @@ def _inner(panels: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, width, add_column, jnp.zeros_like(gram))
 
 
-def _primitives(jaxpr: Any) -> Iterator[str]:
-    """Yields the names of all primitives of a jaxpr, of those inside it too."""
+def equations_of(jaxpr: Any) -> Iterator[Any]:
+    """Yields all equations of a jaxpr, and those of the jaxprs inside it."""
     for equation in jaxpr.eqns:
-        yield equation.primitive.name
+        yield equation
         for value in jax.tree.leaves(
             list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")
         ):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                yield from _primitives(inner)
+                yield from equations_of(inner)

@@ -147,25 +147,28 @@ def run(
       replicates: the same for all settings, so that their rows are paired.
       rows: where rows are appended as they finish.
       mesh: see `rnnshare.training.fit`.
-      on_group: called at first, for each group of settings that differ in the learning
-        rate alone, with the first of it, how many runs it holds, and how many are left.
+      on_group: called for each group of settings that differ in the learning rate
+        alone, before what is trained with it, with the first of the group, how many
+        runs it holds, and how many are left to do.
 
     Returns:
       One row a setting and replicate: the setting's columns, the replicate, the number
       of parameters, and the final metrics.
     """
     done = {_key_of_row(row): row for row in rows.rows}
-    programs: dict[Any, list[tuple[Setting, Replicate]]] = {}
+    programs: dict[Any, list[list[Setting]]] = {}
     for members in _alike(settings):
-        wanted = [(s, r) for s in dict.fromkeys(members) for r in replicates]
-        left = [(s, r) for s, r in wanted if _key(s, r) not in done]
-        if on_group is not None:
-            on_group(members[0], len(wanted), len(left))
-        for setting, replicate in left:
-            key = _program_of(setting)
-            programs.setdefault(key, []).append((setting, replicate))
-    for pairs in programs.values():
-        _train(list(dict.fromkeys(pairs)), rows, mesh)
+        programs.setdefault(_program_of(members[0]), []).append(members)
+    for groups in programs.values():
+        pairs = []
+        for members in groups:
+            wanted = [(s, r) for s in dict.fromkeys(members) for r in replicates]
+            left = [(s, r) for s, r in wanted if _key(s, r) not in done]
+            if on_group is not None:
+                on_group(members[0], len(wanted), len(left))
+            pairs += left
+        if pairs:
+            _train(pairs, rows, mesh)
     done.update((_key_of_row(row), row) for row in rows.rows)
     return [done[_key(s, r)] for s in settings for r in replicates]
 

@@ -123,11 +123,11 @@ class _Slots:
             else:
                 which = jax.device_put(new, self._sharding)
                 self._state = self._programs["select"](which, fresh, self._state)
-        rests = [index is None for index in self._index]
-        stopped = jax.device_get(self._state.stopped) | rests
-        self._state = self._state._replace(
-            stopped=jax.device_put(stopped, self._sharding)
-        )
+        rests = np.array([index is None for index in self._index])
+        if rests.any():
+            stopped = jax.device_get(self._state.stopped) | rests
+            stopped = jax.device_put(stopped, self._sharding)
+            self._state = self._state._replace(stopped=stopped)
 
     def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
         """Trains to the next validation; returns what was measured, by the step."""

@@ -92,7 +92,8 @@ def unroll(
       The final carry, and the outputs [T, *batch, ...] in the order of the inputs.
 
     Raises:
-      ValueError: if a step has no weights, or lengths do not fit the inputs.
+      ValueError: if a step has no weights, lengths do not fit the inputs, or the
+        implementation is unknown or does not apply.
       TypeError: if lengths are no integers, or the step changes the carry's type.
     """
     num_inputs = count_inputs(inputs)

@@ -23,7 +23,8 @@ from rnnshare import (
     Untied,
     unroll,
 )
-from rnnshare.sharing import groups_well
+from rnnshare.drawing import equations_of
+from rnnshare.products import groups_well
 from tests.law_cases import (
     LENGTHS,
     B,
@@ -205,18 +206,6 @@ def test_derivatives_agree_with_those_of_the_scan():
     assert_close(*found)
 
 
-def shapes_in(jaxpr):
-    """Yields (primitive, shapes of its results) of all equations, inner ones too."""
-    for equation in jaxpr.eqns:
-        yield equation.primitive.name, [v.aval.shape for v in equation.outvars]
-        for value in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")
-        ):
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns"):
-                yield from shapes_in(inner)
-
-
 def test_no_gradient_per_example_under_vmap():
     """Nor is a kernel's gradient added up step by step in a loop."""
     count, width = 5, 4 * H
@@ -235,13 +224,13 @@ def test_no_gradient_per_example_under_vmap():
     for name in ("fused", "scan"):
         gradient = jax.grad(functools.partial(losses, name=name))
         values.append(gradient(stored))
-        equations = list(shapes_in(jax.make_jaxpr(gradient)(stored).jaxpr))
-        assert not any(
-            shape == (count, H, width) for _, shapes in equations for shape in shapes
-        )
-        found[name] = any(
-            name == "scan" and (H, width) in shapes for name, shapes in equations
-        )
+        results = [
+            (equation.primitive.name, out.aval.shape)
+            for equation in equations_of(jax.make_jaxpr(gradient)(stored).jaxpr)
+            for out in equation.outvars
+        ]
+        assert not any(shape == (count, H, width) for _, shape in results)
+        found[name] = ("scan", (H, width)) in results
     assert found == {"fused": False, "scan": True}
     assert_close(*values)
 
@@ -262,7 +251,8 @@ def test_auto_is_fused_where_it_can_be():
     def is_fused(sharing, cell="LSTM", **options):
         c = case(sharing, cell)
         jaxpr = jax.make_jaxpr(functools.partial(c.run, **options))(*c.arguments)
-        return any(name == "custom_jvp_call" for name, _ in shapes_in(jaxpr.jaxpr))
+        names = {e.primitive.name for e in equations_of(jaxpr.jaxpr)}
+        return "custom_jvp_call" in names
 
     for sharing in FUSING.values():
         assert is_fused(sharing)

@@ -12,7 +12,7 @@ LAYERS = (
     {
         "sharing", "unseen", "unrolling", "time_functions", "combinations",
         "corrections", "partition", "conversion", "soft_tying", "drawing", "fused",
-        "cudnn", "stepping",
+        "cudnn", "stepping", "products",
     },
     {"blueprint", "cells", "rnn", "state_cells", "sizing"},
     {"models"},
