@@ -220,7 +220,8 @@ def draw_paired(
         for label, levels in (("chance", chance), ("best possible", oracle)):
             if levels and name in levels:
                 mark_level(panel, levels[name], label)
-        panel.set_title(name, fontsize=FONT, color=INK)
+        lines = [textwrap.fill(line, 16) for line in name.split("\n")]
+        panel.set_title("\n".join(lines), fontsize=FONT, color=INK)
         dress(panel, "", ylabel if index % columns == 0 else "", grid="y")
     return figure
 
