@@ -102,11 +102,15 @@ def test_flops_of_a_low_rank_are_those_of_its_factors():
 @pytest.mark.parametrize("by", ["parameters", "flops"])
 def test_the_width_of_a_size_is_the_width(by, sharing):
     count = {"parameters": count_parameters, "flops": count_flops}[by]
-    for H in (1, 6, 21) if by == "parameters" else (9,):
-        assert match_width(LSTM, sharing, count(LSTM, sharing, H), by) == H
+    assert match_width(LSTM, sharing, count(LSTM, sharing, 9), by) == 9
 
 
-@by_sharing
+@pytest.mark.parametrize("H", [1, 6, 21])
+def test_the_width_is_found_from_the_narrowest_on(H):
+    assert match_width(LSTM, Tied(), count_parameters(LSTM, Tied(), H)) == H
+
+
+@pytest.mark.parametrize("sharing", EVERY[1::4], ids=repr)
 def test_large_targets_are_met(sharing):
     target = 1_234_567
     width = match_width(LSTM, sharing, target)
