@@ -15,6 +15,7 @@ from experiments.claims import CLAIMS
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
+flags.declare_key_flag("replicas_per_device")
 
 QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "

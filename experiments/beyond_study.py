@@ -10,17 +10,14 @@ from experiments.spectrum_study import (
     PLANS,
     base_setting,
     drift_task,
-    losses,
-    replicates,
-    tell,
     tuned,
 )
+from experiments.studies import column, replicates, run
 from rnnshare import Basis, Cyclic, Drift, Hypernetwork, Tied, Untied, figures
 from rnnshare.figure_style import mark_level
 from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.statistics import holm, paired_difference, paired_p_value
-from rnnshare.study import run
 
 NUM_STEPS = 30
 BASELINES = ("Tied", "Untied, hold")
@@ -52,8 +49,8 @@ def beyond_finding(preset, folder, rule):
         test, validation = {}, {}
         for arm, choices in arms(plan.starts).items():
             setting = tuned(plan, base, choices, rows)
-            found = run([setting], replicates(plan), rows, on_group=tell)
-            test[arm], validation[arm] = losses(found), losses(found, "validation_loss")
+            found = run([setting], replicates(plan.num_seeds), rows)
+            test[arm], validation[arm] = column(found), column(found, "validation_loss")
         best = min((a for a in test if a not in BASELINES),
                    key=lambda arm: validation[arm].mean())  # fmt: skip
         against = {b: paired_difference(test[best], test[b]) for b in BASELINES}

@@ -90,6 +90,13 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the results go; train leaves none without it."
 )
 
+PER_DEVICE = flags.DEFINE_integer(
+    "replicas_per_device",
+    1,
+    "Replicas that a device trains at once. More of them fill a GPU, at that many "
+    "times the memory; on CPU cores 1 is best.",
+    lower_bound=1,
+)
 CACHE = flags.DEFINE_string(
     "compilation_cache",
     None,

@@ -12,6 +12,7 @@ from experiments import common
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
+flags.declare_key_flag("replicas_per_device")
 
 RULE = (
     "For each data set and cell, untied wins if its test loss is below the tied "

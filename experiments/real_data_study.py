@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import sys
 import time
 
 import numpy as np
 
 from experiments.claims import CLAIMS
+from experiments.studies import column, replicates, run, tune
 from rnnshare import (
     Cyclic,
     ElmanCell,
@@ -22,7 +22,7 @@ from rnnshare import (
 from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.statistics import Interval, holm, paired_difference, paired_p_value
-from rnnshare.study import Replicate, Setting, run, tune
+from rnnshare.study import Setting
 from rnnshare.training import Recipe
 
 _SHUFFLED = functools.partial(tasks.mnist1d, shuffled=True)
@@ -148,8 +148,7 @@ def finding(preset, folder, rule):
     """Runs the study of a preset in a folder, and returns the finding of Q5."""
     plan, began = PLANS[preset], time.perf_counter()
     rows = JsonLines(folder / "real_data.jsonl")
-    study = functools.partial(run, rows=rows, on_group=_tell)
-    replicates = [Replicate(i, i) for i in range(plan.num_seeds)]
+    paired = replicates(plan.num_seeds)
     cases = []
     for make_task, cells in plan.cells.items():
         for cell in cells:
@@ -157,17 +156,14 @@ def finding(preset, folder, rule):
                 name: tuned(candidates, plan, rows)
                 for name, candidates in arms(make_task, cell, plan).items()
             }
-            measured = {n: study([s], replicates) for n, s in chosen.items()}
+            measured = {n: run([s], paired, rows) for n, s in chosen.items()}
             cases.append(Case(make_task(0), cell.__name__, chosen, measured))
     p_values = holm([case.p_value for case in cases])
     confirmed = {}
     for case, p in zip(cases, p_values, strict=True):
         if p < 0.05 and case.difference.high < 0:
-            fresh = [
-                Replicate(_FRESH_SEED + i, _FRESH_SEED + i)
-                for i in range(plan.num_seeds)
-            ]
-            again = {n: study([case.chosen[n]], fresh) for n in ("Tied", "Untied")}
+            fresh = replicates(plan.num_seeds, _FRESH_SEED)
+            again = {n: run([case.chosen[n]], fresh, rows) for n in ("Tied", "Untied")}
             confirmed[case.label] = dataclasses.replace(case, measured=again)
     path = "figures/Q5.png"
     figures.save(
@@ -185,8 +181,7 @@ def finding(preset, folder, rule):
 def tuned(candidates, plan, rows):
     """Returns the best candidate by validation; an arm has plan.tuning trainings."""
     count = max(1, plan.tuning // len(candidates))
-    replicates = [Replicate(_TUNING_SEED + i, _TUNING_SEED + i) for i in range(count)]
-    return tune(candidates, replicates, rows, on_group=_tell)
+    return tune(candidates, replicates(count, _TUNING_SEED), rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +205,7 @@ class Case:
 
     def column(self, arm, name):
         """Returns a metric of an arm over the replicates."""
-        values = [row[name] for row in self.measured[arm]]
-        return np.array([np.nan if value is None else value for value in values])
+        return column(self.measured[arm], name, missing=np.nan)
 
     def accuracies(self):
         """Returns {arm: test accuracies}."""
@@ -347,9 +341,3 @@ def _sentences(cases):
         "a wider population; with few seeds a bootstrap interval is too narrow, which "
         "is why the rule asks for the t test as well."
     )
-
-
-def _tell(setting, count, left):
-    done = "" if left else " (kept from before)"
-    name = f"{setting.make_task(0).name}, {setting.cell.__name__}, {setting.sharing}"
-    print(f"{name}: {left or count} runs{done}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from experiments import common
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
+flags.declare_key_flag("replicas_per_device")
 
 _EXPLAIN = flags.DEFINE_bool(
     "explain",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import sys
 import time
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import optax
 import scipy.stats
 
 from experiments.claims import CLAIMS
+from experiments.studies import column, replicates, run, tune
 from rnnshare import (
     Basis,
     Cyclic,
@@ -36,7 +36,7 @@ from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.sizing import count_flops, count_parameters
 from rnnshare.statistics import bootstrap_interval
-from rnnshare.study import Replicate, Setting, run, tune
+from rnnshare.study import Setting
 from rnnshare.training import Recipe
 
 PERIOD = 5  # of the tasks' periodic path, and so of the periodic sharings
@@ -58,6 +58,8 @@ class Plan:
       strengths: of soft tying, between untied and tied.
       soft: the drifts and training-set sizes of Ac2c.
       amounts: {path: drift} of B3.
+      arms: of the spectrum on the drift task.
+      italy_arms: of the spectrum on ItalyPowerDemand.
     """
 
     num_seeds: int
@@ -71,28 +73,34 @@ class Plan:
     strengths: tuple[float, ...]
     soft: tuple[tuple[float, ...], tuple[int, ...]]
     amounts: dict
+    arms: tuple[str, ...]
+    italy_arms: tuple[str, ...]
 
 
 # One amount for all paths; what each does to the weights, see `tasks.drift`.
 _AMOUNTS = {"periodic": 0.2, "linear": 0.2, "random_walk": 0.2}
+_ARMS = (
+    *("Tied", "Untied", "Segments", "Cyclic", "Mixture", "LowRank", "Scaled"),
+    *("Basis", "Drift", "Hypernetwork", "TimeInput", "Partition"),
+)
+_FEW = ("Tied", "Untied", "Cyclic", "LowRank", "TimeInput")  # where time is short
 PLANS = {
     "smoke": Plan(
         2, 4, 4, (1e-2,), 1, (True,), (0.0, 0.2), ("width",), (10.0,),
-        ((0.0, 0.2), (50, 1_000)), _AMOUNTS,
+        ((0.0, 0.2), (50, 1_000)), _AMOUNTS, _FEW, _FEW[:2],
     ),
     "quick": Plan(
         5, 400, 32, (3e-3, 1e-2), 2, (True,), (0.0, 0.05, 0.2), ("width",),
-        (1.0, 10.0, 100.0), ((0.0, 0.05, 0.2), (50, 1_000)), _AMOUNTS,
+        (1.0, 10.0, 100.0), ((0.0, 0.05, 0.2), (50, 1_000)), _AMOUNTS, _ARMS, _FEW,
     ),
     "full": Plan(
         20, 3_000, 32, (1e-3, 3e-3, 1e-2), 12, (True, False),
         (0.0, 0.02, 0.05, 0.1, 0.2, 0.5), ("width", "parameters", "flops"),
         (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
         ((0.0, 0.02, 0.05, 0.1, 0.2, 0.5), (50, 200, 1_000, 5_000)), _AMOUNTS,
+        _ARMS, _ARMS,
     ),
 }  # fmt: skip
-# The arms on ItalyPowerDemand where time is short.
-_FEW = ("Tied", "Untied", "Cyclic", "LowRank", "TimeInput")
 _TUNING_SEED, _TUNING_DRIFT = 1_000, 0.05
 
 
@@ -161,35 +169,26 @@ def tuned(plan, base, choices, rows):
         for rate in plan.rates
     ]
     count = max(1, plan.tuning // len(candidates))
-    seeds = range(_TUNING_SEED, _TUNING_SEED + count)
-    return tune(candidates, [Replicate(i, i) for i in seeds], rows, on_group=tell)
-
-
-def replicates(plan):
-    """Returns the paired seeds and splits."""
-    return [Replicate(i, i) for i in range(plan.num_seeds)]
-
-
-def losses(rows, name="test_loss"):
-    """Returns a metric over rows, inf where a run diverged."""
-    return np.array([np.inf if row[name] is None else row[name] for row in rows])
+    return tune(candidates, replicates(count, _TUNING_SEED), rows)
 
 
 def draw_spectrum(preset, folder):
     """Runs every sharing on the drift task and ItalyPowerDemand; draws loss on size."""
     plan = PLANS[preset]
     rows = JsonLines(folder / "spectrum.jsonl")
-    curves, lines = {}, {}
+    curves: dict[str, list] = {}
+    lines = {}
     for matching in plan.matchings:
         note = "" if matching == "width" else f", equal {matching}"
         base = base_setting(plan, drift_task(_TUNING_DRIFT))
         chosen = {
             arm: matched(plan, tuned(plan, base, choices, rows), matching)
             for arm, choices in sharings(30, plan.starts).items()
+            if arm in plan.arms
         }
-        for drift in plan.drifts:
-            make_task, name = drift_task(drift), f"drift {drift:g}{note}"
-            curves[name] = _points(plan, chosen, make_task, rows)
+        made = {f"drift {drift:g}{note}": drift_task(drift) for drift in plan.drifts}
+        curves |= _points(plan, chosen, made, rows)
+        for name, make_task in made.items():
             splits = range(plan.num_seeds)
             oracle = np.mean([float(make_task(i).oracle) for i in splits]).round(6)
             lines[name] = {"time-invariant linear": float(oracle)}
@@ -197,10 +196,10 @@ def draw_spectrum(preset, folder):
     chosen = {
         arm: tuned(plan, base, choices, rows)
         for arm, choices in sharings(24, plan.starts, period=6).items()
-        if len(plan.starts) > 1 or arm in _FEW
+        if arm in plan.italy_arms
     }
     name = "ItalyPowerDemand (nats)"
-    curves[name] = _points(plan, chosen, tasks.italy_power_demand, rows)
+    curves |= _points(plan, chosen, {name: tasks.italy_power_demand}, rows)
     chance = tasks.italy_power_demand().lines["chance"]["loss"]
     lines[name] = {"chance": chance}
     figure = weight_figures.draw_trade_off(
@@ -222,16 +221,17 @@ def matched(plan, setting, by):
     return dataclasses.replace(setting, hidden_features=width)
 
 
-def _points(plan, chosen, make_task, rows):
-    """Returns one point an arm: parameters and test loss."""
-    points = []
+def _points(plan, chosen, made, rows):
+    """Returns {name of a task: one point an arm, its parameters and test loss}."""
+    points: dict[str, list] = {name: [] for name in made}
     for arm, setting in chosen.items():
-        setting = dataclasses.replace(setting, make_task=make_task)
-        found = run([setting], replicates(plan), rows, on_group=tell)
-        interval = bootstrap_interval(losses(found))
-        points.append(
-            weight_figures.TradeOffPoint(arm, found[0]["num_parameters"], interval)
-        )
+        settings = [dataclasses.replace(setting, make_task=m) for m in made.values()]
+        found = run(settings, replicates(plan.num_seeds), rows)
+        by_task = column(found).reshape(len(made), plan.num_seeds)
+        size = found[0]["num_parameters"]
+        for name, losses in zip(made, by_task, strict=True):
+            interval = bootstrap_interval(losses)
+            points[name].append(weight_figures.TradeOffPoint(arm, size, interval))
     return points
 
 
@@ -272,14 +272,13 @@ def soft_tying_finding(preset, folder, rule):
         np.empty((len(drifts), len(sizes), len(strengths), plan.num_seeds))
         for _ in range(2)
     )
-    for i, drift in enumerate(drifts):
-        for j, size in enumerate(sizes):
-            make_task = drift_task(drift, num_examples=size)
-            for k, setting in enumerate(strengths.values()):
-                setting = dataclasses.replace(setting, make_task=make_task)
-                found = run([setting], replicates(plan), rows, on_group=tell)
-                validation[i, j, k] = losses(found, "validation_loss")
-                test[i, j, k] = losses(found)
+    made = [drift_task(d, num_examples=size) for d in drifts for size in sizes]
+    for k, setting in enumerate(strengths.values()):
+        settings = [dataclasses.replace(setting, make_task=m) for m in made]
+        found = run(settings, replicates(plan.num_seeds), rows)
+        shape = len(drifts), len(sizes), plan.num_seeds
+        validation[:, :, k] = column(found, "validation_loss").reshape(shape)
+        test[:, :, k] = column(found).reshape(shape)
     best = validation.argmin(2)  # [drift, size, seed]
     top = len(strengths) - 1
     still = np.array([drift == 0 for drift in drifts])
@@ -352,10 +351,3 @@ def _rank_correlation(x, y):
     if np.ptp(y) == 0 or np.ptp(x) == 0:
         return 0.0
     return float(scipy.stats.spearmanr(x, y).statistic)
-
-
-def tell(setting, count, left):
-    """Says on stderr what is being trained."""
-    done = "" if left else " (kept from before)"
-    name = f"{setting.make_task(0).name}, {setting.sharing}"
-    print(f"{name}: {left or count} runs{done}", file=sys.stderr, flush=True)

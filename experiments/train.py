@@ -80,6 +80,7 @@ _NUM_SEEDS = flags.DEFINE_integer(
 )
 # Where to leave metrics.jsonl, setting.json and params.npz; nowhere by default.
 flags.declare_key_flag("workdir")
+flags.declare_key_flag("replicas_per_device")
 
 
 def make_task(split):
@@ -178,6 +179,7 @@ def main() -> None:
             setting.make_model(),
             setting.recipe,
             [(task, seed, setting.learning_rate) for seed in seeds],
+            per_device=common.PER_DEVICE.value,
             on_chunk=on_chunk,
         )
     for seed, final in zip(seeds, fitted.metrics, strict=True):

@@ -34,6 +34,7 @@ class Recipe:
       patience: stop after this many validations without a better loss; None: never.
       clip_norm: gradients are scaled down to this global norm; None: not at all.
       optimizer: `optimizer(learning_rate)` makes any optax optimiser.
+      stop_loss: stop when the validation loss is below; None: never.
     """
 
     num_steps: int = 2_000
@@ -42,6 +43,7 @@ class Recipe:
     patience: int | None = 10
     clip_norm: float | None = 1.0
     optimizer: Callable[[Any], optax.GradientTransformation] = optax.adam
+    stop_loss: float | None = None
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "validate_every", "patience"):
@@ -131,7 +133,8 @@ class Loop:
     ) -> tuple[TrainState, jax.Array]:
         """Takes one optimiser step; returns the loss before it as well."""
         key = jax.random.fold_in(_stream(replica, _DATA), state.step)
-        batch = replica.task.sample(key, self.recipe.batch_size)
+        progress = state.step.astype(jnp.float32) / self.recipe.num_steps
+        batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
         dropout = jax.random.fold_in(_stream(replica, _DROPOUT), state.step)
 
         def loss_of(params: Any) -> jax.Array:
@@ -193,7 +196,12 @@ class Loop:
     def _keep_best(self, state: TrainState, loss: jax.Array) -> TrainState:
         better = loss < state.best_loss  # never so for a NaN
         num_worse = jnp.where(better, 0, state.num_worse + 1)
-        patience = self.recipe.patience
+        recipe = self.recipe
+        stopped = jnp.bool(False)
+        if recipe.patience is not None:
+            stopped |= num_worse >= recipe.patience
+        if recipe.stop_loss is not None:
+            stopped |= loss < recipe.stop_loss
         return state._replace(
             best_params=jax.tree.map(
                 functools.partial(jnp.where, better), state.params, state.best_params
@@ -201,7 +209,7 @@ class Loop:
             best_loss=jnp.where(better, loss, state.best_loss),
             best_step=jnp.where(better, state.step, state.best_step),
             num_worse=num_worse,
-            stopped=jnp.bool(False) if patience is None else num_worse >= patience,
+            stopped=stopped,
         )
 
 

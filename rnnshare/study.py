@@ -134,6 +134,7 @@ def run(
     rows: JsonLines,
     *,
     mesh: jax.sharding.Mesh | None = None,
+    per_device: int = 1,
     on_group: Callable[[Setting, int, int], None] | None = None,
 ) -> list[Row]:
     """Trains every setting on every replicate, and returns their rows in that order.
@@ -147,6 +148,7 @@ def run(
       replicates: the same for all settings, so that their rows are paired.
       rows: where rows are appended as they finish.
       mesh: see `rnnshare.training.fit`.
+      per_device: see there too.
       on_group: called for each group of settings that differ in the learning rate
         alone, before what is trained with it, with the first of the group, how many
         runs it holds, and how many are left to do.
@@ -168,7 +170,7 @@ def run(
                 on_group(members[0], len(wanted), len(left))
             pairs += left
         if pairs:
-            _train(pairs, rows, mesh)
+            _train(pairs, rows, mesh=mesh, per_device=per_device)
     done.update((_key_of_row(row), row) for row in rows.rows)
     return [done[_key(s, r)] for s in settings for r in replicates]
 
@@ -191,7 +193,7 @@ def _program_of(setting: Setting) -> Any:
 
 
 def _train(
-    pairs: Sequence[tuple[Setting, Replicate]], rows: JsonLines, mesh: Any
+    pairs: Sequence[tuple[Setting, Replicate]], rows: JsonLines, **options: Any
 ) -> None:
     """Trains settings of one program; appends each row when it is done."""
     one = pairs[0][0]
@@ -204,8 +206,8 @@ def _train(
         one.make_model(),
         one.recipe,
         [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in pairs],
-        mesh=mesh,
         on_result=keep,
+        **options,
     )
 
 

@@ -2,13 +2,15 @@
 
 `fit` trains *replicas*: the same model and recipe with other seeds, learning rates and
 resampled data, one on each device of a mesh; a device whose replica is done, or has
-stopped early, takes the next. Every replica runs the
-same program by itself, so its numbers do not depend on which others run, nor on how
-many devices there are. (Under `vmap`, and even in a loop over several, XLA fuses a
-replica's arithmetic in other ways, and the last bits differ.)
+stopped early, takes the next. Every replica runs the same program by itself, so its
+numbers do not depend on which others run, nor on how many devices there are.
+
+A large accelerator takes several replicas at once (`per_device`), under `vmap`: XLA
+then fuses a replica's arithmetic in other ways, and the last bits differ.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -45,6 +47,7 @@ def fit(
     replicas: Sequence[Triple],
     *,
     mesh: Mesh | None = None,
+    per_device: int = 1,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
     on_result: Callable[[int, Row], None] | None = None,
 ) -> Fitted:
@@ -56,6 +59,8 @@ def fit(
       recipe: how to train.
       replicas: the tasks must agree but for their arrays, as resampled splits do.
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
+      per_device: how many replicas a device trains at once. Its memory grows with them,
+        and a small model's time hardly does on a GPU; a CPU gains nothing.
       on_chunk: called after each chunk with the step and what was measured, by the
         index of the replica, of those that were still training.
       on_result: called with the index of a replica and its final metrics, as soon as
@@ -65,12 +70,21 @@ def fit(
       Best parameters and final metrics of each replica.
 
     Raises:
-      ValueError: on a seed outside [0, 2**32) or a learning rate that is not positive.
+      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive, or
+        no replica a device.
     """
     _check(replicas)
+    if per_device < 1:
+        raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
-    programs = _compile(Loop(make_model, recipe), mesh, type(replicas[0][0]))  # type: ignore[arg-type]
-    slots = _Slots(programs, recipe, mesh, replicas)
+    per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
+    programs = _compile(
+        Loop(make_model, recipe),
+        mesh,
+        per_device,
+        type(replicas[0][0]),  # type: ignore[arg-type]
+    )
+    slots = _Slots(programs, recipe, mesh, per_device, replicas)
     done: dict[int, tuple[Any, Row]] = {}
     while len(done) < len(replicas):
         slots.fill()
@@ -87,23 +101,25 @@ def fit(
 
 
 class _Slots:
-    """The devices of a mesh, each with the replica that it trains, or resting."""
+    """Places for replicas, `per_device` on each device of a mesh; some may rest."""
 
     def __init__(
         self,
         programs: dict[str, Callable[..., Any]],
         recipe: Recipe,
         mesh: Mesh,
+        per_device: int,
         replicas: Sequence[Triple],
     ):
+        count = mesh.size * per_device
         self._programs = programs
         self._recipe = recipe
         self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         self._replicas = replicas
         self._waiting = list(reversed(range(len(replicas))))
-        self._index: list[int | None] = [None] * mesh.size  # of each slot's replica
-        self._held = [0] * mesh.size  # a resting slot holds its last replica's data
-        self._steps = np.zeros(mesh.size, int)
+        self._index: list[int | None] = [None] * count  # of each slot's replica
+        self._held = [0] * count  # a resting slot holds its last replica's data
+        self._steps = np.zeros(count, int)
         self._stacked: Any = None
         self._state: Any = None
 
@@ -167,8 +183,10 @@ class _Slots:
 
 
 @functools.lru_cache(maxsize=64)
-def _compile(loop: Loop, mesh: Mesh, task_type: type) -> dict[str, Callable[..., Any]]:
-    """Returns the loop's programs, jitted: one replica on each device of the mesh.
+def _compile(
+    loop: Loop, mesh: Mesh, per_device: int, task_type: type
+) -> dict[str, Callable[..., Any]]:
+    """Returns the loop's programs, jitted: `per_device` replicas on each device.
 
     Each type of task has programs of its own: JAX takes pytrees of two classes for the
     same if their fields are equal, and now and then runs the program of the other.
@@ -176,9 +194,17 @@ def _compile(loop: Loop, mesh: Mesh, task_type: type) -> dict[str, Callable[...,
     del task_type
     spec = PartitionSpec(mesh.axis_names)
 
-    def one_a_device(function: Callable[..., Any]) -> Callable[..., Any]:
-        def on_device(*stacked: Any) -> Any:
+    def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+        # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
+        return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
+
+    def on_devices(
+        function: Callable[..., Any], together: Callable[..., Any] = jax.vmap
+    ) -> Callable[..., Any]:
+        def alone(*stacked: Any) -> Any:
             return jax.tree.map(lambda leaf: leaf[None], function(*_slice(stacked, 0)))
+
+        on_device = alone if per_device == 1 else together(function)
 
         return jax.jit(
             jax.shard_map(
@@ -187,10 +213,10 @@ def _compile(loop: Loop, mesh: Mesh, task_type: type) -> dict[str, Callable[...,
         )
 
     return {
-        "init": one_a_device(loop.init),
-        "select": one_a_device(_select),
-        "chunk": one_a_device(loop.chunk),
-        "finish": one_a_device(loop.finish),
+        "init": on_devices(loop.init, one_by_one),
+        "select": on_devices(_select),
+        "chunk": on_devices(loop.chunk),
+        "finish": on_devices(loop.finish),
     }
 
 

@@ -70,6 +70,33 @@ def test_a_device_takes_the_next_replica_when_one_is_done():
     jax.tree.map(np.testing.assert_array_equal, one.params, two.params)
 
 
+def test_several_replicas_a_device_train_as_one_does():
+    """To rounding; with runs that stop early, and a number that fills no device."""
+    recipe = Recipe(num_steps=12, batch_size=8, validate_every=3, patience=2)
+    replicas = [(TASK, seed, 1e-3 if seed else 10.0) for seed in range(5)]
+    alone = train(replicas, Untied(6), recipe)
+    told = []
+    together = train(
+        replicas,
+        Untied(6),
+        recipe,
+        per_device=2,
+        on_result=lambda index, row: told.append(index),
+    )
+    assert sorted(told) == list(range(5))
+    lengths = [row["steps_trained"] for row in alone.metrics]
+    assert len(set(lengths)) > 1
+    assert lengths == [row["steps_trained"] for row in together.metrics]
+    for one, other in zip(alone.params[1:], together.params[1:], strict=True):
+        jax.tree.map(
+            functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6),
+            other,
+            one,
+        )
+    with pytest.raises(ValueError, match=r"per_device is 0\. Use at least 1"):
+        train(replicas, per_device=0)
+
+
 def test_a_chunk_is_its_steps():
     """The compiled scan is the Python loop over single steps, and optax by hand."""
     loop = Loop(setting().make_model(), RECIPE)

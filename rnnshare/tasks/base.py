@@ -60,6 +60,14 @@ class Task(abc.ABC):
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws a training batch; a pure function of the key."""
 
+    def sample_at(self, key: jax.Array, batch_size: int, progress: jax.Array) -> Batch:
+        """Draws a training batch at a progress of the training, float32[] in [0, 1).
+
+        The same at any progress, unless the task has a curriculum.
+        """
+        del progress
+        return self.sample(key, batch_size)
+
     @abc.abstractmethod
     def held_out(self, split: str) -> Batch:
         """Returns a fixed batch: 'train', 'validation' or 'test'.
