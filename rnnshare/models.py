@@ -1,5 +1,7 @@
 """`SequenceModel`: embedding or dense input, RNN layers, and a read-out.
 
+`BagOfSteps` is its control, which knows the steps and not their order.
+
 Shape letters: B batch, T time, D input features, H hidden features, O outputs.
 """
 
@@ -144,6 +146,51 @@ class SequenceModel(nnx.Module):
         if self.readout_at == "every":
             return jnp.swapaxes(answers, 0, 1)
         return _at_last_step(answers, seq_lengths)
+
+
+class BagOfSteps(nnx.Module):
+    """A control without order: a function of the mean of a function of each step.
+
+        inputs [B, T, D], or tokens int[B, T] -> embedding
+        -> dense and ReLU, step by step -> mean over the real steps -> dense and ReLU
+        -> read-out, [B, O]
+
+    Parameters: H (D + 1) + H (H + 1) + O (H + 1), and D num_tokens for an embedding.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        *,
+        rngs: nnx.Rngs,
+        num_tokens: int | None = None,
+    ):
+        """Draws the weights; see `SequenceModel` for the arguments."""
+        self.embedding = nnx.data(
+            None
+            if num_tokens is None
+            else nnx.Embed(num_tokens, in_features, rngs=rngs)
+        )
+        self.step = nnx.Linear(in_features, hidden_features, rngs=rngs)
+        self.mix = nnx.Linear(hidden_features, hidden_features, rngs=rngs)
+        self.readout = nnx.Linear(hidden_features, out_features, rngs=rngs)
+
+    def __call__(
+        self, inputs: jax.Array, *, seq_lengths: Any = None, rngs: Any = None
+    ) -> jax.Array:
+        """Returns the answers, [B, O]; called as `SequenceModel` is."""
+        del rngs
+        features = inputs if self.embedding is None else self.embedding(inputs)
+        features = nnx.relu(self.step(features))
+        num_steps = features.shape[1]
+        lengths = jnp.asarray(num_steps if seq_lengths is None else seq_lengths)
+        lengths = jnp.broadcast_to(lengths, features.shape[:1])[:, None]
+        real = (jnp.arange(num_steps)[None] < lengths)[..., None]
+        total = jnp.sum(jnp.where(real, features, jnp.zeros_like(features)), axis=1)
+        mean = total / jnp.maximum(lengths, 1).astype(total.dtype)
+        return self.readout(nnx.relu(self.mix(mean)))
 
 
 def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:

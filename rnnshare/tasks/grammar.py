@@ -1,0 +1,170 @@
+"""A little grammar: "On Monday it was snowing" means "It was snowing on Monday".
+
+    sentence -> fact | fact "and" fact
+    fact     -> [filler] time [filler] clause | [filler] clause [filler] time
+    time     -> "on" day
+    clause   -> "it" "was" weather
+    question -> "?" | "?" day                   after one fact, after two
+
+The words are in `vocabulary.txt`. The answer is whether it was wet (then). With one
+fact the words alone tell, in any order; with two, one wet and one dry, only their order
+does.
+
+Shape letters: T words of the longest text.
+"""
+
+import dataclasses
+import functools
+import importlib.resources
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnshare.tasks.base import Batch, Classification, as_pytree
+from rnnshare.tasks.drawn import DrawnTask
+
+TIME_FIRST, CLAUSE_FIRST = 0, 1
+_FACT = 7  # words of the longest fact: two fillers, a time, a clause
+
+
+@functools.cache
+def vocabulary() -> dict[str, tuple[str, ...]]:
+    """Returns {category: its words}, in the order of their token numbers."""
+    text = importlib.resources.files(__package__).joinpath("vocabulary.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {
+        category: tuple(found.split())
+        for category, _, found in (line.partition(":") for line in lines)
+    }
+
+
+@functools.cache
+def words() -> tuple[str, ...]:
+    """Returns all words: a token is a number of this list."""
+    return tuple(word for found in vocabulary().values() for word in found)
+
+
+def weathers() -> tuple[str, ...]:
+    """Returns the words for weather, the wet ones first."""
+    return vocabulary()["wet"] + vocabulary()["dry"]
+
+
+@as_pytree("num_examples", "seed", "held_out_order")
+@dataclasses.dataclass(frozen=True, eq=False)
+class WordOrder(DrawnTask, Classification):
+    """Was it wet? Some words for weather are never met in one of the two orders.
+
+    In training, a weather never stands in the order that is held out for it; in the
+    test set, every fact is of a held-out pair. `validation` is drawn as training is.
+
+    Attributes:
+      held_out_order: int32[8], of each weather: 0 never after the time, 1 never before
+        it, 2 met in both orders. See `of`.
+      num_facts: 1, or 2 with a question for one of two days.
+    """
+
+    held_out_order: Any = None
+    num_facts: int = 1
+    out_features = 2
+    in_features = 16  # of the embedding
+    num_tokens = len(words())
+
+    @classmethod
+    def of(
+        cls, num_examples: int = 2_000, split: int = 0, **options: Any
+    ) -> "WordOrder":
+        """Returns the task with the held-out pairs drawn by `split`.
+
+        Of the wet weathers, and of the dry ones, at least one is held out from each
+        order, one is met in both, and one is drawn.
+
+        Raises:
+          ValueError: if num_facts is not 1 or 2.
+        """
+        if options.get("num_facts", 1) not in (1, 2):
+            raise ValueError(
+                f"WordOrder: num_facts is {options['num_facts']}. Use 1 or 2."
+            )
+        rng = np.random.default_rng(split)
+        halves = [rng.permutation([0, 1, 2, int(rng.integers(2))]) for _ in range(2)]
+        orders = np.concatenate(halves).astype(np.int32)
+        return cls(num_examples, split, held_out_order=orders, **options)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """`word_order_`, the number of facts, and N."""
+        return f"word_order_{self.num_facts}_n{int(self.num_examples)}"
+
+    @property
+    def num_steps(self) -> int:  # type: ignore[override]
+        """T."""
+        return self.num_facts * (_FACT + 1) + self.num_facts - 1
+
+    def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
+        for_day, for_wet, for_asked, *for_facts = jax.random.split(key, 5)
+        both = jax.random.choice(for_day, 7, (2,), replace=False)
+        first_is_wet = jax.random.bernoulli(for_wet)
+        facts = [
+            self._fact(for_facts[i], split, both[i], first_is_wet ^ (i == 1))
+            for i in range(self.num_facts)
+        ]
+        asked = jax.random.bernoulli(for_asked) & (self.num_facts == 2)
+        parts = [facts[0]]
+        if self.num_facts == 2:
+            parts += [_word("and"), facts[1]]
+        parts += [_word("?")]
+        if self.num_facts == 2:
+            parts += [_day(both[asked.astype(int)])]
+        tokens = jnp.concatenate([*parts])
+        # Words first, in their order; -1 stands for none.
+        order = jnp.argsort(tokens < 0, stable=True)
+        count = jnp.sum(tokens >= 0)
+        tokens = jnp.maximum(tokens[order], 0)
+        wet = (first_is_wet ^ asked).astype(jnp.int32)
+        return Batch(tokens, wet, count.astype(jnp.int32))
+
+    def _fact(
+        self, key: jax.Array, split: str, day: jax.Array, is_wet: jax.Array
+    ) -> jax.Array:
+        """Returns int[7], the words of a fact; -1 for a filler that is not there."""
+        for_pair, for_fillers, for_which = jax.random.split(key, 3)
+        weather, order = jnp.divmod(jnp.arange(16), 2)
+        held_out = jnp.asarray(self.held_out_order)[weather] == order
+        allowed = held_out if split == "test" else ~held_out
+        allowed &= (weather < 4) == is_wet
+        pair = jax.random.categorical(for_pair, jnp.where(allowed, 0.0, -jnp.inf))
+        weather, order = jnp.divmod(pair, 2)
+        there = jax.random.bernoulli(for_fillers, shape=(2,))
+        fillers = _start("filler") + jax.random.randint(for_which, (2,), 0, 4)
+        fillers = jnp.where(there, fillers, -1)
+        time = jnp.concatenate([_word("on"), _day(day)])
+        clause = jnp.concatenate([_word("it"), _word("was"), _weather(weather)])
+        first, second = fillers[:1], fillers[1:]
+        return jnp.where(
+            order == TIME_FIRST,
+            jnp.concatenate([first, time, second, clause]),
+            jnp.concatenate([first, clause, second, time]),
+        )
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """Guessing, and understanding; counted words alone reach 1/2 of two facts."""
+        return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": 1.0}}
+
+
+def _start(category: str) -> int:
+    return words().index(vocabulary()[category][0])
+
+
+def _word(word: str) -> jax.Array:
+    return jnp.array([words().index(word)])
+
+
+def _day(number: jax.Array) -> jax.Array:
+    return (_start("day") + number)[None]
+
+
+def _weather(number: jax.Array) -> jax.Array:
+    return (_start("wet") + number)[None]

@@ -1,0 +1,157 @@
+"""Tasks about positions: is what is learnt at one step known at the others?
+
+Shape letters: T steps, D input features.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnshare.tasks.base import (
+    Batch,
+    Classification,
+    Metrics,
+    as_pytree,
+    check_counts,
+    held_out_key,
+)
+from rnnshare.tasks.drawn import DrawnTask
+
+
+@as_pytree("shown")
+@dataclasses.dataclass(frozen=True, eq=False)
+class LocalRule(Classification):
+    """One rule at every step, of which only some steps are ever shown the answer.
+
+    The inputs are fair coins, x_t = +1 or -1; the answer at step t is whether x_t and
+    x_{t-1} differ (x_{-1} = -1). The loss and `accuracy` are those of the shown steps,
+    `accuracy_unseen` that of the others.
+
+    Attributes:
+      shown: bool[T], the steps whose answers are in the loss.
+      num_held_out: sequences in each held-out set.
+    """
+
+    shown: Any
+    num_held_out: int = 500
+    in_features = 1
+    out_features = 2
+    readout = "every"
+
+    @classmethod
+    def of(cls, num_steps: int, split: int = 0, **options: Any) -> "LocalRule":
+        """Returns the task with half of the steps shown, drawn by `split`.
+
+        Raises:
+          ValueError: if there are fewer than 2 steps.
+        """
+        if num_steps < 2:
+            raise ValueError(f"LocalRule: num_steps is {num_steps}. Use at least 2.")
+        order = np.random.default_rng(split).permutation(num_steps)
+        return cls(order < num_steps // 2, **options)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """`local_rule_` and the number of steps."""
+        return f"local_rule_{self.num_steps}"
+
+    @property
+    def num_steps(self) -> int:  # type: ignore[override]
+        """T."""
+        return self.shown.shape[-1]
+
+    def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
+        coins = jax.random.bernoulli(key, shape=(batch_size, self.num_steps))
+        before = jnp.pad(coins, ((0, 0), (1, 0)))[:, :-1]
+        inputs = jnp.where(coins, 1.0, -1.0)[..., None]
+        mask = jnp.broadcast_to(self.shown, coins.shape)
+        return Batch(inputs, (coins != before).astype(jnp.int32), mask=mask)
+
+    def held_out(self, split: str) -> Batch:  # noqa: D102
+        return self.sample(held_out_key(split), self.num_held_out)
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Returns `loss` and `accuracy` of shown steps, `accuracy_unseen` of others."""
+        others = batch._replace(mask=~batch.mask)
+        unseen = super().metrics(outputs, others)["accuracy"]
+        return {**super().metrics(outputs, batch), "accuracy_unseen": unseen}
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """Guessing a coin, and the rule."""
+        return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": 1.0}}
+
+
+@as_pytree("num_examples", "seed")
+@dataclasses.dataclass(frozen=True, eq=False)
+class SignalPatch(DrawnTask, Classification):
+    """T patches of D features, one of which carries the signal: which sign has it?
+
+    All patches are standard normal; to one of them, at a uniform step, the label's sign
+    times `strength` is added along a fixed direction, the same at every step.
+
+    Attributes:
+      num_steps: T.
+      num_features: D.
+      strength: of the signal, in standard deviations of the noise.
+
+    Reference: the counterpart in time of the signal patches of Lahoti, Karp, Winston,
+    Singh, Li, 2024, "Role of locality and weight sharing in image-based tasks".
+    """
+
+    num_steps: int = 8
+    num_features: int = 8
+    strength: float = 5.0
+    out_features = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, num_steps=1, num_features=1, num_held_out=1)
+        if not 0 < self.strength < math.inf:
+            raise ValueError(
+                f"SignalPatch: strength is {self.strength}. Use a positive number."
+            )
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """`signal_patch_`, T and N."""
+        return f"signal_patch_{self.num_steps}_n{int(self.num_examples)}"
+
+    @property
+    def in_features(self) -> int:  # type: ignore[override]
+        """D."""
+        return self.num_features
+
+    @property
+    def direction(self) -> np.ndarray:
+        """The fixed direction, float32[D] of norm 1."""
+        drawn = np.random.default_rng(0).normal(size=self.num_features)
+        return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+
+    def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
+        del split
+        for_noise, for_place, for_label = jax.random.split(key, 3)
+        noise = jax.random.normal(for_noise, (self.num_steps, self.num_features))
+        place = jax.random.randint(for_place, (), 0, self.num_steps)
+        label = jax.random.bernoulli(for_label).astype(jnp.int32)
+        signal = jnp.where(label, self.strength, -self.strength) * self.direction
+        here = jnp.arange(self.num_steps) == place
+        return Batch(noise + jnp.where(here[:, None], signal, 0.0), label)
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """Guessing, and the likelier sign, on 100,000 draws.
+
+        Of projections z_t the signs' likelihoods are as sum_t exp(+-strength z_t).
+        """
+        rng = np.random.default_rng(1)
+        z = rng.normal(size=(100_000, self.num_steps))
+        z[:, 0] += self.strength
+        likelihoods = [np.logaddexp.reduce(s * self.strength * z, axis=1)
+                       for s in (1, -1)]  # fmt: skip
+        oracle = float(np.mean(likelihoods[0] > likelihoods[1]))
+        return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": oracle}}
