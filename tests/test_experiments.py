@@ -11,6 +11,7 @@ import pytest
 
 from experiments import common, identities, real_data, spectrum
 from experiments.claims import CLAIMS
+from rnnshare import report
 
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGS_OF = {
@@ -20,6 +21,8 @@ FLAGS_OF = {
     "spectrum": ("preset", "workdir", "explain"),
     "should_i_untie": ("task", "drift", "periods", "check"),
     "answer": ("preset", "workdir"),
+    "length_generalisation": ("task", "eval_max_length", "workdir"),
+    "position_generalisation": ("preset", "workdir"),
 }
 ANSWERED = ["Q1", "Q3", "Q5", "Ac2c", "B1", "B2", "B3", "B4"]
 RULES = {**identities.RULES, **spectrum.RULES, "Q5": real_data.RULE}
@@ -219,3 +222,35 @@ def test_should_i_untie():
     assert re.search(r"^check: .* the advice is \w+$", done.stdout, re.MULTILINE)
     assert_refused(script("should_i_untie", "--periods=20"), "does not show in 30 step")
     assert_refused(script("should_i_untie", "--periods=x"), "Use whole numbers")
+
+
+@pytest.mark.slow
+def test_length_generalisation(tmp_path):
+    flags = ("--preset=smoke", f"--workdir={tmp_path}")
+    longer = ("--task=parity", "--eval_max_length=11", "--num_seeds=1")
+    done = script("length_generalisation", *flags, *longer)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figures/lengths.png").is_file()
+    lines = (tmp_path / "length_generalisation.jsonl").read_text().splitlines()
+    rows = [strict_json(line) for line in lines]
+    assert {len(row["accuracy_by_length"]) for row in rows} == {11}
+    assert {row["language"] for row in rows} == {"parity"}
+    refused = script("length_generalisation", *flags, "--eval_max_length=2")
+    assert_refused(refused, "--eval_max_length=2 is below --train_max_length=4")
+    done = script("length_generalisation", *flags)
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^(\w+): (\w+)\.", done.stdout, re.MULTILINE)
+    assert [key for key, _ in found] == ["Q2", "Q2b", "A3", "A3b"]
+    assert {verdict for _, verdict in found} <= set(report.VERDICTS)
+
+
+@pytest.mark.slow
+def test_position_generalisation(tmp_path):
+    flags = ("--preset=smoke", f"--workdir={tmp_path}")
+    done = script("position_generalisation", *flags)
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^(\w+): (\w+)\.", done.stdout, re.MULTILINE)
+    assert [key for key, _ in found] == ["A4", "A5"]
+    for key, verdict in found:
+        assert verdict in report.VERDICTS
+        assert (tmp_path / f"figures/{key}.png").is_file()

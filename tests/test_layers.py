@@ -20,7 +20,7 @@ LAYERS = (
 )  # fmt: skip
 BESIDE = {
     "data", "tasks", "statistics", "runs", "figures", "figure_style", "report",
-    "report_pages", "report_style", "measures", "weight_figures",
+    "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
 }  # fmt: skip
 HEAVY = ("matplotlib", "pandas", "sktime", "mnist1d", "scipy.stats")
 
@@ -63,7 +63,7 @@ def test_nothing_points_back(level):
 def test_what_stands_beside_imports_no_model():
     for module in BESIDE:
         for path in files(module):
-            draws = module in ("figures", "measures", "weight_figures")
+            draws = module in ("figures", "measures", "weight_figures", "curve_figures")
             allowed = BESIDE | ({"sharing"} if draws else set())
             assert own_imports(path.read_text()) <= allowed, path
 

@@ -1,0 +1,347 @@
+"""The study behind `length_generalisation.py`: accuracy by length, trained up to N.
+
+One untied model is trained for steps 0..N-1 and then read in several ways: its later
+steps *literally* (they stay at their initial weights), or by each unseen-step policy.
+"""
+
+import dataclasses
+import functools
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import studies
+from rnnshare import ElmanCell, GRUCell, LSTMCell, Tied, Untied
+from rnnshare.blueprint import Blueprint
+from rnnshare.runs import JsonLines, json_line
+from rnnshare.study import Setting
+from rnnshare.tasks import NON_REGULAR, REGULAR
+from rnnshare.training import Loop, Recipe, Replica, fit
+
+LANGUAGES = {language.language(): language for language in (*REGULAR, *NON_REGULAR)}
+POLICIES = ("hold", "cycle", "stretch", "mean")
+TUNING_SEED = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a preset runs.
+
+    Attributes:
+      languages: to solve at any length; controls: that a finite state cannot solve.
+      cells: {name: cell class}.
+      train_max_length, eval_max_length: the longest string.
+      hidden_features: H.
+      num_steps, batch_size: of training.
+      rates: learning rates to choose from, by one run a rate for every tuning seed.
+      num_tuning: tuning seeds.
+      num_seeds: paired seeds.
+      examples: strings of each length in a test.
+      curriculum: see `FormalTask`.
+      fixed: the languages for which models are trained at one length too.
+    """
+
+    languages: tuple[str, ...]
+    controls: tuple[str, ...]
+    cells: dict
+    train_max_length: int
+    eval_max_length: int
+    hidden_features: int
+    num_steps: int
+    batch_size: int
+    rates: tuple[float, ...]
+    num_tuning: int
+    num_seeds: int
+    examples: int
+    curriculum: float
+    fixed: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A cell under a sharing on a language: what is trained, and tuned by itself."""
+
+    language: str
+    cell: str
+    sharing: str  # tied, untied (a draw a step), untied_same (one draw for all)
+    lengths: str = "all"  # or 'fixed': strings of N symbols only
+
+
+def arms(plan):
+    """Returns all arms, an untied one in both starts."""
+    kinds = ("tied", "untied", "untied_same")
+    return [
+        *(Arm(la, c, k) for la in plan.languages for c in plan.cells for k in kinds),
+        *(Arm(la, c, "tied") for la in plan.controls for c in plan.cells),
+        *(
+            Arm(la, c, k, "fixed")
+            for la in plan.fixed
+            for c in plan.cells
+            for k in kinds
+        ),
+    ]
+
+
+def run_all(plan, folder):
+    """Returns {arm: {reading: accuracies [S, L]}}. Started again, it goes on."""
+    rows = JsonLines(folder / "length_generalisation.jsonl")
+    return {arm: measure(plan, arm, rows) for arm in arms(plan)}
+
+
+def measure(plan, arm, rows):
+    """Trains an arm's seeds and reads each; returns {reading: accuracies [S, L]}."""
+    key = {**dataclasses.asdict(arm), **_columns(plan)}
+    known = {_id(row): row for row in rows.rows}
+    readings = readings_of(plan, arm)
+    wanted = {
+        (name, seed): json_line({**key, "reading": name, "seed": seed})
+        for name in readings
+        for seed in range(plan.num_seeds)
+    }
+    if any(line not in known for line in wanted.values()):
+        print(f"{arm.language}, {arm.cell}, {arm.sharing}, {arm.lengths} lengths",
+              file=sys.stderr, flush=True)  # fmt: skip
+        setting = tuned(plan, arm)
+        fitted = _fit(setting, range(plan.num_seeds))
+        for seed in range(plan.num_seeds):
+            for name, (sharing, adapt) in readings.items():
+                row = {**key, "reading": name, "seed": seed}
+                if json_line(row) in known:
+                    continue
+                params = adapt(setting, fitted.params[seed], seed)
+                curve = accuracy_by_length(
+                    dataclasses.replace(setting, sharing=sharing),
+                    params,
+                    plan.eval_max_length,
+                    plan.examples,
+                )
+                rows.append(
+                    {
+                        **row,
+                        "rate": setting.learning_rate,
+                        "steps_trained": fitted.metrics[seed]["steps_trained"],
+                        "test_accuracy": fitted.metrics[seed]["test_accuracy"],
+                        "accuracy_by_length": curve.round(5).tolist(),
+                    }
+                )
+        known = {_id(row): row for row in rows.rows}
+    return {
+        name: np.array(
+            [
+                known[wanted[name, seed]]["accuracy_by_length"]
+                for seed in range(plan.num_seeds)
+            ]
+        )
+        for name in readings
+    }
+
+
+def task_of(plan, arm):
+    """Returns the arm's task."""
+    longest = plan.train_max_length
+    return LANGUAGES[arm.language](
+        longest,
+        min_length=longest if arm.lengths == "fixed" else 1,
+        curriculum=0.0 if arm.lengths == "fixed" else plan.curriculum,
+    )
+
+
+def setting_of(plan, arm):
+    """Returns the study setting of an arm, at the first rate."""
+    task = task_of(plan, arm)
+    steps = task.num_steps
+    return Setting(
+        _Same(task),
+        plan.cells[arm.cell],
+        Tied() if arm.sharing == "tied" else Untied(steps, arm.sharing != "untied"),
+        plan.hidden_features,
+        plan.rates[0],
+        Recipe(
+            num_steps=plan.num_steps,
+            batch_size=plan.batch_size,
+            validate_every=max(1, plan.num_steps // 20),
+            patience=None,
+            stop_loss=1e-3,
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Same:
+    """`make_task` of a task that has no splits to resample."""
+
+    task: object
+
+    def __call__(self, split):
+        return self.task
+
+
+def tuned(plan, arm):
+    """Returns the arm's setting at the rate of the least mean validation loss."""
+    setting = setting_of(plan, arm)
+    seeds = range(TUNING_SEED, TUNING_SEED + plan.num_tuning)
+    if len(plan.rates) == 1:
+        return setting
+    rates = [rate for rate in plan.rates for _ in seeds]
+    fitted = _fit(setting, [*seeds] * len(plan.rates), rates)
+    # A run that was stopped at its goal is ranked by how soon it was there.
+    scores = [
+        (not m["validation_loss"] < setting.recipe.stop_loss, m["steps_trained"],
+         np.nan_to_num(m["validation_loss"], nan=np.inf)) for m in fitted.metrics
+    ]  # fmt: skip
+    totals = np.sum(np.reshape(scores, (len(plan.rates), len(seeds), 3)), axis=1)
+    best = min(range(len(plan.rates)), key=lambda i: tuple(totals[i]))
+    return dataclasses.replace(setting, learning_rate=plan.rates[best])
+
+
+def _fit(setting, seeds, rates=None):
+    rates = [setting.learning_rate] * len(seeds) if rates is None else rates
+    task = setting.make_task(0)
+    triples = [(task, seed, rate) for seed, rate in zip(seeds, rates, strict=True)]
+    return fit(setting.make_model(), setting.recipe, triples, **studies.layout())
+
+
+def readings_of(plan, arm):
+    """Returns {name: (the sharing that is read, what makes its parameters)}."""
+    if arm.sharing == "tied":
+        return {"tied": (Tied(), lambda setting, params, seed: params)}
+    steps, same = task_of(plan, arm).num_steps, arm.sharing != "untied"
+    longer = dataclasses.replace(
+        task_of(plan, arm), min_length=1, max_length=plan.eval_max_length
+    ).num_steps
+    literal = Untied(longer, same)
+    found: dict[str, Any] = {"literal": (literal, functools.partial(_literal, literal))}
+    for policy in POLICIES:
+        sharing = Untied(steps, same, beyond=policy)
+        found[policy] = (sharing, lambda setting, params, seed: params)
+    return found
+
+
+def _literal(sharing, setting, params, seed):
+    """Returns the trained weights, and initial ones for the steps after them."""
+    longer = dataclasses.replace(setting, sharing=sharing)
+    loop = Loop(longer.make_model(), setting.recipe)
+    replica = Replica(
+        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
+    )
+    initial = jax.jit(lambda: loop.init(replica).params["layers"])()
+    layers = jax.tree.map(
+        lambda new, old: np.concatenate([new, old[len(new) :]]),
+        params["layers"],
+        initial,
+    )
+    return {**params, "layers": layers}
+
+
+def accuracy_by_length(setting, params, max_length, examples):
+    """Returns a model's accuracy on strings of each length 1..max_length, float64[L].
+
+    One program measures all lengths: strings are padded, and the lengths lie over the
+    devices.
+    """
+    task = dataclasses.replace(
+        setting.make_task(0), min_length=1, max_length=max_length
+    )
+    program = _program(setting.make_model(), task, examples)
+    return program(params).astype(np.float64)
+
+
+@functools.lru_cache(maxsize=64)
+def _program(make_model, task, examples):
+    blueprint = Blueprint.of(make_model)
+    mesh = jax.make_mesh((jax.device_count(),), ("length",))
+    count = -(-task.max_length // mesh.size) * mesh.size
+    spec = jax.sharding.PartitionSpec
+
+    def accuracy(params, length):
+        batch = task.of_length(length, examples)
+        outputs = blueprint.bind(params)(batch.inputs, seq_lengths=batch.lengths[0])
+        return jnp.mean(task.accuracy_each(outputs, batch))
+
+    def on_device(params, lengths):
+        return jax.lax.map(functools.partial(accuracy, params), lengths)
+
+    laid = jax.shard_map(
+        on_device,
+        mesh=mesh,
+        in_specs=(spec(), spec("length")),
+        out_specs=spec("length"),
+        check_vma=False,
+    )
+    # Dealt out like cards; those past the end repeat the last.
+    dealt = np.minimum(np.arange(count), task.max_length - 1) + 1
+    dealt = dealt.reshape(-1, mesh.size).T.ravel().astype(np.int32)
+    places = np.argsort(dealt, kind="stable")[: task.max_length]
+    laid_out = jax.device_put(dealt, jax.sharding.NamedSharding(mesh, spec("length")))
+    program = jax.jit(laid)
+    return lambda params: np.asarray(program(params, laid_out))[places]
+
+
+def _columns(plan):
+    """Returns what else names a row."""
+    left_out = ("languages", "controls", "cells", "fixed", "num_seeds")
+    return {k: v for k, v in dataclasses.asdict(plan).items() if k not in left_out}
+
+
+def _id(row):
+    left_out = ("rate", "steps_trained", "test_accuracy", "accuracy_by_length")
+    return json_line({k: v for k, v in row.items() if k not in left_out})
+
+
+ALL_CELLS = {"Elman": ElmanCell, "GRU": GRUCell, "LSTM": LSTMCell}
+_FEW = {name: ALL_CELLS[name] for name in ("Elman", "LSTM")}
+_REGULAR = ("even_pairs", "parity", "cycle_navigation")
+_CONTROLS = ("reverse_string", "duplicate_string", "odds_first", "stack_manipulation")
+PLANS = {
+    "smoke": Plan(
+        languages=("even_pairs",),
+        controls=("reverse_string",),
+        cells={"Elman": ElmanCell},
+        train_max_length=4,
+        eval_max_length=8,
+        hidden_features=4,
+        num_steps=20,
+        batch_size=8,
+        rates=(1e-2, 3e-2),
+        num_tuning=1,
+        num_seeds=2,
+        examples=4,
+        curriculum=0.5,
+        fixed=("even_pairs",),
+    ),
+    "quick": Plan(
+        languages=_REGULAR,
+        controls=_CONTROLS[:2],
+        cells=_FEW,
+        train_max_length=20,
+        eval_max_length=60,
+        hidden_features=32,
+        num_steps=1_500,
+        batch_size=64,
+        rates=(1e-3, 3e-3),
+        num_tuning=1,
+        num_seeds=5,
+        examples=64,
+        curriculum=0.5,
+        fixed=("even_pairs",),
+    ),
+    "full": Plan(
+        languages=(*_REGULAR, "modular_arithmetic"),
+        controls=_CONTROLS,
+        cells=ALL_CELLS,
+        train_max_length=40,
+        eval_max_length=500,
+        hidden_features=64,
+        num_steps=20_000,
+        batch_size=128,
+        rates=(3e-4, 1e-3, 3e-3),
+        num_tuning=2,
+        num_seeds=10,
+        examples=128,
+        curriculum=0.5,
+        fixed=_REGULAR,
+    ),
+}

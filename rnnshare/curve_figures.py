@@ -1,0 +1,132 @@
+"""Figures of accuracy against the length of a sequence."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnshare.figure_style import (
+    FONT,
+    GRID,
+    INK,
+    MUTED,
+    colour_of,
+    dress,
+    grid_of,
+    new_figure,
+    note,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DASHES = ("-", "--", ":", "-.", (0, (1, 1)))
+
+
+def draw_lengths(
+    panels: Mapping[str, Mapping[str, npt.ArrayLike]],
+    trained_to: int,
+    chance: Mapping[str, npt.ArrayLike],
+) -> "Figure":
+    """Draws accuracy by length: the median of the seeds, and their whole range shaded.
+
+    Args:
+      panels: title -> {label: [S, L] accuracies at lengths 1..L}. A label that begins
+        with a sharing's name has its colour; those of one colour differ in their dash.
+      trained_to: the longest trained length; longer ones are on white, others on grey.
+      chance: title -> [L], the accuracy of the best constant answer.
+
+    Raises:
+      ValueError: if a panel has no chance line, or a label is no [S, L].
+    """
+    missing = set(panels) - set(chance)
+    if missing:
+        raise ValueError(f"draw_lengths: no chance line for {sorted(missing)}.")
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(height=0.9 + 2.1 * rows)
+    handles: dict[str, Any] = {}
+    for index, (panel, (title, curves)) in enumerate(
+        zip(grid_of(figure, len(panels), columns), panels.items(), strict=True)
+    ):
+        used: dict[str, int] = {}
+        for label, values in curves.items():
+            scores = np.asarray(values, np.float64)
+            if scores.ndim != 2:
+                raise ValueError(
+                    f"draw_lengths: {label!r} of {title!r} has shape {scores.shape}. "
+                    "Give one row a seed, [S, L]."
+                )
+            colour = colour_of(label)
+            dash = _DASHES[used.setdefault(colour, 0) % len(_DASHES)]
+            used[colour] += 1
+            lengths = np.arange(1, scores.shape[1] + 1)
+            (line,) = panel.plot(
+                lengths, np.median(scores, 0), ls=dash, lw=1.8, color=colour
+            )
+            handles.setdefault(label, line)
+            if dash == "-":
+                panel.fill_between(
+                    lengths,
+                    scores.min(0),
+                    scores.max(0),
+                    color=colour,
+                    alpha=0.15,
+                    lw=0,
+                )
+        level = np.asarray(chance[title], np.float64)
+        panel.plot(np.arange(1, len(level) + 1), level, color=INK, lw=1.2, ls=":")
+        panel.axhline(1.0, color=GRID, lw=1.0, zorder=0)
+        panel.axvspan(1, trained_to, color=GRID, alpha=0.4, lw=0, zorder=0)
+        panel.set_ylim(-0.02, 1.06)
+        panel.set_title(title, fontsize=FONT - 1, color=INK)
+        left, bottom = index % columns == 0, index // columns == rows - 1
+        dress(panel, "length" if bottom else "", "accuracy" if left else "", grid="y")
+        if index == 0:
+            note(panel, "trained", (trained_to / 2, 0.06), (0, 0), "center", MUTED)
+            near = float(level[-1])
+            note(panel, "chance", (len(level), near), (0, -8), "right", MUTED)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=min(3, len(handles)),
+        frameon=False,
+        fontsize=FONT - 1,
+    )
+    return figure
+
+
+def draw_needed(
+    curves: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], xlabel: str, ylabel: str
+) -> "Figure":
+    """Draws how many of something are needed, both axes logarithmic, with its slopes.
+
+    Args:
+      curves: label -> (x [X], y [S, X]); infinite where it was never reached. The line
+        is the median of the seeds, a dot is a seed.
+      xlabel: with its unit.
+      ylabel: with its unit.
+    """
+    figure = new_figure(height=4.4)
+    panel = figure.subplots()
+    for label, (x, y) in curves.items():
+        places, rows = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        colour = colour_of(label)
+        median = np.median(np.where(np.isfinite(rows), rows, np.nan), axis=0)
+        there = np.isfinite(median)
+        panel.plot(places[there], median[there], lw=2, color=colour)
+        for row in rows:
+            panel.plot(places, np.where(np.isfinite(row), row, np.nan), "o", ms=4,
+                       color=colour, alpha=0.6)  # fmt: skip
+        if there.any():
+            last = np.flatnonzero(there)[-1]
+            note(panel, label, (places[last], median[last]), (-6, 14), "right", colour)
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log", base=2)
+    ticks = sorted({float(t) for x, _ in curves.values() for t in np.ravel(x)})
+    panel.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    dress(panel, xlabel, ylabel, grid="y")
+    return figure
