@@ -114,17 +114,17 @@ def main() -> None:
     """Trains, measures, and prints what came of it."""
     common.use_devices()
     from experiments.length_claims import draw, table
-    from experiments.length_study import run_all
+    from experiments.length_study import PLANS, run_all
 
     with common.user_errors():
         plan = plan_of(common.PRESET.value)
-        if plan.eval_max_length < plan.train_max_length:
+        if plan.eval_max_length <= plan.train_max_length:
             raise ValueError(
-                f"--eval_max_length={plan.eval_max_length} is below "
+                f"--eval_max_length={plan.eval_max_length} is not above "
                 f"--train_max_length={plan.train_max_length}. Raise it."
             )
     folder = common.workdir("length_generalisation")
-    if plan_of(common.PRESET.value) == _unchanged():
+    if plan == PLANS[common.PRESET.value]:
         for finding in findings(common.PRESET.value, folder):
             print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
         return
@@ -132,12 +132,6 @@ def main() -> None:
     for row in table(plan, curves):
         print("\t".join(row))
     print(f"The figure is {draw(plan, curves, folder / 'figures/lengths.png')}")
-
-
-def _unchanged():
-    from experiments.length_study import PLANS
-
-    return PLANS[common.PRESET.value]
 
 
 if __name__ == "__main__":

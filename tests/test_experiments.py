@@ -236,7 +236,7 @@ def test_length_generalisation(tmp_path):
     assert {len(row["accuracy_by_length"]) for row in rows} == {11}
     assert {row["language"] for row in rows} == {"parity"}
     refused = script("length_generalisation", *flags, "--eval_max_length=2")
-    assert_refused(refused, "--eval_max_length=2 is below --train_max_length=4")
+    assert_refused(refused, "--eval_max_length=2 is not above --train_max_length=4")
     done = script("length_generalisation", *flags)
     assert done.returncode == 0, done.stderr
     found = re.findall(r"^(\w+): (\w+)\.", done.stdout, re.MULTILINE)
