@@ -107,8 +107,9 @@ def draw(plan, curves, path):
             panel["Tied"] = read["tied"]
         elif arm.sharing == "untied":
             panel["Untied, literal"] = read["literal"]
-            for name in ("hold", "cycle"):
-                panel[f"Untied, {name}"] = read[name]
+        else:
+            for name in ("hold", "mean"):
+                panel[f"Untied, one draw, {name}"] = read[name]
     figure = curve_figures.draw_lengths(panels, plan.train_max_length, chance)
     figures.save(figure, path)
     return path
