@@ -91,7 +91,7 @@ def draw_lengths(
         list(handles.values()),
         list(handles),
         loc="outside lower center",
-        ncols=min(3, len(handles)),
+        ncols=min(2, len(handles)),
         frameon=False,
         fontsize=FONT - 1,
     )
