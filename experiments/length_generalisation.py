@@ -5,9 +5,9 @@ Question: does sharing let the length vary (Q2, Q2b), do un-shared weights fail 
 Command:  python -m experiments.length_generalisation, or a part of it:
           python -m experiments.length_generalisation --task=parity \
               --eval_max_length=500
-Time:     see the README (quick); hours (full).
-Expect:   tied flat to any length on the regular languages; untied gone at one step more
-          than it was trained for.
+Time:     six minutes on 2 cores (quick); hours (full).
+Expect:   tied flat at any length on even pairs and parity, and falling on cycle
+          navigation (quick); literal untied gone one step past its training.
 
 Protocol after Deletang et al., 2023, "Neural networks and the Chomsky hierarchy":
 trained on lengths U(1, N) with N = 40, measured at every length beyond.
