@@ -2,7 +2,7 @@
 
 Question: why are the weights shared across time, and would un-shared ones do better?
 Command:  make answer, or python -m experiments.answer --preset=quick
-Time:     about fourteen minutes on 2 cores (quick); hours (full).
+Time:     about twenty minutes on 2 cores (quick); hours (full).
 Expect:   results/answer/report.html, with a verdict for every claim tested so far.
 """
 
@@ -10,7 +10,14 @@ import time
 
 from absl import flags
 
-from experiments import common, identities, real_data, spectrum
+from experiments import (
+    common,
+    identities,
+    length_generalisation,
+    position_generalisation,
+    real_data,
+    spectrum,
+)
 from experiments.claims import CLAIMS
 
 flags.declare_key_flag("preset")
@@ -27,7 +34,10 @@ SPECTRUM = (
     "to step (drift task) and on ItalyPowerDemand; GRU, rate tuned, 95 % intervals.",
 )
 # In the order in which they run; each returns findings, and draws their figures.
-EXPERIMENTS = (identities, real_data, spectrum)
+EXPERIMENTS = (
+    *(identities, real_data, spectrum),
+    *(length_generalisation, position_generalisation),
+)
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ _FEW = {name: _CELLS[name] for name in ("Elman", "LSTM")}
 PLANS = {
     "smoke": Plan({"Elman": ElmanCell}, 2, 1, (1e-2,), (True,), 4, 4, 8, (2, 3),
                   32, 0.45, 20),
-    "quick": Plan(_FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 1_000, (4, 8, 16, 32),
+    "quick": Plan(_FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 1_000, (4, 8, 16),
                   2**14, 0.9, 2_000),
     "full": Plan(_CELLS, 10, 2, (3e-3, 1e-2), (True, False), 32, 32, 2_000,
                  (4, 8, 16, 32, 64), 2**15, 0.9, 10_000),
