@@ -134,11 +134,16 @@ def table(plan, curves):
                 name,
                 f"{np.median(scores[:, :n].mean(1)):.3f}",
                 f"{np.median(scores[:, n : n + 3].mean(1)):.3f}",
-                f"{np.median(beyond):.3f} ({beyond.max():.3f})",
-                f"{np.median(scores[:, n:].mean(1)):.3f}",
-                f"{chance[n:].mean():.3f}",
+                f"{_or_dash(np.median(beyond))} ({_or_dash(beyond.max())})",
+                _or_dash(np.median(scores[:, n:].mean(1))),
+                f"{chance[n:top].mean():.3f}",
             ))  # fmt: skip
     return tuple(rows)
+
+
+def _or_dash(score):
+    """Returns a score as text; a dash where some lengths were not measured."""
+    return "-" if np.isnan(score) else f"{score:.3f}"
 
 
 def judge(plan, curves, seconds, preset, folder, rules):
@@ -220,8 +225,9 @@ def _q2(plan, cases, finding, rows):
         f"within 5 points of tied in {close[best]}.",
         details=(
             f"Trained on lengths 1 to {plan.train_max_length}; medians over the seeds, "
-            "rates tuned by validation loss at trained lengths. Within 5 points of "
-            "tied at twice the trained length: "
+            f"learning rate {', '.join(f'{rate:g}' for rate in plan.rates)}"
+            f"{' by validation loss' if len(plan.rates) > 1 else ''}. Within 5 points "
+            "of tied at twice the trained length: "
             + ", ".join(f"{name} {count}" for name, count in close.items())
             + f" of {len(learnt)}; one of them would do to refute that *full* sharing "
             "is necessary."

@@ -19,6 +19,7 @@ from rnnshare.blueprint import Blueprint
 from rnnshare.runs import JsonLines, json_line
 from rnnshare.study import Setting
 from rnnshare.tasks import NON_REGULAR, REGULAR
+from rnnshare.tasks.formal import Regular
 from rnnshare.training import Loop, Recipe, Replica, fit
 
 LANGUAGES = {language.language(): language for language in (*REGULAR, *NON_REGULAR)}
@@ -34,8 +35,11 @@ class Plan:
       languages: to solve at any length; controls: that a finite state cannot solve.
       cells: {name: cell class}.
       train_max_length, eval_max_length: the longest string.
+      each_max_length: the longest that is measured where every length takes a pass of
+        its own: the controls, and the policy `stretch`.
       hidden_features: H.
       num_steps, batch_size: of training.
+      more_steps: {language: optimiser steps}, of those that take longer or shorter.
       rates: learning rates to choose from, by one run a rate for every tuning seed.
       num_tuning: tuning seeds.
       num_seeds: paired seeds.
@@ -49,8 +53,10 @@ class Plan:
     cells: dict
     train_max_length: int
     eval_max_length: int
+    each_max_length: int
     hidden_features: int
     num_steps: int
+    more_steps: dict
     batch_size: int
     rates: tuple[float, ...]
     num_tuning: int
@@ -86,14 +92,17 @@ def arms(plan):
 
 
 def run_all(plan, folder):
-    """Returns {arm: {reading: accuracies [S, L]}}. Started again, it goes on."""
+    """Returns {arm: {reading: accuracies [S, L]}}; NaN at lengths not measured.
+
+    Started again, it goes on.
+    """
     rows = JsonLines(folder / "length_generalisation.jsonl")
     return {arm: measure(plan, arm, rows) for arm in arms(plan)}
 
 
 def measure(plan, arm, rows):
     """Trains an arm's seeds and reads each; returns {reading: accuracies [S, L]}."""
-    key = {**dataclasses.asdict(arm), **_columns(plan)}
+    key = {**dataclasses.asdict(arm), **_columns(plan), "num_steps": steps(plan, arm)}
     known = {_id(row): row for row in rows.rows}
     readings = readings_of(plan, arm)
     wanted = {
@@ -115,7 +124,7 @@ def measure(plan, arm, rows):
                 curve = accuracy_by_length(
                     dataclasses.replace(setting, sharing=sharing),
                     params,
-                    plan.eval_max_length,
+                    longest(plan, arm, name),
                     plan.examples,
                 )
                 rows.append(
@@ -128,15 +137,14 @@ def measure(plan, arm, rows):
                     }
                 )
         known = {_id(row): row for row in rows.rows}
-    return {
-        name: np.array(
-            [
-                known[wanted[name, seed]]["accuracy_by_length"]
-                for seed in range(plan.num_seeds)
-            ]
-        )
+    curves = {
+        name: np.full((plan.num_seeds, plan.eval_max_length), np.nan)
         for name in readings
     }
+    for (name, seed), line in wanted.items():
+        found = known[line]["accuracy_by_length"]
+        curves[name][seed, : len(found)] = found
+    return curves
 
 
 def task_of(plan, arm):
@@ -149,24 +157,34 @@ def task_of(plan, arm):
     )
 
 
+def steps(plan, arm):
+    """Returns the optimiser steps of an arm."""
+    return plan.more_steps.get(arm.language, plan.num_steps)
+
+
 def setting_of(plan, arm):
     """Returns the study setting of an arm, at the first rate."""
-    task = task_of(plan, arm)
-    steps = task.num_steps
+    task, trained = task_of(plan, arm), steps(plan, arm)
     return Setting(
         _Same(task),
         plan.cells[arm.cell],
-        Tied() if arm.sharing == "tied" else Untied(steps, arm.sharing != "untied"),
+        _sharing(arm, task.num_steps),
         plan.hidden_features,
         plan.rates[0],
         Recipe(
-            num_steps=plan.num_steps,
+            num_steps=trained,
             batch_size=plan.batch_size,
-            validate_every=max(1, plan.num_steps // 20),
+            validate_every=max(1, trained // 20),
             patience=None,
             stop_loss=1e-3,
         ),
     )
+
+
+def _sharing(arm, num_steps, **options):
+    if arm.sharing == "tied":
+        return Tied()
+    return Untied(num_steps, same_init=arm.sharing == "untied_same", **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,16 +226,22 @@ def readings_of(plan, arm):
     """Returns {name: (the sharing that is read, what makes its parameters)}."""
     if arm.sharing == "tied":
         return {"tied": (Tied(), lambda setting, params, seed: params)}
-    steps, same = task_of(plan, arm).num_steps, arm.sharing != "untied"
     longer = dataclasses.replace(
-        task_of(plan, arm), min_length=1, max_length=plan.eval_max_length
+        task_of(plan, arm), min_length=1, max_length=longest(plan, arm, "literal")
     ).num_steps
-    literal = Untied(longer, same)
+    literal = _sharing(arm, longer)
     found: dict[str, Any] = {"literal": (literal, functools.partial(_literal, literal))}
     for policy in POLICIES:
-        sharing = Untied(steps, same, beyond=policy)
+        sharing = _sharing(arm, task_of(plan, arm).num_steps, beyond=policy)
         found[policy] = (sharing, lambda setting, params, seed: params)
     return found
+
+
+def longest(plan, arm, reading):
+    """Returns the longest string that a reading of an arm is measured on."""
+    if reading != "stretch" and isinstance(task_of(plan, arm), Regular):
+        return plan.eval_max_length
+    return min(plan.each_max_length, plan.eval_max_length)
 
 
 def _literal(sharing, setting, params, seed):
@@ -239,18 +263,40 @@ def _literal(sharing, setting, params, seed):
 def accuracy_by_length(setting, params, max_length, examples):
     """Returns a model's accuracy on strings of each length 1..max_length, float64[L].
 
-    One program measures all lengths: strings are padded, and the lengths lie over the
-    devices.
+    One program measures all lengths. Where a string's beginnings are strings too and
+    the weights of a step do not depend on the length, that is one pass over strings of
+    L symbols, answered at every step; else a pass a length, padded.
     """
     task = dataclasses.replace(
         setting.make_task(0), min_length=1, max_length=max_length
     )
-    program = _program(setting.make_model(), task, examples)
-    return program(params).astype(np.float64)
+    at_once = isinstance(task, Regular) and _causal(setting.sharing)
+    make = _at_once if at_once else _one_by_one
+    return make(setting.make_model(), task, examples)(params).astype(np.float64)
+
+
+def _causal(sharing):
+    return getattr(sharing, "beyond", None) != "stretch"
 
 
 @functools.lru_cache(maxsize=64)
-def _program(make_model, task, examples):
+def _at_once(make_model, task, examples):
+    blueprint = Blueprint.of(dataclasses.replace(make_model, readout="every"))
+
+    @jax.jit
+    def accuracies(params):
+        batch = task.of_every_length(examples)
+        outputs = blueprint.bind(params)(batch.inputs)  # [B, L, O]
+        last = task.read_lengths(jnp.arange(1, task.max_length + 1)) - 1
+        right = jnp.argmax(outputs[:, last], -1) == batch.targets
+        return jnp.mean(right.astype(jnp.float32), 0)
+
+    return lambda params: np.asarray(accuracies(params))
+
+
+@functools.lru_cache(maxsize=64)
+def _one_by_one(make_model, task, examples):
+    """Returns the program of a pass a length; the lengths lie over the devices."""
     blueprint = Blueprint.of(make_model)
     mesh = jax.make_mesh((jax.device_count(),), ("length",))
     count = -(-task.max_length // mesh.size) * mesh.size
@@ -282,7 +328,7 @@ def _program(make_model, task, examples):
 
 def _columns(plan):
     """Returns what else names a row."""
-    left_out = ("languages", "controls", "cells", "fixed", "num_seeds")
+    left_out = ("languages", "controls", "cells", "fixed", "num_seeds", "more_steps")
     return {k: v for k, v in dataclasses.asdict(plan).items() if k not in left_out}
 
 
@@ -302,8 +348,10 @@ PLANS = {
         cells={"Elman": ElmanCell},
         train_max_length=4,
         eval_max_length=8,
+        each_max_length=8,
         hidden_features=4,
         num_steps=20,
+        more_steps={"reverse_string": 10},
         batch_size=8,
         rates=(1e-2, 3e-2),
         num_tuning=1,
@@ -318,8 +366,10 @@ PLANS = {
         cells=_FEW,
         train_max_length=20,
         eval_max_length=60,
+        each_max_length=40,
         hidden_features=32,
         num_steps=1_500,
+        more_steps={},
         batch_size=64,
         rates=(3e-3,),
         num_tuning=1,
@@ -334,14 +384,16 @@ PLANS = {
         cells=ALL_CELLS,
         train_max_length=40,
         eval_max_length=500,
-        hidden_features=64,
-        num_steps=5_000,
+        each_max_length=100,
+        hidden_features=32,
+        num_steps=4_000,
+        more_steps={"cycle_navigation": 12_000, **dict.fromkeys(_CONTROLS, 2_000)},
         batch_size=64,
-        rates=(1e-3, 3e-3),
+        rates=(3e-3, 6e-3),
         num_tuning=1,
         num_seeds=10,
         examples=64,
-        curriculum=0.5,
-        fixed=_REGULAR[:2],
+        curriculum=0.8,
+        fixed=_REGULAR[:1],
     ),
 }

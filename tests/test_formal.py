@@ -79,6 +79,20 @@ def test_answers_are_those_of_the_definition(language):
     assert seen == set(range(1, 10, 2 if odd else 1))
 
 
+@pytest.mark.parametrize("language", REGULAR)
+def test_the_beginnings_of_a_string_are_strings(language):
+    task = language(9)
+    batch = jax.device_get(task.of_every_length(60))
+    symbols = batch.inputs.argmax(-1)
+    assert len({str(row) for row in symbols.tolist()}) > 50
+    for length in range(1, 10):
+        read = task.read_lengths(length)
+        assert read == (length - (length + 1) % 2 if language is
+                        tasks.ModularArithmetic else length)  # fmt: skip
+        for row, answer in zip(symbols, batch.targets[:, length - 1], strict=True):
+            assert [answer] == expected(language, row[:read].tolist())
+
+
 def test_stack_draws_are_those_of_the_paper():
     """A stack of at least one symbol, then actions; one symbol alone is a stack."""
     batch = jax.device_get(tasks.StackManipulation(7).sample(jax.random.key(0), 500))

@@ -26,20 +26,45 @@ def drawn(setting, seed=0):
     )
 
 
-@pytest.mark.parametrize("language", ["even_pairs", "reverse_string"])
-def test_all_lengths_by_one_program_are_those_one_by_one(language):
-    setting = length_study.setting_of(PLAN, Arm(language, "Elman", "tied"))
+def test_all_lengths_by_one_program_are_those_one_by_one():
+    setting = length_study.setting_of(PLAN, Arm("reverse_string", "Elman", "tied"))
     params = drawn(setting)
-    length_study._program.cache_clear()
+    length_study._one_by_one.cache_clear()
     found = accuracy_by_length(setting, params, 5, 16)
     accuracy_by_length(setting, params, 5, 16)
-    assert length_study._program.cache_info().misses == 1
+    assert length_study._one_by_one.cache_info().misses == 1
     task = setting.make_task(0)
     model = Blueprint.of(setting.make_model()).bind(params)
     for length in range(1, 6):
         alone = dataclasses.replace(task, max_length=5).of_length(np.int32(length), 16)
         outputs = model(alone.inputs, seq_lengths=alone.lengths)
         expected = float(jnp.mean(task.accuracy_each(outputs, alone)))
+        assert found[length - 1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("language", ["even_pairs", "modular_arithmetic"])
+@pytest.mark.parametrize("beyond", ["hold", "stretch"])
+def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
+    """A string of n symbols that is run by itself, under any policy."""
+    setting = length_study.setting_of(PLAN, Arm(language, "Elman", "untied"))
+    params = drawn(setting)
+    sharing = dataclasses.replace(setting.sharing, beyond=beyond)
+    setting = dataclasses.replace(setting, sharing=sharing)
+    length_study._at_once.cache_clear()
+    found = accuracy_by_length(setting, params, 9, 32)
+    assert length_study._at_once.cache_info().misses == (beyond == "hold")
+    task = dataclasses.replace(setting.make_task(0), max_length=9)
+    model = Blueprint.of(setting.make_model()).bind(params)
+    batch = task.of_every_length(32)
+    for length in range(1, 10):
+        if beyond == "hold":
+            read = int(task.read_lengths(np.int64(length)))
+            inputs, targets = batch.inputs[:, :read], batch.targets[:, length - 1]
+        else:
+            alone = task.of_length(np.int32(length), 32)
+            inputs = alone.inputs[:, : int(alone.lengths[0])]
+            targets = alone.targets
+        expected = np.mean(np.asarray(jnp.argmax(model(inputs), -1) == targets))
         assert found[length - 1] == pytest.approx(expected, abs=1e-6)
 
 
@@ -123,6 +148,7 @@ def test_every_plan_is_whole():
     for plan in PLANS.values():
         assert set(plan.fixed) <= set(plan.languages)
         assert plan.eval_max_length >= 2 * plan.train_max_length
+        assert plan.each_max_length >= 2 * plan.train_max_length
         for arm in length_study.arms(plan):
             assert length_study.setting_of(plan, arm).make_task(0).num_steps > 0
             sharing = length_study.setting_of(plan, arm).sharing

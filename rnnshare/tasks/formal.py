@@ -149,7 +149,31 @@ class Regular(FormalTask):
         """Returns `count` strings int[B, N], before they are cut to their lengths."""
         return jax.random.randint(key, (count, self.max_length), 0, self.num_symbols)
 
+    def read_lengths(self, lengths):
+        """Returns how much of a string is read that should have these lengths."""
+        return lengths
+
+    def of_every_length(self, examples: int) -> Batch:
+        """Returns a fixed draw of strings of N symbols, each a string of every length.
+
+        The first n symbols of a string are a string of length n, so a model that
+        answers at every step is measured at all lengths by one pass.
+
+        Returns:
+          inputs [B, N, D], and targets int[B, N]: entry n - 1 is the class of the
+          first n symbols, due after `read_lengths(n)` of them.
+        """
+        symbols = self.symbols(held_out_key("test"), examples)
+
+        def answers(length: jax.Array) -> jax.Array:
+            return self.answer(symbols, jnp.full(examples, length)).astype(jnp.int32)
+
+        read = self.read_lengths(jnp.arange(1, self.max_length + 1))
+        targets = jax.vmap(answers, out_axes=1)(read)
+        return Batch(jax.nn.one_hot(symbols, self.num_symbols), targets)
+
     def draw(self, key: jax.Array, lengths: jax.Array) -> Batch:  # noqa: D102
+        lengths = self.read_lengths(lengths)
         symbols = self.symbols(key, len(lengths))
         answers = self.answer(symbols, lengths).astype(jnp.int32)
         inputs = jax.nn.one_hot(symbols, self.num_symbols)
@@ -232,8 +256,8 @@ class ModularArithmetic(Regular):
             jax.random.randint(operators, shape, 5, 8),
         )
 
-    def draw(self, key: jax.Array, lengths: jax.Array) -> Batch:  # noqa: D102
-        return super().draw(key, lengths - (lengths + 1) % 2)
+    def read_lengths(self, lengths):  # noqa: D102
+        return lengths - (lengths + 1) % 2
 
     def answer(self, symbols, lengths):
         """Returns the sum of the products between two signs."""
