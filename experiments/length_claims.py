@@ -7,6 +7,7 @@ import numpy as np
 from experiments.claims import CLAIMS
 from experiments.length_study import POLICIES, Arm, task_of
 from rnnshare import curve_figures, figures
+from rnnshare.figure_style import say_what_refutes
 from rnnshare.report import Finding
 from rnnshare.statistics import bootstrap_interval
 
@@ -43,6 +44,10 @@ class Case:
     def just_beyond(self, curve):
         """Accuracies at lengths N + 1 to N + 3, [S]."""
         return curve[:, self.n : self.n + 3].mean(1)
+
+    def fall(self, curve):
+        """Accuracy lost from the last three trained lengths to the next three, [S]."""
+        return curve[:, self.n - 3 : self.n].mean(1) - self.just_beyond(curve)
 
     @property
     def learnt(self):
@@ -93,26 +98,68 @@ def chance_of(plan, arm):
     return np.array([task.chance(n) for n in range(1, plan.eval_max_length + 1)])
 
 
-def draw(plan, curves, path):
-    """Draws accuracy by length, a panel a language and cell; returns the path."""
-    panels: dict[str, dict] = {}
+def draw(plan, curves, folder):
+    """Draws accuracy by length; returns the paths within the folder.
+
+    A panel a language and cell: one figure of the languages, and one of the controls.
+    """
+    panels: dict[str, dict[str, dict]] = {"lengths": {}, "controls": {}}
     chance = {}
     for arm, read in curves.items():
         if arm.lengths != "all":
             continue
         title = f"{arm.language.replace('_', ' ')}\n{arm.cell}"
-        panel = panels.setdefault(title, {})
-        chance[title] = chance_of(plan, arm)
+        which = "controls" if arm.language in plan.controls else "lengths"
+        panel = panels[which].setdefault(title, {})
+        measured = np.isfinite(next(iter(read.values()))[0]).sum()
+        chance[title] = chance_of(plan, arm)[:measured]
         if arm.sharing == "tied":
-            panel["Tied"] = read["tied"]
+            panel["Tied"] = read["tied"][:, :measured]
         elif arm.sharing == "untied":
             panel["Untied, literal"] = read["literal"]
         else:
             for name in ("hold", "mean"):
                 panel[f"Untied, one draw, {name}"] = read[name]
-    figure = curve_figures.draw_lengths(panels, plan.train_max_length, chance)
-    figures.save(figure, path)
-    return path
+    refuted = {
+        "lengths": "literal untied keeps its accuracy past the trained lengths (A3), "
+        "or tied falls there as well (Q2)",
+        "controls": f"tied stays at {GOOD} or above past the trained lengths (then "
+        "sharing would be enough there too)",
+    }
+    paths = {}
+    for name, shown in panels.items():
+        if shown:
+            levels = {title: chance[title] for title in shown}
+            figure = curve_figures.draw_lengths(shown, plan.train_max_length, levels)
+            say_what_refutes(figure, refuted[name])
+            paths[name] = f"figures/{name}.png"
+            figures.save(figure, folder / paths[name])
+    return paths
+
+
+def draw_fixed(plan, curves, folder):
+    """Draws accuracy at N, trained at N alone and at all lengths; returns the path."""
+    panels, chance = {}, {}
+    for arm, read in curves.items():
+        if arm.lengths == "fixed":
+            name = "tied" if arm.sharing == "tied" else "literal"
+            start = "" if arm.sharing == "tied" else f"\n{STARTS[arm.sharing]}"
+            kind = "Tied" if arm.sharing == "tied" else "Untied"
+            title = f"{arm.language.replace('_', ' ')}, {arm.cell}\n{kind}{start}"
+            every = curves[dataclasses.replace(arm, lengths="all")]
+            at = plan.train_max_length - 1
+            panels[title] = {
+                f"{kind}, trained at N alone": read[name][:, at],
+                f"{kind}, at 1 to N": every[name][:, at],
+            }
+            chance[title] = chance_of(plan, arm)[at]
+    best = dict.fromkeys(panels, 1.0)
+    label = f"accuracy at length {plan.train_max_length}"
+    figure = figures.draw_paired(panels, label, chance, best)
+    text = "untied does as well when lengths vary (right) as at one length (left)"
+    say_what_refutes(figure, text)
+    figures.save(figure, folder / "figures/Q2b.png")
+    return "figures/Q2b.png"
 
 
 def table(plan, curves):
@@ -158,12 +205,11 @@ def judge(plan, curves, seconds, preset, folder, rules):
       rules: {claim: its rule}.
     """
     cases = cases_of(plan, curves)
-    path = "figures/lengths.png"
-    draw(plan, curves, folder / path)
+    paths = draw(plan, curves, folder)
+    pictures = {"A3b": paths["controls"], "Q2b": draw_fixed(plan, curves, folder)}
     common = {
         "num_seeds": plan.num_seeds,
         "command": f"python -m experiments.length_generalisation --preset={preset}",
-        "figure": path,
         "seconds": seconds,
     }
 
@@ -177,6 +223,7 @@ def judge(plan, curves, seconds, preset, folder, rules):
             effect_label=label,
             interval=(interval.low, interval.high),
             rule=rules[key],
+            figure=pictures.get(key, paths["lengths"]),
             meaning=meaning,
             **common,
             **more,
@@ -281,6 +328,18 @@ def _q2b(plan, curves, finding):
     )
 
 
+def falls_by_cell(cases):
+    """Returns {cell: what literal untied loses past the training, less tied's, [S]}.
+
+    The mean over the cases of the cell that untied learnt; a cell without is left out.
+    """
+    found: dict[str, list] = {}
+    for c in cases:
+        if c.learnt:
+            found.setdefault(c.arm.cell, []).append(c.fall(c.literal) - c.fall(c.tied))
+    return {cell: np.mean(falls, axis=0) for cell, falls in found.items()}
+
+
 def _a3(cases, finding):
     learnt = [case for case in cases if case.learnt]
     falls = [case.a3 for case in learnt]
@@ -296,10 +355,8 @@ def _a3(cases, finding):
             else "inconclusive"
         )
     used = learnt or cases
-    drop = [
-        c.literal[:, c.n - 3 : c.n].mean(1) - c.just_beyond(c.literal) for c in used
-    ]
-    still = [c.tied[:, c.n - 3 : c.n].mean(1) - c.just_beyond(c.tied) for c in used]
+    drop = [c.fall(c.literal) for c in used]
+    still = [c.fall(c.tied) for c in used]
     return finding(
         "A3",
         verdict,

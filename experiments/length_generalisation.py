@@ -5,7 +5,7 @@ Question: does sharing let the length vary (Q2, Q2b), do un-shared weights fail 
 Command:  python -m experiments.length_generalisation, or a part of it:
           python -m experiments.length_generalisation --task=parity \
               --eval_max_length=500
-Time:     six minutes on 2 cores (quick); hours (full).
+Time:     about four minutes on 2 cores (quick); half an hour (full).
 Expect:   tied flat at any length on even pairs and parity, and falling on cycle
           navigation (quick); literal untied gone one step past its training.
 
@@ -131,7 +131,8 @@ def main() -> None:
     curves = run_all(plan, folder)
     for row in table(plan, curves):
         print("\t".join(row))
-    print(f"The figure is {draw(plan, curves, folder / 'figures/lengths.png')}")
+    for path in draw(plan, curves, folder).values():
+        print(f"The figure is {folder / path}")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,12 @@ def grid_of(figure: "Figure", count: int, most: int) -> "list[Axes]":
     return panels[:count]
 
 
+def say_what_refutes(figure: "Figure", text: str) -> None:
+    """Writes above a figure what it would have shown had the claim been wrong."""
+    wrapped = textwrap.fill(f"Refuted if {text}.", 78)
+    figure.suptitle(wrapped, fontsize=FONT - 1, color=MUTED, x=0.02, ha="left")
+
+
 def dress(panel: "Axes", xlabel: str, ylabel: str, grid: str = "") -> None:
     """Gives a panel its labels, a quiet frame, and grid lines along one axis."""
     panel.set_xlabel(xlabel, fontsize=FONT, color=INK)
