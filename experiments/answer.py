@@ -44,6 +44,7 @@ def main() -> None:
     """Runs every experiment of the preset, and writes report and figures."""
     common.use_devices()
     from experiments.real_data_study import load_all
+    from experiments.studies import decided, environment
     from rnnshare import report
 
     folder = common.workdir("answer")
@@ -55,7 +56,7 @@ def main() -> None:
         print((experiment.__doc__ or "").splitlines()[0], flush=True)
         for finding in experiment.findings(common.PRESET.value, folder):
             print(f"  {finding.id}: {finding.verdict}", flush=True)
-            findings.append(finding)
+            findings.append(decided(finding, common.PRESET.value))
     findings.sort(key=lambda finding: list(CLAIMS).index(finding.id))
     tested = {finding.id for finding in findings}
     page = report.write(
@@ -65,7 +66,10 @@ def main() -> None:
         question=QUESTION,
         lead=lead(findings),
         figures=[tying_matrices(folder), SPECTRUM],
-        environment=environment(time.perf_counter() - began),
+        environment=environment(
+            f"python -m experiments.answer --preset={common.PRESET.value}",
+            time.perf_counter() - began,
+        ),
     )
     print(f"The report is {page}")
 
@@ -97,17 +101,6 @@ def tying_matrices(folder):
         f"Which of {num_steps} steps read the same weights (dark) under each sharing. "
         "Tied and untied are the ends of one axis."
     )
-
-
-def environment(seconds):
-    """Returns what the report says of its making."""
-    from rnnshare import runs
-
-    return {
-        "command": f"python -m experiments.answer --preset={common.PRESET.value}",
-        "minutes": f"{seconds / 60:.1f}",
-        **runs.environment(),
-    }
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def finding(preset, folder, rule):
         figure=path,
         seconds=time.perf_counter() - began,
         meaning=(
-            f"Of {', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
-            f"{', '.join(alike) or 'no effect'}; not so in {', '.join(apart) or 'none'}."
+            f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
+            f"{', '.join(alike) or 'no effect'}; not so in "
+            f"{', '.join(apart) or 'none'}."
         ),
         details=(
             "A cell under which untied weights learnt none of the languages has no "

@@ -115,6 +115,7 @@ def main() -> None:
     common.use_devices()
     from experiments.length_claims import draw, table
     from experiments.length_study import PLANS, run_all
+    from experiments.studies import conclude
 
     with common.user_errors():
         plan = plan_of(common.PRESET.value)
@@ -123,11 +124,10 @@ def main() -> None:
                 f"--eval_max_length={plan.eval_max_length} is not above "
                 f"--train_max_length={plan.train_max_length}. Raise it."
             )
-    folder = common.workdir("length_generalisation")
     if plan == PLANS[common.PRESET.value]:
-        for finding in findings(common.PRESET.value, folder):
-            print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+        conclude(__name__, common.PRESET.value)
         return
+    folder = common.workdir("length_generalisation")
     curves = run_all(plan, folder)
     for row in table(plan, curves):
         print("\t".join(row))

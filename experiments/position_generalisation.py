@@ -39,7 +39,7 @@ RULES = {
 
 def findings(preset, folder):
     """Returns the findings of A4 and A5; draws their figures. Restarted, it goes on."""
-    from experiments.position_study import rule_and_patches, word_order_finding
+    from experiments.position_claims import rule_and_patches, word_order_finding
 
     return [
         rule_and_patches(preset, folder, RULES["A4"]),
@@ -50,11 +50,9 @@ def findings(preset, folder):
 def main() -> None:
     """Trains, and prints what came of it."""
     common.use_devices()
-    folder = common.workdir("position_generalisation")
-    for finding in findings(common.PRESET.value, folder):
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    from experiments.studies import conclude
+
+    conclude(__name__, common.PRESET.value)
 
 
 if __name__ == "__main__":

@@ -65,13 +65,11 @@ def main() -> None:
         print(table())
         return
     from experiments.real_data_study import load_all
+    from experiments.studies import conclude
 
     with common.user_errors():
         load_all()
-    for finding in findings(common.PRESET.value, common.workdir("spectrum")):
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    conclude(__name__, common.PRESET.value)
 
 
 if __name__ == "__main__":

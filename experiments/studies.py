@@ -3,12 +3,14 @@
 The flags say how a study is laid over the devices; its rows are the same.
 """
 
+import dataclasses
 import sys
+import time
 
 import numpy as np
 
 from experiments import common
-from rnnshare import study
+from rnnshare import report, runs, study
 from rnnshare.study import Replicate
 
 
@@ -48,3 +50,51 @@ def layout():
 
 def _options():
     return {"on_group": tell, **layout()}
+
+
+def conclude(script, preset):
+    """Runs a script's findings in its folder, prints them, and writes their report.
+
+    Args:
+      script: the module's name, `experiments.<name>`, or `__main__` of one.
+      preset: its name.
+    """
+    module = sys.modules[script]
+    doc = (module.__doc__ or "").splitlines()
+    spec = module.__spec__
+    assert spec is not None  # a script is run by python -m
+    name = spec.name.removeprefix("experiments.")
+    folder, began = common.workdir(name), time.perf_counter()
+    found = [decided(finding, preset) for finding in module.findings(preset, folder)]
+    for finding in found:
+        for row in finding.table:
+            print("\t".join(row))
+        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    command = f"python -m experiments.{name} --preset={preset}"
+    page = report.write(
+        found,
+        [],
+        folder,
+        question=doc[0],
+        lead="; ".join(f"{finding.id}: {finding.verdict}" for finding in found) + ".",
+        environment=environment(command, time.perf_counter() - began),
+    )
+    print(f"The report is {page}")
+
+
+def environment(command, seconds):
+    """Returns what a report says of its making."""
+    return {
+        "command": command,
+        "minutes": f"{seconds / 60:.1f}",
+        **runs.environment(),
+    }
+
+
+def decided(finding, preset):
+    """Returns the finding; an inconclusive one names the command that decides it."""
+    full = finding.command.replace(f"--preset={preset}", "--preset=full")
+    if finding.verdict != "inconclusive" or full == finding.command:
+        return finding
+    meaning = f"{finding.meaning} Inconclusive at this budget; to decide it: {full}"
+    return dataclasses.replace(finding, meaning=meaning)
