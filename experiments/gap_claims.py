@@ -68,7 +68,7 @@ def parts_of(by_case, metric):
       metric: 'loss', or 'accuracy', whose gaps are those of 1 - accuracy.
     """
     sign = 1.0 if metric == "loss" else -1.0
-    found = {}
+    found: dict[str, list] = {}
     for (cell, *_), values in by_case.items():
         gaps = sign * (values[1] - values[0])  # [budget, seed, set]
         found.setdefault(cell, []).append(decompose(*gaps))

@@ -81,8 +81,9 @@ class LocalRule(DrawnTask, Classification):
         return self.shown.shape[-1]
 
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
-        longer = split == "test" and self.test_steps is not None
-        count = self.test_steps if longer else self.num_steps
+        count = self.num_steps
+        if split == "test" and self.test_steps is not None:
+            count = self.test_steps
         coins = jax.random.bernoulli(key, shape=(count,))
         before = jnp.pad(coins, (1, 0))[:-1]
         inputs = jnp.where(coins, 1.0, -1.0)[:, None]
@@ -95,7 +96,7 @@ class LocalRule(DrawnTask, Classification):
         masks = {"": batch.mask, "_unseen": ~batch.mask & ~later}
         if batch.mask.shape[-1] > self.num_steps:
             masks["_later"] = jnp.broadcast_to(later, batch.mask.shape)
-        found = {}
+        found: Metrics = {}
         for suffix, mask in masks.items():
             measured = super().metrics(outputs, batch._replace(mask=mask))
             found |= {f"{name}{suffix}": value for name, value in measured.items()}
