@@ -118,16 +118,18 @@ def gap_finding(preset, folder, rule):
     contrasts = [bar.contrast for bar in bars["loss"]]
     verdict = gap_verdict(contrasts, overall)
     path = "figures/Ac1.png"
-    labels = {metric: f"untied less tied ({unit})" for metric, unit in UNITS.items()}
+    labels = {
+        metric: f"gap, untied less tied ({unit})" for metric, unit in UNITS.items()
+    }
     figure = decomposition_figures.draw_parts(
         {labels[metric]: bars[metric] for metric in METRICS},
         PARTS,
         {labels[metric]: _CHANCE[metric] for metric in METRICS},
-        "untied at chance on the unseen, all else perfect:",
+        "untied at chance where nothing was shown, all else perfect",
     )
     figures.save(figure, folder / path)
     shares = np.mean([values.mean(0) for values in parts["loss"].values()], axis=0)
-    told = ", ".join(f"{n} {x:+.3f}" for n, x in zip(PARTS, shares, strict=True))
+    told = ", ".join(f"{n} {x:+z.3f}" for n, x in zip(PARTS, shares, strict=True))
     errors = np.mean([values.mean(0) for values in parts["accuracy"].values()], axis=0)
     above = sum(interval.low > 0 for interval in contrasts)
     return Finding(
@@ -147,7 +149,7 @@ def gap_finding(preset, folder, rule):
             f"Of a tied-untied gap of {shares.sum():.3f} nats, mean over the cells, "
             f"the parts are: {told}. The last two exceed the first two, with their "
             f"interval, in {above} of {len(contrasts)} cells; in error rate, of a "
-            f"mean gap of {errors.sum():.3f}, by {contrast(errors):+.3f}."
+            f"mean gap of {errors.sum():.3f}, by {contrast(errors):+z.3f}."
             + undecided(verdict, preset)
         ),
         details=(
@@ -202,7 +204,7 @@ def _losses(by_case):
 
 def interval_text(interval):
     """Returns an interval for a table."""
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{interval.estimate:z.3f} [{interval.low:z.3f}, {interval.high:z.3f}]"
 
 
 def listed(numbers):

@@ -81,7 +81,7 @@ def draw_parts(
                 f"draw_parts takes {len(colours)} names and parts, but {bar.label!r} "
                 f"has {len(bar.parts)} parts for {len(names)} names."
             )
-    figure = new_figure(height=1.3 + 2.9 * len(panels))
+    figure = new_figure(height=1.5 + 2.9 * len(panels))
     axes = grid_of(figure, len(panels), 1)
     for panel, (ylabel, bars) in zip(axes, panels.items(), strict=True):
         for place, bar in enumerate(bars):
@@ -90,8 +90,11 @@ def draw_parts(
         panel.set_xticks(range(len(bars)), [bar.label for bar in bars])
         panel.set_xlim(-0.5, len(bars) - 0.2)
         if levels and ylabel in levels:
-            mark_level(panel, levels[ylabel], level_label)
+            panel.axhline(levels[ylabel], color=INK, lw=1.2, ls=":", zorder=0)
+        panel.margins(y=0.1)
         dress(panel, "", ylabel, grid="y")
+    if levels:  # below, as the bars leave no room for it
+        figure.supxlabel(f"dotted: {level_label}", fontsize=FONT - 1, color=MUTED)
     axes[0].set_title(
         "\N{BLACK DIAMOND} coloured parts less grey ones: supported above 0, "
         "refuted below",
