@@ -22,6 +22,8 @@ from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.statistics import bootstrap_interval
 
+_FLOOR = 1e-3  # nats: gaps that no over-fitting tells apart
+
 
 def two_gaps(by_case, metric):
     """Returns the train-test gaps and the unseen-position gaps, each [case, S].
@@ -120,7 +122,8 @@ def agreement_finding(preset, folder, rule):
             f"({plan.hidden_features}), {plan.agreement_steps:,} steps, rate tuned by "
             "validation. A point is a mean over the seeds, and the interval resamples "
             "the seeds, not the settings: it is of these settings, not of others."
-            f"{left_out(kept)}"
+            f"{left_out(kept)} The train-test gap is within {_FLOOR:g} nats of 0 in "
+            f"{int((np.abs(x.mean(1)) < _FLOOR).sum())} of the {len(cases)} settings."
         ),
         table=_readings_table(readings),
     )
@@ -144,14 +147,7 @@ def _readings(cases, gaps):
 
 def _readings_table(readings):
     table = [("settings", "gaps in", "number", "Pearson", "Spearman")]
-    for (name, metric), (pearson, spearman, count) in readings.items():
-        table.append(
-            (
-                name,
-                UNITS[metric],
-                str(count),
-                interval_text(pearson),
-                interval_text(spearman),
-            )
-        )
+    for (name, metric), (*intervals, count) in readings.items():
+        shown = [interval_text(i) if any(i) else "a gap is constant" for i in intervals]
+        table.append((name, UNITS[metric], str(count), *shown))
     return tuple(table)
