@@ -17,73 +17,98 @@ from rnnshare.tasks.base import (
     Metrics,
     as_pytree,
     check_counts,
-    held_out_key,
 )
 from rnnshare.tasks.drawn import DrawnTask
 
+_ENDLESS = 2**31 - 1  # examples: more than any training meets
 
-@as_pytree("shown")
+
+@as_pytree("num_examples", "seed", "shown")
 @dataclasses.dataclass(frozen=True, eq=False)
-class LocalRule(Classification):
+class LocalRule(DrawnTask, Classification):
     """One rule at every step, of which only some steps are ever shown the answer.
 
     The inputs are fair coins, x_t = +1 or -1; the answer at step t is whether x_t and
-    x_{t-1} differ (x_{-1} = -1). The loss and `accuracy` are those of the shown steps,
-    `accuracy_unseen` that of the others.
+    x_{t-1} differ (x_{-1} = -1). `loss` and `accuracy` are those of the shown steps,
+    `loss_unseen` and `accuracy_unseen` those of the other steps before T, `loss_later`
+    and `accuracy_later` those of the steps from T on, where a test has any.
 
     Attributes:
-      shown: bool[T], the steps whose answers are in the loss.
+      num_examples: N; by default so many that a training meets each but once.
       num_held_out: sequences in each held-out set.
+      shown: bool[T], the steps whose answers are in the loss.
+      test_steps: of the test set, whose later steps no training reads; None: T.
     """
 
-    shown: Any
+    num_examples: Any = _ENDLESS
+    seed: Any = 0
     num_held_out: int = 500
+    shown: Any = dataclasses.field(kw_only=True)
+    test_steps: int | None = None
     in_features = 1
     out_features = 2
     readout = "every"
 
     @classmethod
     def of(cls, num_steps: int, split: int = 0, **options: Any) -> "LocalRule":
-        """Returns the task with half of the steps shown, drawn by `split`.
+        """Returns the task with half of the steps shown; `split` draws them and it.
 
         Raises:
-          ValueError: if there are fewer than 2 steps.
+          ValueError: if there are fewer than 2 steps, or fewer in the test.
         """
         if num_steps < 2:
             raise ValueError(f"LocalRule: num_steps is {num_steps}. Use at least 2.")
+        longest = options.get("test_steps")
+        if longest is not None and longest < num_steps:
+            raise ValueError(
+                f"LocalRule: test_steps is {longest}, but num_steps is {num_steps}. "
+                "Use at least as many, or None."
+            )
         order = np.random.default_rng(split).permutation(num_steps)
-        return cls(order < num_steps // 2, **options)
+        return cls(shown=order < num_steps // 2, seed=split, **options)
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """`local_rule_` and the number of steps."""
-        return f"local_rule_{self.num_steps}"
+        """`local_rule_` and T; N where it has an end, and the test's steps."""
+        count = int(self.num_examples)
+        size = "" if count == _ENDLESS else f"_n{count}"
+        longest = "" if self.test_steps is None else f"_to_{self.test_steps}"
+        return f"local_rule_{self.num_steps}{size}{longest}"
 
     @property
     def num_steps(self) -> int:  # type: ignore[override]
         """T."""
         return self.shown.shape[-1]
 
-    def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
-        coins = jax.random.bernoulli(key, shape=(batch_size, self.num_steps))
-        before = jnp.pad(coins, ((0, 0), (1, 0)))[:, :-1]
-        inputs = jnp.where(coins, 1.0, -1.0)[..., None]
-        mask = jnp.broadcast_to(self.shown, coins.shape)
+    def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
+        count = self.num_steps
+        if split == "test" and self.test_steps is not None:
+            count = self.test_steps
+        coins = jax.random.bernoulli(key, shape=(count,))
+        before = jnp.pad(coins, (1, 0))[:-1]
+        inputs = jnp.where(coins, 1.0, -1.0)[:, None]
+        mask = jnp.pad(jnp.asarray(self.shown), (0, count - self.num_steps))
         return Batch(inputs, (coins != before).astype(jnp.int32), mask=mask)
 
-    def held_out(self, split: str) -> Batch:  # noqa: D102
-        return self.sample(held_out_key(split), self.num_held_out)
-
     def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Returns `loss` and `accuracy` of shown steps, `accuracy_unseen` of others."""
-        others = batch._replace(mask=~batch.mask)
-        unseen = super().metrics(outputs, others)["accuracy"]
-        return {**super().metrics(outputs, batch), "accuracy_unseen": unseen}
+        """Returns loss and accuracy of shown steps, of unseen, and of later ones."""
+        later = jnp.arange(batch.mask.shape[-1])[None] >= self.num_steps
+        masks = {"": batch.mask, "_unseen": ~batch.mask & ~later}
+        if batch.mask.shape[-1] > self.num_steps:
+            masks["_later"] = jnp.broadcast_to(later, batch.mask.shape)
+        found: Metrics = {}
+        for suffix, mask in masks.items():
+            measured = super().metrics(outputs, batch._replace(mask=mask))
+            found |= {f"{name}{suffix}": value for name, value in measured.items()}
+        return found
 
     @property
     def lines(self) -> dict[str, dict[str, float]]:
-        """Guessing a coin, and the rule."""
-        return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": 1.0}}
+        """Guessing a coin, and the rule; the same at every step."""
+        return {
+            "chance": {"accuracy": 0.5, "loss": math.log(2.0)},
+            "oracle": {"accuracy": 1.0, "loss": 0.0},
+        }
 
 
 @as_pytree("num_examples", "seed")
