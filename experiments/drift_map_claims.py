@@ -211,9 +211,9 @@ def _limit_table(found, streaming, intervals):
 
 def _map_figure(found, judgement):
     plan, crossings = found.plan, crossings_of(found)
-    maps = [
-        {
-            f"T = {steps}, {MATCHINGS[arm]}": MapPanel(
+    maps = {
+        MATCHINGS[arm].split(" (")[0]: {
+            f"T = {steps}": MapPanel(
                 values[c].mean(-1),
                 judgement.untied_wins[arm][c] | judgement.tied_wins[arm][c],
                 [crossings[arm, steps, a].estimate for a in range(len(plan.drifts))],
@@ -221,7 +221,7 @@ def _map_figure(found, judgement):
             for c, steps in enumerate(plan.steps)
         }
         for arm, values in differences_of(found.losses).items()
-    ]
+    }
     last = len(plan.drifts) - 1
     curves = {
         f"T = {steps}, d = {plan.drifts[last]:g}": SizeCurves(
@@ -231,8 +231,8 @@ def _map_figure(found, judgement):
         for c, steps in enumerate(plan.steps)
     }
     remark = (
-        "Framed: p < 0.05 by Holm, untied's wins confirmed on fresh seeds; broken "
-        "line: N*. Refuted if no frame is on untied's colour and half of the map's "
+        "Framed: p < 0.05 by Holm, untied's wins confirmed on fresh seeds; black "
+        "ticks: N*. Refuted if no frame is on untied's colour and half of the map's "
         "cells are framed on tied's."
     )
     return map_figures.draw_drift_map(maps, plan.drifts, plan.sizes, curves, remark)
@@ -256,7 +256,11 @@ def _limit_figure(found, streaming):
 
 
 def _lines(oracle):
-    return {"mean": 1.0, "time-invariant linear": oracle, "per-step linear": 0.0}
+    return {
+        "predicting the mean": 1.0,
+        "time-invariant linear": oracle,
+        "per-step linear": 0.0,
+    }
 
 
 def _undecided(preset):

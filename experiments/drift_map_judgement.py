@@ -50,7 +50,8 @@ def won(differences):
         for arm, values in differences.items()
     }
     joined = holm(np.concatenate([p.ravel() for p in p_values.values()]))
-    parts = np.split(joined, len(p_values))
+    ends = np.cumsum([p.size for p in p_values.values()])[:-1]
+    parts = np.split(joined, ends)
     found = {}
     for (arm, values), part in zip(differences.items(), parts, strict=True):
         low, high = (

@@ -18,7 +18,6 @@ from rnnshare.figure_style import (
     colour_of,
     dress,
     new_figure,
-    note,
 )
 from rnnshare.statistics import bootstrap_interval
 
@@ -48,7 +47,7 @@ class SizeCurves(NamedTuple):
 
     Attributes:
       losses: label -> [X, S]; a label that begins with a sharing's name has its colour.
-      lines: name -> the loss of a reference.
+      lines: name -> the loss of a reference; the first is dotted.
       streaming: label -> [S], with every example met once; drawn at the right end.
     """
 
@@ -58,7 +57,7 @@ class SizeCurves(NamedTuple):
 
 
 def draw_drift_map(
-    maps: Sequence[Mapping[str, MapPanel]],
+    maps: Mapping[str, Mapping[str, MapPanel]],
     drifts: Sequence[float],
     sizes: Sequence[int],
     curves: Mapping[str, SizeCurves],
@@ -67,7 +66,7 @@ def draw_drift_map(
     """Draws heat maps, a row of panels a matching, and a row of curves below them.
 
     Args:
-      maps: one mapping of titles to panels a row, all rows of one length.
+      maps: matching -> title -> panel; all of the same titles.
       drifts: [A], from the bottom of a map to its top.
       sizes: [X].
       curves: title -> curves; as many as a row has panels.
@@ -77,16 +76,17 @@ def draw_drift_map(
     figure = new_figure(height=sum(heights))
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
     top, bottom = parts
-    axes = top.subplots(len(maps), len(maps[0]), squeeze=False, sharex=True)
-    largest = max(
-        float(np.abs(panel.difference).max()) for row in maps for panel in row.values()
-    )
-    for i, row in enumerate(maps):
+    every = [panel for row in maps.values() for panel in row.values()]
+    columns = len(every) // len(maps)
+    axes = top.subplots(len(maps), columns, squeeze=False, sharex=True, sharey=True)
+    largest = max(float(np.abs(panel.difference).max()) for panel in every)
+    for i, (matching, row) in enumerate(maps.items()):
         for j, (title, panel) in enumerate(row.items()):
             image = _draw_cells(axes[i, j], panel, drifts, sizes, largest)
-            axes[i, j].set_title(title, fontsize=FONT - 1, color=INK)
-            xlabel = "training examples N" if i == len(maps) - 1 else ""
-            dress(axes[i, j], xlabel, "drift d a step" if j == 0 else "")
+            axes[i, j].set_title(title if i == 0 else "", fontsize=FONT - 1, color=INK)
+            named = i == len(maps) - 1 and j == columns // 2
+            xlabel = "training examples N" if named else ""
+            dress(axes[i, j], xlabel, f"{matching}\ndrift d a step" if j == 0 else "")
     bar = top.colorbar(
         image, ax=list(axes.flat), location="top", shrink=0.9, aspect=40,
         ticks=[-largest, 0, largest],
@@ -129,8 +129,8 @@ def _draw_cells(
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
 
-    ends = [COLOURS["Untied"], "#ffffff", COLOURS["Tied"]]
-    colours = LinearSegmentedColormap.from_list("untied to tied", ends)
+    colour_ends = [COLOURS["Untied"], "#ffffff", COLOURS["Tied"]]
+    colours = LinearSegmentedColormap.from_list("untied to tied", colour_ends)
     values, wins = np.asarray(cells.difference), np.asarray(cells.wins)
     image = panel.imshow(
         values, cmap=colours, vmin=-largest, vmax=largest, origin="lower", aspect="auto"
@@ -138,7 +138,7 @@ def _draw_cells(
     for (i, j), value in np.ndenumerate(values):
         strong = abs(value) > 0.6 * largest
         text = f"{value:+.2f}".replace("0.", ".")
-        panel.text(j, i, text, ha="center", va="center", fontsize=FONT - 2,
+        panel.text(j, i, text, ha="center", va="center", fontsize=FONT - 3,
                    color="white" if strong else INK)  # fmt: skip
         if wins[i, j]:
             panel.add_patch(
@@ -148,7 +148,10 @@ def _draw_cells(
     for i, crossing in enumerate(np.ravel(np.asarray(cells.crossings))):
         if np.isfinite(crossing):
             at = float(np.interp(np.log(crossing), np.log(sizes), places))
-            panel.plot([at, at], [i - 0.5, i + 0.5], color=INK, lw=2.5, ls=(0, (2, 1)))
+            for end in (-1, 1):  # the middle is the number's
+                ends = [i + 0.28 * end, i + 0.5 * end]
+                panel.plot([at, at], ends, color="white", lw=6, solid_capstyle="butt")
+                panel.plot([at, at], ends, color=INK, lw=3.5, solid_capstyle="butt")
     panel.set_xticks(places, [_short(size) for size in sizes])
     panel.set_yticks(range(len(drifts)), [f"{drift:g}" for drift in drifts])
     return image
@@ -170,46 +173,50 @@ def _draw_row(
     ):
         panel.set_yscale("log")
         for label in each.losses:
-            handles.setdefault(label, _draw_curve(panel, each, label, sizes))
-        for name, level in each.lines.items():
+            handles.setdefault(label, _draw_curve(panel, each, label))
+        for place, (name, level) in enumerate(each.lines.items()):
             if level > _FLOOR:
-                style = ":" if name == "mean" else "--"
-                line = panel.axhline(level, color=INK, lw=1.3, ls=style, zorder=0)
+                style = "--" if place else ":"
+                line = panel.axhline(level, color=INK, lw=1.5, ls=style, zorder=1)
                 handles.setdefault(name, line)
-        panel.set_xscale("log")
-        ticks = [float(size) for size in sizes]
         names = [_short(size) for size in sizes]
-        if each.streaming:
-            ticks, names = [*ticks, _end(sizes)], [*names, "\N{INFINITY}"]
-        panel.set_xticks(ticks, names)
-        panel.set_xticks([], minor=True)
-        panel.set_ylim(lowest / 3, 2)
-        zero = [name for name, level in each.lines.items() if level <= _FLOOR]
-        text = textwrap.fill(f"at 0: {', '.join(zero)}", 22)
-        arrow = "\N{DOWNWARDS ARROW} "
-        if zero:
-            note(panel, arrow + text, (0.03, 0.02), (0, 12), "left", MUTED,
-                 "axes fraction")  # fmt: skip
+        names += ["\N{INFINITY}"] if each.streaming else []
+        panel.set_xticks(range(len(names)), names)
+        panel.set_xlim(-0.3, len(names) - 0.7)
+        panel.set_ylim(lowest / 2, 2)
         panel.set_title(title, fontsize=FONT - 1, color=INK)
-        dress(panel, "training examples N", "test loss" if index == 0 else "", grid="y")
+        ylabel = "test loss (of variance)" if index == 0 else ""
+        dress(panel, "training examples N", ylabel, grid="y")
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center",
-        ncols=min(3, len(handles)), frameon=False, fontsize=FONT - 1,
+        ncols=3 if len(handles) > 4 else 2, frameon=False, fontsize=FONT - 1,
     )  # fmt: skip
-    figure.supxlabel(textwrap.fill(remark, 84), fontsize=FONT - 2, color=MUTED)
+    text = textwrap.fill(" ".join([remark, *_below(curves)]), 86)
+    figure.supxlabel(text, fontsize=FONT - 2, color=MUTED)
 
 
-def _draw_curve(
-    panel: "Axes", curves: SizeCurves, label: str, sizes: Sequence[int]
-) -> Any:
+def _below(curves: Mapping[str, SizeCurves]) -> list[str]:
+    """Returns a sentence on the lines at 0, which a log axis does not have."""
+    where: dict[str, list[str]] = {}
+    for title, each in curves.items():
+        for name, level in each.lines.items():
+            if level <= _FLOOR:
+                where.setdefault(name, []).append(title)
+    told = [
+        name if len(titles) == len(curves) else f"{name} ({'; '.join(titles)})"
+        for name, titles in where.items()
+    ]
+    return [f"At 0, below the axis: {', '.join(told)}."] if told else []
+
+
+def _draw_curve(panel: "Axes", curves: SizeCurves, label: str) -> Any:
     """Draws the means of one model with their intervals; returns the line."""
     colour = colour_of(label)
     dash, marker = ("--", "s") if "," in label else ("-", "o")
     rows = list(np.asarray(curves.losses[label], np.float64))
-    places = [float(size) for size in sizes]
     if label in curves.streaming:
         rows.append(np.asarray(curves.streaming[label], np.float64))
-        places.append(_end(sizes))
+    places = range(len(rows))
     found = [bootstrap_interval(row) for row in rows]
     for place, (_, low, high) in zip(places, found, strict=True):
         panel.plot([place, place], [low, high], color=colour, lw=2.5, alpha=0.6)
@@ -218,11 +225,6 @@ def _draw_curve(
         ms=5, color=colour,
     )  # fmt: skip
     return line
-
-
-def _end(sizes: Sequence[int]) -> float:
-    """Returns where streaming stands on the axis of N."""
-    return 10.0 * sizes[-1]
 
 
 def _short(size: int) -> str:
