@@ -64,12 +64,15 @@ def map_sentences(found, judgement, preset):
     moves = np.array(found.plan.drifts) > 0
     untied = np.stack(list(judgement.untied_wins.values()))  # [M, C, A, X]
     tied = np.stack(list(judgement.tied_wins.values()))
+    means = np.stack(list(differences_of(found.losses).values())).mean(-1)
     told = [
         f"On the drifting rule untied weights win {untied[:, :, moves].sum()} of "
         f"{untied[:, :, moves].size} cells with drift (confirmed on fresh seeds), and "
         f"tied weights {tied[:, :, moves].sum()}; without drift untied win "
         f"{untied[:, :, ~moves].sum()} of {untied[:, :, ~moves].size} and tied "
-        f"{tied[:, :, ~moves].sum()}."
+        f"{tied[:, :, ~moves].sum()}. The mean alone is on untied's side in "
+        f"{(means[:, :, moves] < 0).sum()} cells with drift and "
+        f"{(means[:, :, ~moves] < 0).sum()} without."
     ]
     if untied[:, :, ~moves].any():
         told.append("An untied win without drift is a surprise.")
@@ -104,7 +107,7 @@ def limit_finding(preset, folder, rule):
     found = measured(preset, folder)
     streaming = limits(preset, folder)
     differences = streaming["Untied"] - streaming["Tied"]
-    verdict, intervals = judge_limit(differences, plan.drifts)
+    verdict, intervals, p_values = judge_limit(differences, plan.drifts)
     path = "figures/B5.png"
     figures.save(_limit_figure(found, streaming), folder / path)
     told = "; ".join(
@@ -134,11 +137,11 @@ def limit_finding(preset, folder, rule):
         ),
         details=(
             f"GRU, H = {plan.hidden_features}, at the rates and starts that were tuned "
-            "for the map; a constant rate and a finite training, so both are still "
-            "above their limits. A tied GRU is not bound by the time-invariant linear "
+            "for the map. The rate is constant and the training finite, so that a "
+            "difference may be one of speed. A tied GRU is not bound by the time-invariant linear "
             "line: its state can count the steps."
         ),
-        table=_limit_table(found, streaming, intervals),
+        table=_limit_table(found, streaming, intervals, p_values),
     )
 
 
@@ -193,10 +196,10 @@ def _map_table(found, judgement):
     return tuple(table)
 
 
-def _limit_table(found, streaming, intervals):
+def _limit_table(found, streaming, intervals, p_values):
     plan, c = found.plan, found.plan.steps.index(found.plan.limit_steps)
-    table = [("drift d", "tied test loss", "untied test loss",
-              "time-invariant linear", "untied less tied [95 %]")]  # fmt: skip
+    table = [("drift d", "tied test loss", "untied test loss", "time-invariant linear",
+              "untied less tied [95 %]", "Holm p")]  # fmt: skip
     for a, drift in enumerate(plan.drifts):
         table.append(
             (
@@ -204,6 +207,7 @@ def _limit_table(found, streaming, intervals):
                 *(f"{streaming[arm][a].mean():.4f}" for arm in ("Tied", "Untied")),
                 f"{found.oracles[c, a]:.4f}",
                 _signed(intervals[a]),
+                f"{p_values[drift]:.2g}" if drift in p_values else "",
             )
         )
     return tuple(table)
@@ -264,8 +268,8 @@ def _lines(oracle):
 
 
 def _undecided(preset):
-    more = "" if preset == "full" else f" {_FULL} has more seeds, steps and examples."
-    return f"Not decided at this budget.{more}"
+    more = "" if preset == "full" else f"; {_FULL} has more seeds and examples"
+    return f"Not decided at this budget{more}."
 
 
 def _signed(interval):

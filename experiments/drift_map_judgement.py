@@ -112,7 +112,7 @@ def judge_map(differences, fresh, drifts, describe):
 
 
 def judge_limit(differences, drifts):
-    """Returns the verdict of B5 and the interval at every drift.
+    """Returns the verdict of B5, the interval at every drift, and {d > 0: Holm's p}.
 
     Args:
       differences: [A, S], untied less tied test loss, every example met once.
@@ -120,19 +120,19 @@ def judge_limit(differences, drifts):
     """
     intervals = [bootstrap_interval(row) for row in differences]
     moves = [i for i, drift in enumerate(drifts) if drift > 0]
-    p_values = holm(
+    adjusted = holm(
         [paired_p_value(differences[i], np.zeros_like(differences[i])) for i in moves]
     )
-    below = [
-        p < _LEVEL and intervals[i].high < 0
-        for i, p in zip(moves, p_values, strict=True)
-    ]
+    p_values = {drifts[i]: float(p) for i, p in zip(moves, adjusted, strict=True)}
+    below = [p_values[drifts[i]] < _LEVEL and intervals[i].high < 0 for i in moves]
     last = intervals[-1]
     if all(below):
-        return "supported", intervals
-    if last.estimate > -_EQUAL and last.high >= 0:
-        return "refuted", intervals
-    return "inconclusive", intervals
+        verdict = "supported"
+    elif last.estimate > -_EQUAL and last.high >= 0:
+        verdict = "refuted"
+    else:
+        verdict = "inconclusive"
+    return verdict, intervals, p_values
 
 
 def crossover(sizes, means):

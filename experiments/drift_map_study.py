@@ -64,7 +64,7 @@ PLANS = {
     ),
     "full": Plan(
         10, 8, (3e-3, 1e-2), (True, False), 32, (10, 20, 40), _DRIFTS,
-        (50, 200, 1_000, 5_000), 1_500, 20, 8_000,
+        (50, 200, 1_000, 5_000), 1_200, 20, 8_000,
     ),
 }  # fmt: skip
 # Tuning has seeds and data of its own, and so has the confirmation of a win.

@@ -84,7 +84,7 @@ def draw_drift_map(
         for j, (title, panel) in enumerate(row.items()):
             image = _draw_cells(axes[i, j], panel, drifts, sizes, largest)
             axes[i, j].set_title(title if i == 0 else "", fontsize=FONT - 1, color=INK)
-            named = i == len(maps) - 1 and j == columns // 2
+            named = i == len(maps) - 1 and (columns < 3 or j == columns // 2)
             xlabel = "training examples N" if named else ""
             dress(axes[i, j], xlabel, f"{matching}\ndrift d a step" if j == 0 else "")
     bar = top.colorbar(

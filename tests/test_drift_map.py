@@ -94,7 +94,9 @@ def limit_of(means, spread=0.001):
     ],
 )
 def test_each_verdict_of_the_limit_is_reached(means, spread, verdict):
-    found, intervals = judge_limit(limit_of(means, spread), (0.0, 0.05, 0.2))
+    drifts = (0.0, 0.05, 0.2)
+    found, intervals, p_values = judge_limit(limit_of(means, spread), drifts)
+    assert set(p_values) == {0.05, 0.2}
     assert found == verdict
     np.testing.assert_allclose([i.estimate for i in intervals], means, atol=1e-12)
 
