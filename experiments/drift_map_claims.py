@@ -138,8 +138,8 @@ def limit_finding(preset, folder, rule):
         details=(
             f"GRU, H = {plan.hidden_features}, at the rates and starts that were tuned "
             "for the map. The rate is constant and the training finite, so that a "
-            "difference may be one of speed. A tied GRU is not bound by the time-invariant linear "
-            "line: its state can count the steps."
+            "difference may be one of speed. A tied GRU is not bound by the "
+            "time-invariant linear line: its state can count the steps."
         ),
         table=_limit_table(found, streaming, intervals, p_values),
     )

@@ -165,6 +165,25 @@ def test_a_cell_is_run_on_its_own_task_and_the_same_seeds(monkeypatch):
     np.testing.assert_array_equal(lost[:, 0], 1)  # diverged
 
 
+def test_wins_of_untied_and_no_other_cells_are_run_on_fresh_seeds(monkeypatch):
+    asked = []
+
+    def losses_at(plan, setting, cells, first, rows):
+        asked.append((setting, cells, first))
+        value = 0.3 if setting[0] == "Tied" else 0.1
+        return np.full((len(cells), plan.num_seeds), value)
+
+    monkeypatch.setattr(drift_map_study, "losses_at", losses_at)
+    found = made_up([[0.2, 0.1], [0.1, -0.1]])
+    chosen = {(arm, steps): (arm, steps) for arm in ARMS for steps in PLAN.steps}
+    fresh = drift_map_study.confirmed(PLAN, chosen, found.losses, None)
+    assert set(fresh) == {(arm, c, 1, 1) for arm in ARMS[1:] for c in (0, 1)}
+    for values in fresh.values():
+        np.testing.assert_allclose(values, np.full(6, -0.2))
+    assert all(call[1:] == ([(0.2, 1_000)], 2_000) for call in asked)
+    assert {call[0] for call in asked} == set(chosen)
+
+
 def test_the_figures_say_which_colour_is_whose(tmp_path):
     found = made_up([[0.2, 0.1], [0.1, -0.1]])
     figure = drift_map_claims._map_figure(found, judged(found))
