@@ -22,6 +22,7 @@ BESIDE = {
     "data", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures",
+    "map_figures",
 }  # fmt: skip
 HEAVY = ("matplotlib", "pandas", "sktime", "mnist1d", "scipy.stats")
 

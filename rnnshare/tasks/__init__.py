@@ -3,6 +3,7 @@
 from rnnshare.tasks.base import Batch, Classification, Task
 from rnnshare.tasks.drawn import DrawnTask
 from rnnshare.tasks.drift import DriftTask, drift, drift_oracles
+from rnnshare.tasks.drift_stream import STREAMING, DriftStream, drift_stream
 from rnnshare.tasks.formal import (
     NON_REGULAR,
     REGULAR,
@@ -29,6 +30,7 @@ from rnnshare.tasks.synthetic import Adding, CopyMemory
 __all__ = [
     "NON_REGULAR",
     "REGULAR",
+    "STREAMING",
     "Adding",
     "ArrayTask",
     "Batch",
@@ -36,6 +38,7 @@ __all__ = [
     "CopyMemory",
     "CycleNavigation",
     "DrawnTask",
+    "DriftStream",
     "DriftTask",
     "DuplicateString",
     "EvenPairs",
@@ -51,6 +54,7 @@ __all__ = [
     "WordOrder",
     "drift",
     "drift_oracles",
+    "drift_stream",
     "italy_power_demand",
     "japanese_vowels",
     "mnist1d",

@@ -23,11 +23,40 @@ _FILLED = 0.1  # of the inputs are not 0
 _INPUT_VARIANCE = _FILLED * _LARGEST**2 / 3 - (_FILLED * _LARGEST / 2) ** 2
 
 
+class DriftRegression(Task):
+    """What all forms of the task share: its loss, and the lines it is held against.
+
+    Attributes:
+      oracle: float32[], the test loss of the best time-invariant linear model.
+    """
+
+    oracle: Any
+    readout = "every"
+    out_features = 1
+
+    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
+        """Returns the mean squared error of the scored steps."""
+        # What is not scored is cleared before it is squared, for the gradient's sake.
+        mask = jnp.asarray(batch.mask)
+        outputs = jnp.where(mask[..., None], outputs.astype(jnp.float32), 0.0)
+        errors = (outputs - jnp.where(mask[..., None], batch.targets, 0.0)) ** 2
+        return masked_mean(errors[..., 0], mask)
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """The best linear models, and predicting the mean; of the test set's steps."""
+        return {
+            "mean": {"loss": 1.0},
+            "time-invariant linear": {"loss": float(self.oracle)},
+            "per-step linear": {"loss": 0.0},
+        }
+
+
 @as_pytree(
     "train", "validation", "test", "step_weights", "num_examples", "amount", "oracle"
 )
 @dataclasses.dataclass(frozen=True, eq=False)
-class DriftTask(Task):
+class DriftTask(DriftRegression):
     """Regression of every step on the inputs of the l steps before it.
 
     The loss is the mean squared error over the scored steps, those with l steps before
@@ -54,8 +83,6 @@ class DriftTask(Task):
     amount: Any
     oracle: Any
     path: str
-    readout = "every"
-    out_features = 1
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -82,23 +109,6 @@ class DriftTask(Task):
     def held_out(self, split: str) -> Batch:  # noqa: D102
         check_split(split)
         return getattr(self, split)
-
-    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
-        """Returns the mean squared error of the scored steps."""
-        # What is not scored is cleared before it is squared, for the gradient's sake.
-        mask = jnp.asarray(batch.mask)
-        outputs = jnp.where(mask[..., None], outputs.astype(jnp.float32), 0.0)
-        errors = (outputs - jnp.where(mask[..., None], batch.targets, 0.0)) ** 2
-        return masked_mean(errors[..., 0], mask)
-
-    @property
-    def lines(self) -> dict[str, dict[str, float]]:
-        """The best linear models, and predicting the mean; of the test set's steps."""
-        return {
-            "mean": {"loss": 1.0},
-            "time-invariant linear": {"loss": float(self.oracle)},
-            "per-step linear": {"loss": 0.0},
-        }
 
 
 def drift_oracles(step_weights: Any, input_variance: float) -> tuple[float, float]:
