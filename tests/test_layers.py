@@ -19,8 +19,9 @@ LAYERS = (
     {"loop", "training", "study", "score_test", "untying"},
 )  # fmt: skip
 BESIDE = {
-    "data", "tasks", "statistics", "runs", "figures", "figure_style", "report",
-    "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
+    "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
+    "report_pages", "report_style", "measures", "weight_figures",
+    "curve_figures",
 }  # fmt: skip
 HEAVY = ("matplotlib", "pandas", "sktime", "mnist1d", "scipy.stats")
 
