@@ -23,8 +23,12 @@ from rnnshare.tasks.real import (
     italy_power_demand,
     japanese_vowels,
     mnist1d,
+    mnist_rows,
+    surnames,
 )
+from rnnshare.tasks.rotation import Rotation
 from rnnshare.tasks.synthetic import Adding, CopyMemory
+from rnnshare.tasks.text import NextCharacter, folk_tunes
 
 __all__ = [
     "NON_REGULAR",
@@ -42,16 +46,21 @@ __all__ = [
     "FormalTask",
     "LocalRule",
     "ModularArithmetic",
+    "NextCharacter",
     "OddsFirst",
     "Parity",
     "ReverseString",
+    "Rotation",
     "SignalPatch",
     "StackManipulation",
     "Task",
     "WordOrder",
     "drift",
     "drift_oracles",
+    "folk_tunes",
     "italy_power_demand",
     "japanese_vowels",
     "mnist1d",
+    "mnist_rows",
+    "surnames",
 ]
