@@ -186,8 +186,8 @@ def draw_gaps(
     dress(right, xlabels[1], "", grid="y")
     note(left, "refuted if flat", (0.04, 0.95), (0, 0), "left", MUTED, "axes fraction")
     for text, height in (
-        ("refuted if the last", 0.95),
-        ("is as high as the first", 0.88),
+        ("refuted if the last", 0.6),
+        ("is over half the first", 0.53),
     ):
         note(right, text, (0.98, height), (0, 0), "right", MUTED, "axes fraction")
     figure.legend(
