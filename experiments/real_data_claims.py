@@ -159,8 +159,8 @@ def compute_finding(found, preset, folder, rule, seconds):
         figure=path,
         seconds=seconds,
         meaning=(
-            "Trained until validation no longer gets better, tied has the lower test "
-            f"loss on "
+            "Trained until validation no longer gets better, at most "
+            f"{max(plan.num_steps):,} steps, tied has the lower test loss on "
             f"{len(judged.tied)} and untied on {len(judged.untied)} of {len(cases)} "
             f"pairs of data set and cell. {stopped:.0%} of the runs were at their best "
             f"before the last step.{_not_decided(verdict, preset)}"
@@ -196,7 +196,8 @@ def draw_differences(cases, judged):
             )
             for case in cases
         ],
-        "untied less tied test loss (nats)\nrefuted if half of the rows are orange",
+        "untied less tied test loss (nats)\n"
+        "grey: neither's; refuted if half are orange",
         sides=("untied is better", "tied is better"),
     )
 

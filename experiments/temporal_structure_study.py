@@ -288,21 +288,17 @@ def draw(plan, by_cell):
 
 def _table(plan, found):
     labels = {
-        **{
-            (r, which): f"rotation, dial {r:g}{', each shuffled' if which else ''}"
-            for which in (False, True)
-            for r in plan.dial
-        },
-        **{name: f"MNIST-1D, {name}" for name in MNIST},
-    }
+        (r, which): f"rotation, dial {r:g}{', each shuffled' if which else ''}"
+        for which in (False, True)
+        for r in plan.dial
+    } | {name: f"MNIST-1D, {name}" for name in MNIST}
     rows = [("data", *(f"{name} accuracy" for name in found), "best", "best unordered")]
     for label, text in labels.items():
-        best = ("", "")
-        if isinstance(label, tuple):
-            lines = _lines(plan, *label)
-            best = tuple(
-                f"{lines[line]['accuracy']:.3f}" for line in ("oracle", "unordered")
-            )
+        lines = _lines(plan, *label) if isinstance(label, tuple) else {}
+        best = [
+            f"{lines[line]['accuracy']:.3f}" if lines else ""
+            for line in ("oracle", "unordered")
+        ]
         rows.append((text, *(f"{m[label].mean():.3f}" for m in found.values()), *best))
     return tuple(rows)
 

@@ -68,21 +68,21 @@ def surnames() -> Dataset:
                 "rnnshare was tested with: pip install -c constraints.txt faker"
             )
         drawn.append(rng.choice(fit, NAMES_A_LANGUAGE, replace=False))
-    # Training names of all languages first; a name is known by its rank in its list.
+    # Training names of all languages first.
     cut = NAMES_A_LANGUAGE - _NUM_TESTED
     parts = [names[:cut] for names in drawn] + [names[cut:] for names in drawn]
     labels = np.concatenate(
         [np.full(len(part), i % len(LOCALES), np.int32) for i, part in enumerate(parts)]
     )
-    names = [str(name) for part in parts for name in part]
-    letters = sorted(set("".join(names)))
-    tokens = np.zeros((len(names), max(map(len, names))), np.int32)
-    for row, name in zip(tokens, names, strict=True):
+    chosen = [str(name) for part in parts for name in part]
+    letters = sorted(set("".join(chosen)))
+    tokens = np.zeros((len(chosen), max(map(len, chosen))), np.int32)
+    for row, name in zip(tokens, chosen, strict=True):
         row[: len(name)] = [letters.index(letter) + 1 for letter in name]
     return Dataset(
         tokens,
         labels,
-        np.array([len(name) for name in names], np.int32),
+        np.array([len(name) for name in chosen], np.int32),
         num_train=cut * len(LOCALES),
         num_classes=len(LOCALES),
         sha256=sha256(b"".join(path.read_bytes() for path in paths.values())),
@@ -102,10 +102,12 @@ def read_names(path: pathlib.Path) -> list[str]:
             if [getattr(target, "id", "") for target in targets] != ["last_names"]:
                 continue
             value = node.value
+            if value is None:  # declared, not given
+                continue
             if isinstance(value, ast.Call) and value.args:  # OrderedDict(...)
                 value = value.args[0]
             try:
-                found = ast.literal_eval(value) if value else None
+                found = ast.literal_eval(value)
             except ValueError:
                 break
             # Pairs of a name and its frequency, or names.

@@ -187,7 +187,7 @@ def _moved_in_time(inputs: np.ndarray, split: int) -> np.ndarray:
     """Returns the sequences with their blank steps before and after parted anew."""
     rng = np.random.default_rng([_SHIFT_STREAM, split])
     num_steps = inputs.shape[1]
-    inked = inputs.any(axis=2)
+    inked = (inputs != 0).max(axis=2)
     before = inked.argmax(1)
     after = inked[:, ::-1].argmax(1)
     shift = rng.integers(0, before + after + 1) - before
