@@ -151,7 +151,7 @@ def draw_gaps(
       xlabels: of the dial and of the data beside.
       ylabel: the difference, with its unit.
     """
-    figure = new_figure(height=4.6)
+    figure = new_figure(height=4.3 + 0.14 * len(curves))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
     markers = "osD^v"
     for index, (label, (x, values)) in enumerate(curves.items()):
