@@ -1,32 +1,27 @@
-"""The study behind `real_data.py`: a map of data sets and cells, tuned arm by arm."""
+"""The study behind `real_data.py`: a map of data sets and cells, tuned arm by arm.
+
+`real_data_claims` judges what is measured here.
+"""
 
 import dataclasses
 import functools
-import time
 
 import numpy as np
 
-from experiments.claims import CLAIMS
 from experiments.studies import column, replicates, run, tune
-from rnnshare import (
-    Cyclic,
-    ElmanCell,
-    GRUCell,
-    LSTMCell,
-    Segments,
-    Tied,
-    Untied,
-    figures,
-    tasks,
-)
-from rnnshare.report import Finding
+from rnnshare import Cyclic, ElmanCell, GRUCell, LSTMCell, Tied, Untied, tasks
 from rnnshare.runs import JsonLines
 from rnnshare.statistics import Interval, holm, paired_difference, paired_p_value
 from rnnshare.study import Setting
 from rnnshare.training import Recipe
 
 _SHUFFLED = functools.partial(tasks.mnist1d, shuffled=True)
-TASKS = (tasks.japanese_vowels, tasks.italy_power_demand, tasks.mnist1d, _SHUFFLED)
+_ALIGNED = functools.partial(tasks.mnist1d, max_translation=0)
+_SHIFTED = functools.partial(tasks.mnist_rows, shifted=True)
+TASKS = (
+    *(tasks.japanese_vowels, tasks.italy_power_demand, tasks.mnist1d, _SHUFFLED),
+    *(_ALIGNED, tasks.mnist_rows, _SHIFTED, tasks.surnames, tasks.folk_tunes),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +34,9 @@ class Plan:
       hidden_features: H of the tied model.
       rates: the learning rates to choose from.
       cells: {task: cells}.
-      more_arms: also segments, cyclic, and untied at as many parameters as tied.
-      num_steps: the longest training.
+      num_steps: the longest training, of sets of more than 1000 examples and of others.
+      periods: {task: period of a cyclic arm, in steps}.
+      equal_parameters: tasks with an untied arm of as many parameters as tied.
     """
 
     num_seeds: int
@@ -48,35 +44,50 @@ class Plan:
     hidden_features: int
     rates: tuple[float, ...]
     cells: dict
-    more_arms: bool
-    num_steps: int
+    num_steps: tuple[int, int]
+    periods: dict = dataclasses.field(default_factory=dict)
+    equal_parameters: tuple = ()
 
 
-_THREE = (ElmanCell, GRUCell, LSTMCell)
+_TWO, _THREE = (GRUCell, LSTMCell), (ElmanCell, GRUCell, LSTMCell)
+_ITALY, _VOWELS = tasks.italy_power_demand, tasks.japanese_vowels
 PLANS = {
-    "smoke": Plan(2, 2, 4, (1e-2,), {tasks.italy_power_demand: (GRUCell,)}, True, 20),
+    "smoke": Plan(
+        2, 2, 4, (1e-2,), {_ITALY: (GRUCell,)}, (20, 20), {_ITALY: 6}, (_ITALY,)
+    ),
     "quick": Plan(
         num_seeds=6,
         tuning=12,
         hidden_features=32,
         rates=(1e-3, 3e-3, 1e-2),
         cells={
-            tasks.japanese_vowels: (GRUCell, LSTMCell),
-            tasks.italy_power_demand: (GRUCell, LSTMCell),
+            _VOWELS: _TWO,
+            _ITALY: _TWO,
             tasks.mnist1d: (GRUCell,),
             _SHUFFLED: (GRUCell,),
         },
-        more_arms=False,
-        num_steps=2_000,
+        num_steps=(2_000, 2_000),
     ),
     "full": Plan(
-        num_seeds=20,
-        tuning=24,
-        hidden_features=64,
-        rates=(3e-4, 1e-3, 3e-3, 1e-2),
-        cells=dict.fromkeys(TASKS, _THREE),
-        more_arms=True,
-        num_steps=8_000,
+        num_seeds=10,
+        tuning=12,
+        hidden_features=32,
+        rates=(1e-3, 3e-3, 1e-2),
+        cells={
+            _VOWELS: _THREE,
+            _ITALY: _THREE,
+            tasks.mnist1d: _TWO,
+            _SHUFFLED: (GRUCell,),
+            _ALIGNED: (GRUCell,),
+            tasks.mnist_rows: (GRUCell,),
+            _SHIFTED: (GRUCell,),
+            tasks.surnames: _TWO,
+            tasks.folk_tunes: (GRUCell,),
+        },
+        num_steps=(2_000, 4_000),
+        # The commonest bar has so many characters, its line included.
+        periods={tasks.folk_tunes: 9},
+        equal_parameters=(_VOWELS, _ITALY),
     ),
 }
 # Tuning has seeds and splits of its own, and so has the confirmation of a win.
@@ -92,10 +103,11 @@ def load_all():
 def recipe(make_task, plan):
     """Returns the recipe of a task: larger batches for the larger set."""
     large = len(make_task(0).train.targets) > 1_000
+    num_steps = plan.num_steps[0 if large else 1]
     return Recipe(
-        num_steps=plan.num_steps,
+        num_steps=num_steps,
         batch_size=64 if large else 32,
-        validate_every=min(100 if large else 50, plan.num_steps),
+        validate_every=min(100 if large else 50, num_steps),
         patience=8,
     )
 
@@ -121,12 +133,12 @@ def arms(make_task, cell, plan):
 
     untied = (Untied(num_steps), Untied(num_steps, same_init=True))
     found = {"Tied": grid(Tied()), "Untied": grid(*untied)}
-    if plan.more_arms:
-        quarter = max(1, num_steps // 4)
-        found["Segments"] = grid(
-            Segments(num_steps, 4), Segments(num_steps, 4, same_init=True)
+    if make_task in plan.periods:
+        period = plan.periods[make_task]
+        found[f"Cyclic, period {period}"] = grid(
+            Cyclic(period), Cyclic(period, same_init=True)
         )
-        found["Cyclic"] = grid(Cyclic(quarter), Cyclic(quarter, same_init=True))
+    if make_task in plan.equal_parameters:
         narrow = width_of_equal_parameters(
             dataclasses.replace(base, sharing=untied[0]), base.num_parameters()
         )
@@ -144,9 +156,24 @@ def width_of_equal_parameters(setting, target):
     return min(range(1, setting.hidden_features + 1), key=off)
 
 
-def finding(preset, folder, rule):
-    """Runs the study of a preset in a folder, and returns the finding of Q5."""
-    plan, began = PLANS[preset], time.perf_counter()
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a preset measured.
+
+    Attributes:
+      cases: one a data set and cell.
+      p_values: [cases] of no difference between tied and untied, Holm's.
+      confirmed: {label: the case again on fresh seeds}, where untied was below tied.
+    """
+
+    cases: list
+    p_values: np.ndarray
+    confirmed: dict
+
+
+def measured(preset, folder):
+    """Runs the study of a preset in a folder, and returns what it `Measured`."""
+    plan = PLANS[preset]
     rows = JsonLines(folder / "real_data.jsonl")
     paired = replicates(plan.num_seeds)
     cases = []
@@ -156,8 +183,8 @@ def finding(preset, folder, rule):
                 name: tuned(candidates, plan, rows)
                 for name, candidates in arms(make_task, cell, plan).items()
             }
-            measured = {n: run([s], paired, rows) for n, s in chosen.items()}
-            cases.append(Case(make_task(0), cell.__name__, chosen, measured))
+            found = {n: run([s], paired, rows) for n, s in chosen.items()}
+            cases.append(Case(make_task(0), cell.__name__, chosen, found))
     p_values = holm([case.p_value for case in cases])
     confirmed = {}
     for case, p in zip(cases, p_values, strict=True):
@@ -165,17 +192,7 @@ def finding(preset, folder, rule):
             fresh = replicates(plan.num_seeds, _FRESH_SEED)
             again = {n: run([case.chosen[n]], fresh, rows) for n in ("Tied", "Untied")}
             confirmed[case.label] = dataclasses.replace(case, measured=again)
-    path = "figures/Q5.png"
-    figures.save(
-        figures.draw_paired(
-            {case.title: case.accuracies() for case in cases},
-            "test accuracy",
-            chance={c.title: c.task.lines["chance"]["accuracy"] for c in cases},
-        ),
-        folder / path,
-    )
-    seconds = time.perf_counter() - began
-    return _judge(cases, p_values, confirmed, preset, plan, path, seconds, rule)
+    return Measured(cases, p_values, confirmed)
 
 
 def tuned(candidates, plan, rows):
@@ -207,9 +224,28 @@ class Case:
         """Returns a metric of an arm over the replicates."""
         return column(self.measured[arm], name, missing=np.nan)
 
-    def accuracies(self):
-        """Returns {arm: test accuracies}."""
-        return {arm: self.column(arm, "test_accuracy") for arm in self.measured}
+    @property
+    def metric(self):
+        """The metric to show beside the loss: bits a character, or accuracy."""
+        own = "bits_per_character"
+        return own if own in self.task.lines["chance"] else "accuracy"
+
+    def scores(self):
+        """Returns {arm: the test metric}, of the two that are judged."""
+        return {
+            arm: self.column(arm, f"test_{self.metric}") for arm in ("Tied", "Untied")
+        }
+
+    @property
+    def stopped(self):
+        """The part of the runs, tied and untied, whose best step is not the last."""
+        return np.mean(
+            [
+                row["best_step"] < row["num_steps"]
+                for arm in ("Tied", "Untied")
+                for row in self.measured[arm]
+            ]
+        )
 
     @property
     def difference(self) -> Interval:
@@ -228,7 +264,8 @@ class Case:
     def table_rows(self, p):
         """Returns the table's rows, one an arm."""
         for arm, setting in self.chosen.items():
-            accuracy = self.column(arm, "test_accuracy")
+            score = self.column(arm, f"test_{self.metric}")
+            unit = " bits" if self.metric == "bits_per_character" else ""
             loss, train = self.column(arm, "test_loss"), self.column(arm, "train_loss")
             against = ""
             if arm == "Untied":
@@ -240,104 +277,8 @@ class Case:
                 arm,
                 f"{setting.num_parameters():,}",
                 f"{setting.learning_rate:g}{start}",
-                f"{np.median(accuracy):.3f}",
+                f"{np.median(score):.3f}{unit}",
                 f"{loss.mean():.3f}",
                 f"{np.mean(loss - train):.3f}",
                 against,
             )
-
-
-HEADER = (
-    "data, cell",
-    "weights",
-    "parameters",
-    "tuned rate, start",
-    "test accuracy (median)",
-    "test loss (nats)",
-    "test less train loss",
-    "untied less tied test loss [95 %], Holm p",
-)
-
-
-def _judge(cases, p_values, confirmed, preset, plan, path, seconds, rule):
-    wins = [label for label, again in confirmed.items() if again.difference.high < 0]
-    tied_wins = sum(
-        p < 0.05 and case.difference.low > 0
-        for case, p in zip(cases, p_values, strict=True)
-    )
-    if wins:
-        verdict = "supported"
-    else:
-        verdict = "refuted" if tied_wins * 2 >= len(cases) else "inconclusive"
-    nearest = min(cases, key=lambda case: case.difference.estimate)
-    best = nearest.difference
-    gaps = {
-        arm: np.mean([np.mean(c.column(arm, "test_loss") - c.column(arm, "train_loss"))
-                      for c in cases])
-        for arm in ("Tied", "Untied")
-    }  # fmt: skip
-    where = f"Untied wins on {', '.join(wins)}" if wins else "Untied wins nowhere"
-    return Finding(
-        id="Q5",
-        claim=CLAIMS["Q5"],
-        verdict=verdict,
-        effect=best.estimate,
-        effect_label=(
-            "untied less tied test loss, in nats, where untied does best "
-            f"({nearest.label})"
-        ),
-        interval=(best.low, best.high),
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.real_data --preset={preset}",
-        figure=path,
-        seconds=seconds,
-        meaning=(
-            f"{where}, tied on {tied_wins} of {len(cases)} pairs of data set and cell, "
-            f"at equal width (H = {plan.hidden_features}) and with rate and start "
-            "tuned by equal budgets. From train to test the loss rises by "
-            f"{gaps['Tied']:.2f} nats tied and {gaps['Untied']:.2f} nats untied, on "
-            "average."
-        ),
-        details="\n\n".join(_sentences(cases)),
-        table=(
-            HEADER,
-            *(
-                row
-                for case, p in zip(cases, p_values, strict=True)
-                for row in case.table_rows(p)
-            ),
-        ),
-    )
-
-
-def _sentences(cases):
-    """Returns what the figure does not say: time shuffled, and the caveats."""
-    by_name = {(case.task.name, case.cell): case for case in cases}
-    plain = by_name.get(("mnist1d", "GRUCell"))
-    shuffled = by_name.get(("mnist1d_shuffled", "GRUCell"))
-    if plain and shuffled:
-        arms_ = {
-            arm: [np.median(c.column(arm, "test_accuracy")) for c in (plain, shuffled)]
-            for arm in ("Tied", "Untied")
-        }
-        text = "; ".join(
-            f"{arm.lower()}, {100 * a:.1f} % plain and {100 * b:.1f} % shuffled "
-            f"({100 * (a - b):.1f} points lost)"
-            for arm, (a, b) in arms_.items()
-        )
-        yield f"MNIST-1D with its time shuffled, GRU, median test accuracy: {text}."
-    italy = [case for case in cases if case.task.name == "italy_power_demand"]
-    for case in italy:
-        d = case.difference
-        yield (
-            "ItalyPowerDemand has a clock, so that a weight per hour could pay, and 67 "
-            f"training days: {case.cell.removesuffix('Cell')} untied less tied test "
-            f"loss {d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}] nats."
-        )
-    yield (
-        "Seeds are paired: a seed has the same split and the same batches for every "
-        "model. The splits overlap, so the intervals speak of these data sets, not of "
-        "a wider population; with few seeds a bootstrap interval is too narrow, which "
-        "is why the rule asks for the t test as well."
-    )

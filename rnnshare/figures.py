@@ -188,7 +188,7 @@ def draw_intervals(
 
 def draw_paired(
     panels: Mapping[str, Mapping[str, npt.ArrayLike]],
-    ylabel: str,
+    ylabel: str | Mapping[str, str],
     chance: Mapping[str, float] | None = None,
     oracle: Mapping[str, float] | None = None,
 ) -> "Figure":
@@ -196,7 +196,7 @@ def draw_paired(
 
     Args:
       panels: data set -> {sharing's name: [S] scores}, in the same order of seeds.
-      ylabel: the score, with its unit.
+      ylabel: the score, with its unit; or data set -> score, where they differ.
       chance: data set -> the score of guessing.
       oracle: data set -> the best score there is.
 
@@ -214,7 +214,7 @@ def draw_paired(
     rows = -(-len(panels) // most)
     columns = -(-len(panels) // rows)
     figure = new_figure(height=3.6 * rows)
-    axes = grid_of(figure, len(panels), most)
+    axes, told = grid_of(figure, len(panels), most), ""
     for index, (panel, name) in enumerate(zip(axes, panels, strict=True)):
         _draw_pairs(panel, {key: np.asarray(row) for key, row in panels[name].items()})
         for label, levels in (("chance", chance), ("best possible", oracle)):
@@ -222,7 +222,10 @@ def draw_paired(
                 mark_level(panel, levels[name], label)
         lines = [textwrap.fill(line, 16) for line in name.split("\n")]
         panel.set_title("\n".join(lines), fontsize=FONT, color=INK)
-        dress(panel, "", ylabel if index % columns == 0 else "", grid="y")
+        text = ylabel if isinstance(ylabel, str) else ylabel[name]
+        is_told = index % columns == 0 or text != told
+        told = text
+        dress(panel, "", text if is_told else "", grid="y")
     return figure
 
 

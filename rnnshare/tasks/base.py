@@ -6,7 +6,7 @@ Shape letters: B batch, T time, D input features, O outputs.
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ class Task(abc.ABC):
     in_features: int
     out_features: int
     readout: str = "last"
-    num_tokens: ClassVar[int | None] = None
+    num_tokens: int | None = None
 
     @abc.abstractmethod
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
