@@ -21,6 +21,7 @@ LAYERS = (
 BESIDE = {
     "data", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
+    "gap_figures",
 }  # fmt: skip
 HEAVY = ("matplotlib", "pandas", "sktime", "mnist1d", "scipy.stats")
 

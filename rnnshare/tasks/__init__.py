@@ -17,6 +17,7 @@ from rnnshare.tasks.formal import (
     StackManipulation,
 )
 from rnnshare.tasks.grammar import WordOrder
+from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
     ArrayTask,
@@ -44,6 +45,7 @@ __all__ = [
     "ModularArithmetic",
     "OddsFirst",
     "Parity",
+    "RandomLabels",
     "ReverseString",
     "SignalPatch",
     "StackManipulation",

@@ -147,15 +147,14 @@ class SignalPatch(DrawnTask, Classification):
 
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         del split
-        for_noise, for_place, for_label = jax.random.split(key, 3)
+        for_noise, for_place, for_label, for_flip = jax.random.split(key, 4)
         noise = jax.random.normal(for_noise, (self.num_steps, self.num_features))
         place = jax.random.randint(for_place, (), 0, self.num_steps)
         label = jax.random.bernoulli(for_label).astype(jnp.int32)
         signal = jnp.where(label, self.strength, -self.strength) * self.direction
         here = jnp.arange(self.num_steps) == place
-        # A key beside the three above: without noise, the draws are those of old.
-        flip = jax.random.bernoulli(jax.random.fold_in(key, 3), self.label_noise)
-        given = jnp.where(flip, 1 - label, label)
+        flipped = jax.random.bernoulli(for_flip, self.label_noise)
+        given = jnp.where(flipped, 1 - label, label)
         return Batch(noise + jnp.where(here[:, None], signal, 0.0), given)
 
     @property
