@@ -90,7 +90,7 @@ def draw_memorised(
     figure.suptitle(title, fontsize=FONT, color=INK, x=0.02, ha="left")
     handles: dict[str, Any] = {}
     top = max(
-        np.mean(y, axis=0).max()
+        np.asarray(y, np.float64).mean(0).max()
         for curves in panels.values()
         for _, y in curves.values()
     )
