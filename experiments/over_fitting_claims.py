@@ -66,9 +66,10 @@ def over_fitting_finding(preset, folder, rule, measured, chosen, seconds):
         table += _losses(measured, chosen, regime)
     meaning = (
         "Without regularisation untied's train-test gap less tied's is "
-        f"{_told(plain)} nats, and the difference grows with T / N in "
-        f"{sum(growing.low > 0 for _, growing in tests.values())} of {len(tests)} "
-        f"cells. With early stopping and weight decay tuned, it is {_told(tuned)} nats"
+        f"{_told(plain)} nats; the difference grows with T / N in "
+        f"{sum(growth.low > 0 for _, growth in tests.values())} of {len(tests)} cells "
+        f"and falls in {sum(growth.high < 0 for _, growth in tests.values())}. "
+        f"With early stopping and weight decay tuned, it is {_told(tuned)} nats"
     )
     if verdict == "supported":
         meaning += (
@@ -95,7 +96,7 @@ def over_fitting_finding(preset, folder, rule, measured, chosen, seconds):
             + "; ".join(f"{cell} {_told(g)}" for cell, (_, g) in tests.items())
             + ". Difference over the grid, in nats: "
             + "; ".join(f"{cell} {_told(gap)}" for cell, (gap, _) in tests.items())
-            + "."
+            + f". {_by_size(plan, apart['unregularised'])}"
         ),
         table=tuple(table),
     )
@@ -154,6 +155,17 @@ def closing_finding(preset, folder, rule, measured, chosen, seconds):
             *_losses(measured, chosen, "tuned"),
         ),
     )  # fmt: skip
+
+
+def _by_size(plan, apart):
+    """Returns the differences at each T and N, means over cells, noise and seeds."""
+    means = np.mean([values.mean(axis=(0, 3)) for values in apart.values()], axis=0)
+    told = "; ".join(
+        f"T = {t}, N = {n}: {means[i, j]:.3f}"
+        for i, t in enumerate(plan.steps)
+        for j, n in enumerate(plan.sizes)
+    )
+    return f"By size, the mean over cells and label noise: {told}."
 
 
 def _by_ratio(plan, values):
