@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import optax
-import scipy.stats
 
 from experiments.claims import CLAIMS
 from experiments.studies import column, replicates, run, tune
@@ -35,7 +34,7 @@ from rnnshare import (
 from rnnshare.report import Finding
 from rnnshare.runs import JsonLines
 from rnnshare.sizing import count_flops, count_parameters
-from rnnshare.statistics import bootstrap_interval
+from rnnshare.statistics import bootstrap_interval, rank_correlation
 from rnnshare.study import Setting
 from rnnshare.training import Recipe
 
@@ -284,7 +283,7 @@ def soft_tying_finding(preset, folder, rule):
     still = np.array([drift == 0 for drift in drifts])
     tied_is_best = np.median(best[still], axis=-1).ravel() == top
     effort = np.outer(drifts, sizes)[~still].ravel()
-    correlations = [_rank_correlation(effort, best[~still, :, s].ravel())
+    correlations = [rank_correlation(effort, best[~still, :, s].ravel())
                     for s in range(plan.num_seeds)]  # fmt: skip
     interval = bootstrap_interval(correlations)
     if tied_is_best.all() and interval.high < 0:
@@ -344,10 +343,3 @@ def soft_tying_finding(preset, folder, rule):
 
 def _name_of(strength):
     return {"0": "untied", "inf": "tied"}.get(strength, strength)
-
-
-def _rank_correlation(x, y):
-    """Returns Spearman's, 0 where nothing varies."""
-    if np.ptp(y) == 0 or np.ptp(x) == 0:
-        return 0.0
-    return float(scipy.stats.spearmanr(x, y).statistic)

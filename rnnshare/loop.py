@@ -35,6 +35,8 @@ class Recipe:
       clip_norm: gradients are scaled down to this global norm; None: not at all.
       optimizer: `optimizer(learning_rate)` makes any optax optimiser.
       stop_loss: stop when the validation loss is below; None: never.
+      keep: which parameters are returned and measured: 'best', of the least validation
+        loss, or 'last', of the last step, as where nothing is to stop over-fitting.
     """
 
     num_steps: int = 2_000
@@ -44,6 +46,7 @@ class Recipe:
     clip_norm: float | None = 1.0
     optimizer: Callable[[Any], optax.GradientTransformation] = optax.adam
     stop_loss: float | None = None
+    keep: str = "best"
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "validate_every", "patience"):
@@ -59,6 +62,8 @@ class Recipe:
             raise ValueError(
                 f"Recipe: clip_norm is {self.clip_norm}. Use a positive norm, or None."
             )
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"Recipe: keep is {self.keep!r}. Use 'best' or 'last'.")
 
     def make_optimizer(self, learning_rate: Any) -> optax.GradientTransformation:
         """Returns the optimiser, behind the clipping."""
@@ -88,9 +93,9 @@ class TrainState(NamedTuple):
     step: jax.Array
     params: Any
     optimizer_state: Any
-    best_params: Any
+    best_params: Any  # the last ones if the recipe keeps those
     best_loss: jax.Array  # on validation; inf before the first
-    best_step: jax.Array
+    best_step: jax.Array  # that best_params are of
     num_worse: jax.Array  # validations since the best one
     stopped: jax.Array
 
@@ -183,7 +188,7 @@ class Loop:
         return replica.task.metrics(outputs, batch)
 
     def finish(self, replica: Replica, state: TrainState) -> Metrics:
-        """Measures the best parameters on every split."""
+        """Measures the parameters that are kept on every split."""
         return {
             f"{split}_{name}": value
             for split in ("train", "validation", "test")
@@ -195,6 +200,7 @@ class Loop:
 
     def _keep_best(self, state: TrainState, loss: jax.Array) -> TrainState:
         better = loss < state.best_loss  # never so for a NaN
+        kept = jnp.bool(True) if self.recipe.keep == "last" else better
         num_worse = jnp.where(better, 0, state.num_worse + 1)
         recipe = self.recipe
         stopped = jnp.bool(False)
@@ -204,10 +210,10 @@ class Loop:
             stopped |= loss < recipe.stop_loss
         return state._replace(
             best_params=jax.tree.map(
-                functools.partial(jnp.where, better), state.params, state.best_params
+                functools.partial(jnp.where, kept), state.params, state.best_params
             ),
             best_loss=jnp.where(better, loss, state.best_loss),
-            best_step=jnp.where(better, state.step, state.best_step),
+            best_step=jnp.where(kept, state.step, state.best_step),
             num_worse=num_worse,
             stopped=stopped,
         )

@@ -244,6 +244,52 @@ def holm(p_values: npt.ArrayLike) -> np.ndarray:
     return adjusted
 
 
+def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Returns Spearman's rank correlation, 0 where one of both does not vary.
+
+    Args:
+      x: [X].
+      y: [X].
+
+    Raises:
+      ValueError: unless both are finite, of one length, and that at least 2.
+    """
+    first, second = _pair(x, y, names=("x", "y"))
+    if np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
+        return 0.0
+    return float(_stats().spearmanr(first, second).statistic)
+
+
+def memorised_bits(accuracy: npt.ArrayLike, num_examples: npt.ArrayLike) -> np.ndarray:
+    """Returns how many bits of N random binary labels a classifier holds.
+
+    `N (1 + p log2 p + (1 - p) log2(1 - p))`, the mutual information of the labels and
+    the answers at training accuracy p: N where all labels are known, 0 at p = 1/2. An
+    accuracy below a half holds nothing, and counts as 1/2.
+
+    Args:
+      accuracy: p, on the training set, of any shape.
+      num_examples: N, broadcast against it.
+
+    Raises:
+      ValueError: if an accuracy is outside [0, 1], or N is below 1.
+
+    Reference: Collins, Sohl-Dickstein, Sussillo, 2017, "Capacity and trainability in
+    recurrent neural networks".
+    """
+    given, count = np.asarray(accuracy, np.float64), np.asarray(num_examples)
+    if not np.all((given >= 0.0) & (given <= 1.0)):
+        raise ValueError(
+            f"memorised_bits takes accuracies in [0, 1], but got {given.tolist()}."
+        )
+    if not np.all(count >= 1):
+        raise ValueError(f"num_examples is {count.tolist()}. Use at least 1.")
+    p = np.maximum(given, 0.5)
+    q = 1.0 - p
+    known = 1.0 + p * np.log2(p) + q * np.log2(np.where(q > 0.0, q, 1.0))
+    return np.maximum(count * known, 0.0)
+
+
 def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Returns a - b, made equal where only rounding tells the differences apart."""
     differences = a - b

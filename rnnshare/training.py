@@ -32,9 +32,10 @@ class Fitted(NamedTuple):
     """What `fit` returns: for each replica in order.
 
     Attributes:
-      params: the best parameters, nested dictionaries of arrays.
-      metrics: train, validation and test metrics of the best parameters, `best_step`,
-        the step that they are of, and `steps_trained`.
+      params: the best parameters (the last, if the recipe keeps those), nested
+        dictionaries of arrays.
+      metrics: their train, validation and test metrics, `best_step`, the step that they
+        are of, and `steps_trained`.
     """
 
     params: list[Any]

@@ -71,6 +71,40 @@ def test_a_patch_carries_the_sign_and_the_oracle_reads_it():
     assert np.mean(batch.targets) == pytest.approx(0.5, abs=0.03)
 
 
+def test_flipped_labels_are_draws_of_one_distribution_in_every_split():
+    clean = SignalPatch(500, 1, num_steps=4, num_held_out=4_000)
+    noisy = dataclasses.replace(clean, label_noise=np.float32(0.2))
+    assert (clean.name, noisy.name) == (
+        "signal_patch_4_n500", "signal_patch_4_n500_noise0.2",
+    )  # fmt: skip
+    held_out = jax.jit(lambda task, split: task.held_out(split), static_argnums=1)
+    for split in ("train", "test"):
+        before, after = held_out(clean, split), held_out(noisy, split)
+        np.testing.assert_array_equal(before.inputs, after.inputs)
+        flipped = np.asarray(before.targets != after.targets)
+        assert flipped.mean() == pytest.approx(0.2, abs=0.05 if split == "train"
+                                               else 0.02)  # fmt: skip
+        if split == "train":  # an example's label is the same each time it is drawn
+            np.testing.assert_array_equal(flipped[:500], flipped[500:1_000])
+        # The posterior, by hand, has the oracle's loss and accuracy.
+        projections = np.asarray(after.inputs, np.float64) @ clean.direction
+        up, down = (np.exp(s * 5 * projections).sum(1) for s in (1, -1))
+        p = 0.8 * up / (up + down) + 0.2 * down / (up + down)
+        given = np.where(after.targets == 1, p, 1 - p)
+        if split == "test":
+            oracle = noisy.lines["oracle"]
+            assert -np.log(given).mean() == pytest.approx(oracle["loss"], abs=0.02)
+            assert (given > 0.5).mean() == pytest.approx(oracle["accuracy"], abs=0.02)
+    assert held_out._cache_size() == 2  # the amount of noise is data
+    assert noisy.lines["chance"] == {"accuracy": 0.5, "loss": np.log(2)}
+    # Without noise the loss of the oracle is that of a clean posterior.
+    plain = held_out(clean, "test")
+    z = np.asarray(plain.inputs, np.float64) @ clean.direction
+    margin = np.logaddexp.reduce(5 * z, 1) - np.logaddexp.reduce(-5 * z, 1)
+    loss = np.logaddexp(0, np.where(plain.targets == 1, -margin, margin)).mean()
+    assert loss == pytest.approx(clean.lines["oracle"]["loss"], abs=0.01)
+
+
 def facts_of(tokens):
     """Returns (weather, order, day) of each fact in a list of words, and the "
     "question."""
@@ -139,6 +173,7 @@ def test_a_bag_knows_no_order_and_no_padding():
     [
         (lambda: SignalPatch(0, 0), "SignalPatch: num_examples is 0"),
         (lambda: SignalPatch(1, 0, strength=0.0), "strength is 0.0. Use a positive"),
+        (lambda: SignalPatch(1, 0, label_noise=0.5), "label_noise is 0.5. Use a prob"),
         (lambda: LocalRule.of(1), "num_steps is 1. Use at least 2"),
         (lambda: WordOrder.of(5, num_facts=3), "num_facts is 3. Use 1 or 2"),
     ],

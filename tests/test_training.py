@@ -1,5 +1,6 @@
 """The training loop: pure in (seed, i), the same however it is laid out."""
 
+import dataclasses
 import functools
 
 import jax
@@ -68,6 +69,31 @@ def test_a_device_takes_the_next_replica_when_one_is_done():
     assert len(set(lengths)) > 1 and min(lengths) < 40
     assert one.metrics == two.metrics
     jax.tree.map(np.testing.assert_array_equal, one.params, two.params)
+
+
+def test_the_last_parameters_are_kept_where_the_recipe_says_so():
+    """At a rate that gets worse, best and last differ; training is the same."""
+    recipe = Recipe(num_steps=6, batch_size=8, validate_every=1, patience=None)
+    last = dataclasses.replace(recipe, keep="last")
+    kept = {r.keep: train([(TASK, 0, 3.0)], recipe=r) for r in (recipe, last)}
+    losses = []
+    loop = Loop(setting().make_model(), last)
+    replica = Replica(TASK, jnp.uint32(0), jnp.float32(3.0))
+    state = loop.init(replica)
+    chunk = jax.jit(loop.chunk)
+    for _ in range(6):
+        state, measured = chunk(replica, state)
+        losses.append(float(measured["validation_loss"]))
+    best = kept["best"].metrics[0]
+    assert best["best_step"] == 1 + int(np.argmin(losses)) < 6
+    assert kept["last"].metrics[0]["best_step"] == 6
+    found = kept["last"].metrics[0]["validation_loss"]
+    assert found == pytest.approx(losses[-1], rel=1e-5) != best["validation_loss"]
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5),
+        kept["last"].params[0],
+        state.params,
+    )
 
 
 def test_several_replicas_a_device_train_as_one_does():
@@ -216,6 +242,7 @@ def test_dropout_differs_by_step_and_is_off_when_measuring():
         ({"num_steps": 10, "validate_every": 4}, "not a multiple of validate_every=4"),
         ({"clip_norm": 0.0}, "clip_norm is 0.0. Use a positive norm, or None"),
         ({"clip_norm": float("nan")}, "clip_norm is nan"),
+        ({"keep": "first"}, "keep is 'first'. Use 'best' or 'last'"),
     ],
 )
 def test_bad_recipes_are_refused(options, text):

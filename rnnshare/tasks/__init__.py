@@ -18,6 +18,7 @@ from rnnshare.tasks.formal import (
     StackManipulation,
 )
 from rnnshare.tasks.grammar import WordOrder
+from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
     ArrayTask,
@@ -52,6 +53,7 @@ __all__ = [
     "NextCharacter",
     "OddsFirst",
     "Parity",
+    "RandomLabels",
     "ReverseString",
     "Rotation",
     "SignalPatch",

@@ -111,7 +111,7 @@ class LocalRule(DrawnTask, Classification):
         }
 
 
-@as_pytree("num_examples", "seed")
+@as_pytree("num_examples", "seed", "label_noise")
 @dataclasses.dataclass(frozen=True, eq=False)
 class SignalPatch(DrawnTask, Classification):
     """T patches of D features, one of which carries the signal: which sign has it?
@@ -123,6 +123,9 @@ class SignalPatch(DrawnTask, Classification):
       num_steps: T.
       num_features: D.
       strength: of the signal, in standard deviations of the noise.
+      label_noise: float32[], the probability that an example's label is flipped. It is
+        so in every split: training and test examples are draws of one distribution, so
+        what does not depend on the training set has no train-test gap.
 
     Reference: the counterpart in time of the signal patches of Lahoti, Karp, Winston,
     Singh, Li, 2024, "Role of locality and weight sharing in image-based tasks".
@@ -131,6 +134,7 @@ class SignalPatch(DrawnTask, Classification):
     num_steps: int = 8
     num_features: int = 8
     strength: float = 5.0
+    label_noise: Any = 0.0
     out_features = 2
 
     def __post_init__(self):
@@ -140,11 +144,20 @@ class SignalPatch(DrawnTask, Classification):
             raise ValueError(
                 f"SignalPatch: strength is {self.strength}. Use a positive number."
             )
+        if isinstance(self.label_noise, int | float):
+            if not 0 <= self.label_noise < 0.5:
+                raise ValueError(
+                    f"SignalPatch: label_noise is {self.label_noise}. Use a "
+                    "probability below 0.5."
+                )
+            # An array, so that amounts of noise share one compilation.
+            object.__setattr__(self, "label_noise", np.float32(self.label_noise))
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """`signal_patch_`, T and N."""
-        return f"signal_patch_{self.num_steps}_n{int(self.num_examples)}"
+        """`signal_patch_`, T and N, and the label noise if there is any."""
+        name = f"signal_patch_{self.num_steps}_n{int(self.num_examples)}"
+        return f"{name}_noise{self.label_noise:g}" if self.label_noise else name
 
     @property
     def in_features(self) -> int:  # type: ignore[override]
@@ -159,24 +172,41 @@ class SignalPatch(DrawnTask, Classification):
 
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         del split
-        for_noise, for_place, for_label = jax.random.split(key, 3)
+        for_noise, for_place, for_label, for_flip = jax.random.split(key, 4)
         noise = jax.random.normal(for_noise, (self.num_steps, self.num_features))
         place = jax.random.randint(for_place, (), 0, self.num_steps)
         label = jax.random.bernoulli(for_label).astype(jnp.int32)
         signal = jnp.where(label, self.strength, -self.strength) * self.direction
         here = jnp.arange(self.num_steps) == place
-        return Batch(noise + jnp.where(here[:, None], signal, 0.0), label)
+        flipped = jax.random.bernoulli(for_flip, self.label_noise)
+        given = jnp.where(flipped, 1 - label, label)
+        return Batch(noise + jnp.where(here[:, None], signal, 0.0), given)
 
     @property
     def lines(self) -> dict[str, dict[str, float]]:
-        """Guessing, and the likelier sign, on 100,000 draws.
+        """Guessing, and the posterior of the label, on 100,000 draws.
 
-        Of projections z_t the signs' likelihoods are as sum_t exp(+-strength z_t).
+        Of projections z_t the signs' likelihoods are as sum_t exp(+-strength z_t); the
+        posterior p of a clean label is, of one flipped with probability e,
+        (1 - e) p + e (1 - p).
         """
         rng = np.random.default_rng(1)
         z = rng.normal(size=(100_000, self.num_steps))
         z[:, 0] += self.strength
         likelihoods = [np.logaddexp.reduce(s * self.strength * z, axis=1)
                        for s in (1, -1)]  # fmt: skip
-        oracle = float(np.mean(likelihoods[0] > likelihoods[1]))
-        return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": oracle}}
+        e = float(self.label_noise)
+        # Of the true sign, from its odds; and of what is given, right or flipped.
+        posterior = 1 / (1 + np.exp(likelihoods[1] - likelihoods[0]))
+        given = (1 - 2 * e) * posterior + e
+        loss = -(1 - e) * np.log(given).mean()
+        if e:  # else 1 - given is 0 where the sign is plain
+            loss -= e * np.log1p(-given).mean()
+        oracle = {
+            "accuracy": float((1 - 2 * e) * np.mean(posterior > 0.5) + e),
+            "loss": float(loss),
+        }
+        return {
+            "chance": {"accuracy": 0.5, "loss": math.log(2)},
+            "oracle": oracle,
+        }
