@@ -11,12 +11,16 @@ import time
 from absl import flags
 
 from experiments import (
+    cell_comparison,
     common,
+    core_claim,
+    gap_decomposition,
     identities,
     length_generalisation,
+    over_fitting,
     position_generalisation,
-    real_data,
     spectrum,
+    temporal_structure,
 )
 from experiments.claims import CLAIMS
 
@@ -35,8 +39,9 @@ SPECTRUM = (
 )
 # In the order in which they run; each returns findings, and draws their figures.
 EXPERIMENTS = (
-    *(identities, real_data, spectrum),
-    *(length_generalisation, position_generalisation),
+    *(identities, core_claim, temporal_structure, spectrum),
+    *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
+    cell_comparison,  # after the three whose runs it reads
 )
 
 

@@ -171,7 +171,7 @@ def capacity_finding(preset, folder, rule):
         command=f"python -m experiments.over_fitting --preset={preset}",
         figure=path,
         seconds=time.perf_counter() - began,
-        meaning=_meaning(bits, sizes, apart, verdict, preset),
+        meaning=_meaning(bits, sizes, apart),
         details=(
             f"T = {plan.num_steps}, D = {plan.num_features}, {plan.num_updates:,} "
             f"steps of Adam at batch 64, the rate chosen from {len(plan.rates)} by the "
@@ -194,7 +194,7 @@ def _told(values):
     return f"{'at least ' if _at_the_top(values) else ''}{most:,.0f}"
 
 
-def _meaning(bits, sizes, apart, verdict, preset):
+def _meaning(bits, sizes, apart):
     """Returns what was measured, and the way on where it does not decide."""
     more = sum(interval.low > 0 for interval in apart.values())
     per = {arm: [v[arm].max(1).mean() / sizes[case][arm] for case, v in bits.items()]
@@ -203,18 +203,12 @@ def _meaning(bits, sizes, apart, verdict, preset):
         f"{case}: {_told(arms['Untied'])} bits untied, {_told(arms['Tied'])} tied"
         for case, arms in bits.items()
     )
-    text = (
+    return (
         f"At equal width untied weights hold more random labels in {more} of "
         f"{len(apart)} cases ({told}). A parameter holds "
         f"{min(per['Tied']):.2f} to {max(per['Tied']):.2f} bits tied and "
         f"{min(per['Untied']):.2f} to {max(per['Untied']):.2f} untied."
     )
-    if verdict == "inconclusive" and preset != "full":
-        text += (
-            " Not decided at this budget: python -m experiments.over_fitting "
-            "--preset=full runs more."
-        )
-    return text
 
 
 def _table(bits, sizes, apart):

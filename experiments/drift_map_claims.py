@@ -18,8 +18,6 @@ from rnnshare.map_figures import MapPanel, SizeCurves
 from rnnshare.report import Finding
 from rnnshare.statistics import bootstrap_interval
 
-_FULL = "python -m experiments.drift_map --preset=full"
-
 
 def map_finding(preset, folder, rule):
     """Runs the map; returns its finding of Q5."""
@@ -40,7 +38,7 @@ def map_finding(preset, folder, rule):
         command=f"python -m experiments.drift_map --preset={preset}",
         figure=path,
         seconds=time.perf_counter() - began,
-        meaning=" ".join(map_sentences(found, judgement, preset)),
+        meaning=" ".join(map_sentences(found, judgement)),
         details="\n\n".join(_map_details(found)),
         table=_map_table(found, judgement),
     )
@@ -59,7 +57,7 @@ def judged(found):
     return judge_map(differences_of(found.losses), found.fresh, plan.drifts, describe)
 
 
-def map_sentences(found, judgement, preset):
+def map_sentences(found, judgement):
     """Returns what the map showed, sentence by sentence."""
     moves = np.array(found.plan.drifts) > 0
     untied = np.stack(list(judgement.untied_wins.values()))  # [M, C, A, X]
@@ -76,8 +74,6 @@ def map_sentences(found, judgement, preset):
     ]
     if untied[:, :, ~moves].any():
         told.append("An untied win without drift is a surprise.")
-    if judgement.verdict == "inconclusive":
-        told.append(_undecided(preset))
     drift = found.plan.drifts[-1]
     crossings = [
         f"{_number(interval.estimate, found.plan)} (T = {steps})"
@@ -114,7 +110,6 @@ def limit_finding(preset, folder, rule):
         f"d = {drift:g}: {_signed(interval)}"
         for drift, interval in zip(plan.drifts, intervals, strict=True)
     )
-    undecided = f" {_undecided(preset)}" if verdict == "inconclusive" else ""
     return Finding(
         id="B5",
         claim=CLAIMS["B5"],
@@ -133,7 +128,6 @@ def limit_finding(preset, folder, rule):
         meaning=(
             f"After {plan.streaming_steps:,} batches of ever new examples (T = "
             f"{plan.limit_steps}, equal width), untied less tied test loss is {told}."
-            f"{undecided}"
         ),
         details=(
             f"GRU, H = {plan.hidden_features}, at the rates and starts that were tuned "
@@ -265,11 +259,6 @@ def _lines(oracle):
         "time-invariant linear": oracle,
         "per-step linear": 0.0,
     }
-
-
-def _undecided(preset):
-    more = "" if preset == "full" else f"; {_FULL} has more seeds and examples"
-    return f"Not decided at this budget{more}."
 
 
 def _signed(interval):

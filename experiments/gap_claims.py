@@ -150,7 +150,6 @@ def gap_finding(preset, folder, rule):
             f"the parts are: {told}. The last two exceed the first two, with their "
             f"interval, in {above} of {len(contrasts)} cells; in error rate, of a "
             f"mean gap of {errors.sum():.3f}, by {contrast(errors):+z.3f}."
-            + undecided(verdict, preset)
         ),
         details=(
             f"The local rule, half of the T steps shown; T = {listed(plan.lengths)}, "
@@ -218,13 +217,3 @@ def left_out(kept):
     if not count:
         return ""
     return f" Left out of both sides: {count} seeds with a run that diverged."
-
-
-def undecided(verdict, preset):
-    """Returns where to decide what this preset leaves open, or nothing."""
-    if verdict != "inconclusive" or preset == "full":
-        return ""
-    return (
-        " Not decided at this budget: "
-        "python -m experiments.gap_decomposition --preset=full."
-    )

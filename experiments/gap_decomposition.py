@@ -51,11 +51,9 @@ def findings(preset, folder):
 def main() -> None:
     """Trains, and prints what came of it."""
     common.use_devices()
-    folder = common.workdir("gap_decomposition")
-    for finding in findings(common.PRESET.value, folder):
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    from experiments.studies import conclude
+
+    conclude(__name__, common.PRESET.value)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def over_fitting_finding(preset, folder, rule, measured, chosen, seconds):
         command=_command(preset),
         figure=path,
         seconds=seconds,
-        meaning=_finish(meaning, verdict, preset),
+        meaning=meaning,
         details=(
             _setup(plan, measured)
             + "\n\nRank correlation of the difference with T / N: "
@@ -142,7 +142,7 @@ def closing_finding(preset, folder, rule, measured, chosen, seconds):
         command=_command(preset),
         figure=_draw(folder, "Ac2b", rows),
         seconds=seconds,
-        meaning=_finish(meaning, verdict, preset),
+        meaning=meaning,
         details=(
             _setup(plan, measured)
             + "\n\nUntied less tied, gap and test loss in nats: "
@@ -229,14 +229,6 @@ def _count(measured):
 
 def _command(preset):
     return f"python -m experiments.over_fitting --preset={preset}"
-
-
-def _finish(meaning, verdict, preset):
-    """Returns the meaning, with the way on where this preset cannot decide."""
-    meaning = meaning if meaning.endswith(".") else f"{meaning}."
-    if verdict != "inconclusive" or preset == "full":
-        return meaning
-    return f"{meaning} Not decided at this budget: {_command('full')} runs more."
 
 
 def _setup(plan, measured):

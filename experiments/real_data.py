@@ -47,13 +47,11 @@ def main() -> None:
     """Trains, and prints what came of it."""
     common.use_devices()
     from experiments.real_data_study import load_all
+    from experiments.studies import conclude
 
     with common.user_errors():
         load_all()
-    for finding in findings(common.PRESET.value, common.workdir("real_data")):
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    conclude(__name__, common.PRESET.value)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def finding(found, preset, folder, rule, seconds):
             f"and cell, at equal width (H = {plan.hidden_features}) and with rate and "
             "start tuned by equal budgets. From train to test the loss rises by "
             f"{gaps['Tied']:.2f} nats tied and {gaps['Untied']:.2f} nats untied, on "
-            f"average.{_not_decided(judged.verdict, preset)}"
+            f"average."
         ),
         details="\n\n".join(_sentences(cases)),
         table=table(found),
@@ -163,7 +163,7 @@ def compute_finding(found, preset, folder, rule, seconds):
             f"{max(plan.num_steps):,} steps, tied has the lower test loss on "
             f"{len(judged.tied)} and untied on {len(judged.untied)} of {len(cases)} "
             f"pairs of data set and cell. {stopped:.0%} of the runs were at their best "
-            f"before the last step.{_not_decided(verdict, preset)}"
+            f"before the last step."
         ),
         details=(
             "Compute is free here in that a model trains until its validation loss no "
@@ -207,15 +207,6 @@ def _lower(case, judged):
     if case.label in judged.tied:
         return "Tied"
     return "Untied" if case.label in judged.untied else "neither"
-
-
-def _not_decided(verdict, preset):
-    if verdict != "inconclusive" or preset == "full":
-        return ""
-    return (
-        " Not decided at this budget: run python -m experiments.real_data "
-        "--preset=full."
-    )
 
 
 def _sentences(cases):

@@ -41,15 +41,12 @@ def findings(preset, folder):
 def main() -> None:
     """Trains, and prints what came of it."""
     common.use_devices()
+    from experiments.studies import conclude
     from rnnshare import tasks
 
     with common.user_errors():
         tasks.mnist1d()
-    folder = common.workdir("temporal_structure")
-    for finding in findings(common.PRESET.value, folder):
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
+    conclude(__name__, common.PRESET.value)
 
 
 if __name__ == "__main__":

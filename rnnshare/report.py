@@ -37,6 +37,7 @@ class Finding:
       details: more paragraphs, parted by blank lines.
       table: more numbers; the first row names the columns.
       exact: whether the claim is an identity, whose interval is shown as 'exact'.
+      also: findings of the same claim by other means, which are shown after it.
 
     Raises:
       ValueError: if the verdict is unknown or a number is not finite.
@@ -57,6 +58,7 @@ class Finding:
     details: str = ""
     table: tuple[tuple[str, ...], ...] = ()
     exact: bool = False
+    also: tuple["Finding", ...] = ()
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -137,7 +139,8 @@ def write(
         raise ValueError(
             f"The findings {repeated} appear twice. Give one finding a claim."
         )
-    for path in [*(f.figure for f in findings if f.figure), *(p for p, _ in figures)]:
+    shown = [found for f in findings for found in (f, *f.also)]
+    for path in [*(f.figure for f in shown if f.figure), *(p for p, _ in figures)]:
         if not (folder / path).is_file():
             raise ValueError(
                 f"The report shows {path!r}, but there is no such file in {folder}. "

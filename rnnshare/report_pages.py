@@ -159,6 +159,21 @@ def _section(finding: "Finding", folder: pathlib.Path) -> str:
         f'<p class="small under">{_text(finding.effect_label)}; {_seeds(finding)}</p>',
         f'<p class="rule"><b>Rule, fixed before the run.</b> {_text(finding.rule)}</p>',
     ]
+    lines += _evidence(finding, folder)
+    for other in finding.also:
+        lines.append(f"<h3>{_text(_also(other))}</h3>")
+        lines += _evidence(other, folder)
+    lines += [
+        f'<p class="small">Took {format_seconds(finding.seconds)}. '
+        '<a class="back" href="#verdicts">Back to the verdicts</a></p>',
+        "</section>",
+    ]
+    return "\n".join(lines)
+
+
+def _evidence(finding: "Finding", folder: pathlib.Path) -> list[str]:
+    """Returns figure, words, table and command of a finding."""
+    lines = []
     if finding.figure:
         lines.append(_picture(folder / finding.figure, _alt(finding)))
     lines.append(f"<p>{_text(finding.meaning)}</p>")
@@ -173,13 +188,15 @@ def _section(finding: "Finding", folder: pathlib.Path) -> str:
             f'<div class="wide"><table class="number"><thead><tr>{head}</tr></thead>\n'
             f"<tbody>\n{rows}\n</tbody></table></div>"
         )
-    lines += [
-        f"<pre><code>{_text(finding.command)}</code></pre>",
-        f'<p class="small">Took {format_seconds(finding.seconds)}. '
-        '<a class="back" href="#verdicts">Back to the verdicts</a></p>',
-        "</section>",
-    ]
-    return "\n".join(lines)
+    return [*lines, f"<pre><code>{_text(finding.command)}</code></pre>"]
+
+
+def _also(finding: "Finding") -> str:
+    """Returns the heading of a finding that stands in another's section."""
+    return (
+        f"Also ({finding.verdict}): {finding.effect_label}, {_effect(finding)} "
+        f"{_interval(finding)}, {_seeds(finding)}"
+    )
 
 
 def _markdown_section(finding: "Finding") -> list[str]:
@@ -191,13 +208,16 @@ def _markdown_section(finding: "Finding") -> list[str]:
         f"{_mark(_interval(finding))}, {_seeds(finding)}.",
         f"*Rule, fixed before the run.* {_mark(finding.rule)}",
     ]
-    if finding.figure:
-        blocks.append(_image(finding.figure, _alt(finding)))
-    blocks += [_mark(finding.meaning), *map(_mark, _paragraphs(finding.details))]
-    if finding.table:
-        blocks.append(_rows(finding.table))
-    # Indented, since no command can end such a block.
-    blocks.append("    " + finding.command.replace("\n", "\n    "))
+    for found in (finding, *finding.also):
+        if found is not finding:
+            blocks.append(f"### {_mark(_also(found))}")
+        if found.figure:
+            blocks.append(_image(found.figure, _alt(found)))
+        blocks += [_mark(found.meaning), *map(_mark, _paragraphs(found.details))]
+        if found.table:
+            blocks.append(_rows(found.table))
+        # Indented, since no command can end such a block.
+        blocks.append("    " + found.command.replace("\n", "\n    "))
     blocks.append(f"Took {format_seconds(finding.seconds)}.")
     return blocks
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from experiments import (
+    answer,
     common,
+    drift_map,
     identities,
-    length_generalisation,
-    position_generalisation,
     real_data,
-    spectrum,
 )
 from experiments.claims import CLAIMS
 
@@ -28,16 +27,15 @@ FLAGS_OF = {
     "should_i_untie": ("task", "drift", "periods", "check"),
     "answer": ("preset", "workdir"),
     "length_generalisation": ("task", "eval_max_length", "workdir"),
-    "position_generalisation": ("preset", "workdir"),
+    "core_claim": ("preset", "workdir"),
+    "drift_map": ("preset", "workdir"),
+    "over_fitting": ("preset", "workdir"),
+    "cell_comparison": ("preset", "workdir"),
 }
-STUDIES = (spectrum, length_generalisation, position_generalisation)
 RULES = {
-    "Q5": real_data.RULE,
-    **{
-        key: rule
-        for study in (identities, *STUDIES)
-        for key, rule in study.RULES.items()
-    },
+    key: rule
+    for study in (drift_map, real_data, *answer.EXPERIMENTS)
+    for key, rule in study.RULES.items()
 }
 ANSWERED = [key for key in CLAIMS if key in RULES]
 TINY = (
