@@ -35,14 +35,14 @@ def findings(preset, folder):
 
 def join(on_map, on_data, preset):
     """Returns Q5 of its two halves: the one that supports it first, else the map's."""
-    halves = on_map, on_data
+    halves = [on_map, on_data]
     verdicts = [half.verdict for half in halves]
     if "supported" in verdicts:
         verdict = "supported"
     else:
         verdict = "refuted" if set(verdicts) == {"refuted"} else "inconclusive"
     if verdicts.count(verdict) == 1:
-        halves = sorted(halves, key=lambda half: half.verdict != verdict)
+        halves.sort(key=lambda half: half.verdict != verdict)
     first, second = halves
     return dataclasses.replace(
         first,

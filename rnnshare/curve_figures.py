@@ -121,7 +121,8 @@ def draw_rule_and_needed(
       ylabel: of the lower panel, with its unit.
     """
     figure = new_figure(height=6.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+    upper, lower = halves
     row = upper.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, (title, arms) in zip(row, panels.items(), strict=True):
         for place, (label, values) in enumerate(arms.items()):
