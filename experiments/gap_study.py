@@ -70,7 +70,7 @@ _FEW = {name: _CELLS[name] for name in ("Elman", "LSTM")}
 PLANS = {
     "smoke": Plan(2, 4, (1e-2,), (True,), 1, {"Elman": ElmanCell}, (4,), (20,), 8,
                   {"Elman": ElmanCell}, (*range(10, 110, 10),), 8, ("Tied", "Untied")),
-    "quick": Plan(5, 16, (3e-3, 1e-2), (True, False), 4, _CELLS, (12,), (200,), 250,
+    "quick": Plan(5, 16, (3e-3, 1e-2), (True, False), 4, _FEW, (12,), (200,), 250,
                   _FEW, (50, 200, 1_000), 500, (*SHARINGS,)),
     "full": Plan(10, 32, (3e-3, 1e-2), (True, False), 4, _CELLS, (12, 24),
                  (50, 200, 1_000), 1_000, _CELLS, (50, 200, 1_000), 1_000,

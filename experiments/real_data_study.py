@@ -57,7 +57,7 @@ PLANS = {
     ),
     "quick": Plan(
         num_seeds=6,
-        tuning=12,
+        tuning=6,
         hidden_features=32,
         rates=(1e-3, 3e-3, 1e-2),
         cells={
