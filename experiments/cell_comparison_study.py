@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from experiments import length_claims, length_study, over_fitting_study, position_study
+from experiments import length_cases, length_study, over_fitting_study, position_study
 from experiments.claims import CLAIMS
 from rnnshare import figures
 from rnnshare.figure_style import GRID
@@ -18,13 +18,13 @@ FACTOR = 2.0  # by which the effects of two cells may differ
 def effects(preset, folder):
     """Returns {name of an effect: {cell: effects of the seeds, [S]}}."""
     plan = length_study.PLANS[preset]
-    cases = length_claims.cases_of(plan, length_study.run_all(plan, folder))
+    cases = length_cases.cases_of(plan, length_study.run_all(plan, folder))
     positions = position_study.PLANS[preset]
     by_cell = position_study.local_rule(
         positions, JsonLines(folder / "positions.jsonl")
     )
     return {
-        "unseen lengths (A3)": length_claims.falls_by_cell(cases),
+        "unseen lengths (A3)": length_cases.falls_by_cell(cases),
         "unseen positions (A4)": {
             cell: arms["Tied"][1] - arms["Untied"][1] for cell, arms in by_cell.items()
         },

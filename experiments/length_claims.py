@@ -5,97 +5,15 @@ import dataclasses
 import numpy as np
 
 from experiments.claims import CLAIMS
-from experiments.length_study import POLICIES, Arm, task_of
+from experiments.length_cases import GOOD, cases_of, chance_of
+from experiments.length_study import POLICIES
 from rnnshare import curve_figures, figures
 from rnnshare.figure_style import INK, say_what_refutes
 from rnnshare.report import Finding
 from rnnshare.statistics import bootstrap_interval
 
-GOOD, POOR, NEAR_CHANCE, LOST = 0.95, 0.75, 0.1, 0.05
+POOR, LOST = 0.75, 0.05
 STARTS = {"untied": "a draw a step", "untied_same": "one draw"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """Tied against untied on a language, for a cell and a start of the untied weights.
-
-    Attributes:
-      tied, literal: [S, L] accuracies; policies: {name: [S, L]}.
-      chance: [L].
-      n: N, the longest trained length.
-    """
-
-    arm: Arm
-    tied: np.ndarray
-    literal: np.ndarray
-    policies: dict
-    chance: np.ndarray
-    n: int
-
-    @property
-    def within(self):
-        """The untied model's accuracy at trained lengths, [S]."""
-        return self.literal[:, : self.n].mean(1)
-
-    def at_twice(self, curve):
-        """Accuracies at lengths 2N - 4 to 2N, [S]."""
-        return curve[:, 2 * self.n - 5 : 2 * self.n].mean(1)
-
-    def just_beyond(self, curve):
-        """Accuracies at lengths N + 1 to N + 3, [S]."""
-        return curve[:, self.n : self.n + 3].mean(1)
-
-    def fall(self, curve):
-        """Accuracy lost from the last three trained lengths to the next three, [S]."""
-        return curve[:, self.n - 3 : self.n].mean(1) - self.just_beyond(curve)
-
-    @property
-    def learnt(self):
-        """Whether untied has learnt the trained lengths."""
-        return np.median(self.within) >= GOOD
-
-    @property
-    def tied_holds(self):
-        """Whether tied holds to 2N."""
-        return np.median(self.at_twice(self.tied)) >= GOOD
-
-    @property
-    def q2(self):
-        """'supported', 'refuted' or 'undecided', by the rule of Q2."""
-        if not self.learnt:
-            return "undecided"
-        chance = self.chance[2 * self.n - 5 : 2 * self.n].mean()
-        gone = np.median(self.at_twice(self.literal)) <= chance + NEAR_CHANCE
-        return "supported" if self.tied_holds and gone else "refuted"
-
-    @property
-    def a3(self):
-        """Whether half of the lead over chance is lost by N + 3, and tied holds."""
-        n = self.n
-        lead = self.literal[:, n - 3 : n].mean(1) - self.chance[n - 3 : n].mean()
-        left = self.just_beyond(self.literal) - self.chance[n : n + 3].mean()
-        return bool(np.median(left) <= np.median(lead) / 2) and self.tied_holds
-
-
-def cases_of(plan, curves):
-    """Returns the cases of the regular languages."""
-    found = []
-    for arm, read in curves.items():
-        if arm.sharing == "tied" or arm.lengths != "all":
-            continue
-        tied = curves[dataclasses.replace(arm, sharing="tied")]["tied"]
-        policies = {name: read[name] for name in POLICIES}
-        found.append(
-            Case(arm, tied, read["literal"], policies, chance_of(plan, arm),
-                 plan.train_max_length)
-        )  # fmt: skip
-    return found
-
-
-def chance_of(plan, arm):
-    """Returns the best constant answer's accuracy at each length, [L]."""
-    task = task_of(plan, arm)
-    return np.array([task.chance(n) for n in range(1, plan.eval_max_length + 1)])
 
 
 def draw(plan, curves, folder):
@@ -326,18 +244,6 @@ def _q2b(plan, curves, finding):
         f"loses less than 5 points in {keeps} of these and at least 10 in {loses}.",
         table=tuple(rows),
     )
-
-
-def falls_by_cell(cases):
-    """Returns {cell: what literal untied loses past the training, less tied's, [S]}.
-
-    The mean over the cases of the cell that untied learnt; a cell without is left out.
-    """
-    found: dict[str, list] = {}
-    for c in cases:
-        if c.learnt:
-            found.setdefault(c.arm.cell, []).append(c.fall(c.literal) - c.fall(c.tied))
-    return {cell: np.mean(falls, axis=0) for cell, falls in found.items()}
 
 
 def _a3(cases, finding):

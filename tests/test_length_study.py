@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import length_claims, length_study
-from experiments.length_claims import Case
-from experiments.length_study import PLANS, Arm, accuracy_by_length, readings_of
+from experiments import length_accuracy, length_cases, length_claims, length_study
+from experiments.length_accuracy import accuracy_by_length
+from experiments.length_cases import Case
+from experiments.length_study import PLANS, Arm, readings_of
 from rnnshare import Tied, Untied
 from rnnshare.blueprint import Blueprint
 from rnnshare.training import Loop, Replica
@@ -29,10 +30,10 @@ def drawn(setting, seed=0):
 def test_all_lengths_by_one_program_are_those_one_by_one():
     setting = length_study.setting_of(PLAN, Arm("reverse_string", "Elman", "tied"))
     params = drawn(setting)
-    length_study._one_by_one.cache_clear()
+    length_accuracy._one_by_one.cache_clear()
     found = accuracy_by_length(setting, params, 5, 16)
     accuracy_by_length(setting, params, 5, 16)
-    assert length_study._one_by_one.cache_info().misses == 1
+    assert length_accuracy._one_by_one.cache_info().misses == 1
     task = setting.make_task(0)
     model = Blueprint.of(setting.make_model()).bind(params)
     for length in range(1, 6):
@@ -50,9 +51,9 @@ def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
     params = drawn(setting)
     sharing = dataclasses.replace(setting.sharing, beyond=beyond)
     setting = dataclasses.replace(setting, sharing=sharing)
-    length_study._at_once.cache_clear()
+    length_accuracy._at_once.cache_clear()
     found = accuracy_by_length(setting, params, 9, 32)
-    assert length_study._at_once.cache_info().misses == (beyond == "hold")
+    assert length_accuracy._at_once.cache_info().misses == (beyond == "hold")
     task = dataclasses.replace(setting.make_task(0), max_length=9)
     model = Blueprint.of(setting.make_model()).bind(params)
     batch = task.of_every_length(32)
@@ -153,4 +154,4 @@ def test_every_plan_is_whole():
             assert length_study.setting_of(plan, arm).make_task(0).num_steps > 0
             sharing = length_study.setting_of(plan, arm).sharing
             assert (sharing == Tied()) == (arm.sharing == "tied")
-    assert length_claims.GOOD == 0.95 and length_claims.POOR == 0.75
+    assert length_cases.GOOD == 0.95 and length_claims.POOR == 0.75

@@ -82,15 +82,6 @@ def test_findings_say_what_was_measured(tmp_path):
         assert (tmp_path / f"figures/{name}.png").is_file()
 
 
-def test_an_open_verdict_names_the_full_run(tmp_path):
-    open_ = found(0.3, 0.0, 0.0)
-    said = [
-        compute_finding(open_, preset, tmp_path, "r", 1.0).meaning
-        for preset in ("quick", "full")
-    ]
-    assert ["--preset=full" in text for text in said] == [True, False]
-
-
 def test_plans_hold_what_they_claim():
     full = PLANS["full"]
     assert set(full.cells) == set(TASKS) and full.num_seeds == 10
