@@ -62,7 +62,9 @@ def relative(found):
         chosen = np.asarray(seeds).astype(int)
         return np.mean([a[chosen].mean() / b[chosen].mean() for a, b in pairs])
 
-    return bootstrap_interval(np.arange(len(pairs[0][0])), statistic=ratio)
+    # A study leaves out the seeds of which a run diverged.
+    count = min(len(values) for values, _ in pairs)
+    return bootstrap_interval(np.arange(count), statistic=ratio)
 
 
 def finding(preset, folder, rule):

@@ -194,8 +194,12 @@ def _q2(plan, cases, finding, rows):
             f"{' by validation loss' if len(plan.rates) > 1 else ''}. Within 5 points "
             "of tied at twice the trained length: "
             + ", ".join(f"{name} {count}" for name, count in close.items())
-            + f" of {len(learnt)}; one of them would do to refute that *full* sharing "
-            "is necessary."
+            + f" of {len(learnt)}; "
+            + (
+                "so *full* sharing is not necessary at unseen steps."
+                if any(close.values())
+                else "none shows that less than *full* sharing would do."
+            )
         ),
         table=rows,
     )
