@@ -51,7 +51,7 @@ _RATES = (1e-2, 3e-2)
 PLANS = {
     "smoke": Plan({"Elman": ElmanCell}, 2, 1, (1e-2,), (4,), (8, 16), 3, 4, 16),
     "quick": Plan(FEW_CELLS, 5, 1, _RATES, (4,), _SIZES, 8, 4, 1_500),
-    "full": Plan(CELLS, 10, 1, _RATES, (4, 8), (*_SIZES, 4_096, 8_192), 8, 4, 3_000),
+    "full": Plan(CELLS, 10, 1, _RATES, (4,), (*_SIZES, 4_096), 8, 4, 3_000),
 }
 
 
