@@ -5,7 +5,7 @@ Rows are appended as they finish, and skipped when the same study is started aga
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -135,6 +135,7 @@ def run(
     *,
     mesh: jax.sharding.Mesh | None = None,
     per_device: int = 1,
+    compiler_options: Mapping[str, str] | None = None,
     on_group: Callable[[Setting, int, int], None] | None = None,
 ) -> list[Row]:
     """Trains every setting on every replicate, and returns their rows in that order.
@@ -149,6 +150,7 @@ def run(
       rows: where rows are appended as they finish.
       mesh: see `rnnshare.training.fit`.
       per_device: see there too.
+      compiler_options: and there.
       on_group: called for each group of settings that differ in the learning rate
         alone, before what is trained with it, with the first of the group, how many
         runs it holds, and how many are left to do.
@@ -170,7 +172,13 @@ def run(
                 on_group(members[0], len(wanted), len(left))
             pairs += left
         if pairs:
-            _train(pairs, rows, mesh=mesh, per_device=per_device)
+            _train(
+                pairs,
+                rows,
+                mesh=mesh,
+                per_device=per_device,
+                compiler_options=compiler_options,
+            )
     done.update((_key_of_row(row), row) for row in rows.rows)
     return [done[_key(s, r)] for s in settings for r in replicates]
 

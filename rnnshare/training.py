@@ -11,7 +11,7 @@ then fuses a replica's arithmetic in other ways, and the last bits differ.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -49,6 +49,7 @@ def fit(
     *,
     mesh: Mesh | None = None,
     per_device: int = 1,
+    compiler_options: Mapping[str, str] | None = None,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
     on_result: Callable[[int, Row], None] | None = None,
 ) -> Fitted:
@@ -62,6 +63,7 @@ def fit(
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
       per_device: how many replicas a device trains at once. Its memory grows with them,
         and a small model's time hardly does on a GPU; a CPU gains nothing.
+      compiler_options: of XLA, as `jax.jit` takes them.
       on_chunk: called after each chunk with the step and what was measured, by the
         index of the replica, of those that were still training.
       on_result: called with the index of a replica and its final metrics, as soon as
@@ -84,6 +86,7 @@ def fit(
         mesh,
         per_device,
         type(replicas[0][0]),  # type: ignore[arg-type]
+        tuple(sorted((compiler_options or {}).items())),
     )
     slots = _Slots(programs, recipe, mesh, per_device, replicas)
     done: dict[int, tuple[Any, Row]] = {}
@@ -185,7 +188,11 @@ class _Slots:
 
 @functools.lru_cache(maxsize=64)
 def _compile(
-    loop: Loop, mesh: Mesh, per_device: int, task_type: type
+    loop: Loop,
+    mesh: Mesh,
+    per_device: int,
+    task_type: type,
+    options: tuple[tuple[str, str], ...],
 ) -> dict[str, Callable[..., Any]]:
     """Returns the loop's programs, jitted: `per_device` replicas on each device.
 
@@ -210,7 +217,8 @@ def _compile(
         return jax.jit(
             jax.shard_map(
                 on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-            )
+            ),
+            compiler_options=dict(options),
         )
 
     return {
