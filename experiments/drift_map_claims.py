@@ -229,9 +229,9 @@ def _map_figure(found, judgement):
         for c, steps in enumerate(plan.steps)
     }
     remark = (
-        "Framed: p < 0.05 by Holm, untied's wins confirmed on fresh seeds; black "
-        "ticks: N*. Refuted if no frame is on untied's colour and half of the map's "
-        "cells are framed on tied's."
+        "Frames are wins (p < 0.05 by Holm): untied's orange, confirmed on fresh "
+        "seeds, tied's black. Black ticks: N*. Refuted if no frame is orange and half "
+        "of the cells have a black one."
     )
     return map_figures.draw_drift_map(maps, plan.drifts, plan.sizes, curves, remark)
 

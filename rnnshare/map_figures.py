@@ -141,8 +141,11 @@ def _draw_cells(
         panel.text(j, i, text, ha="center", va="center", fontsize=FONT - 3,
                    color="white" if strong else INK)  # fmt: skip
         if wins[i, j]:
+            # A small difference has a faint colour, and may be a win all the same.
+            edge, width = (COLOURS["Untied"], 3.0) if value < 0 else (INK, 1.8)
+            corner = (j - 0.44, i - 0.42)
             panel.add_patch(
-                Rectangle((j - 0.44, i - 0.42), 0.88, 0.84, fill=False, lw=1.8, ec=INK)
+                Rectangle(corner, 0.88, 0.84, fill=False, lw=width, ec=edge)
             )
     places = np.arange(len(sizes))
     for i, crossing in enumerate(np.ravel(np.asarray(cells.crossings))):
