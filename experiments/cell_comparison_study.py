@@ -112,6 +112,8 @@ def draw(found, path):
     """Draws each effect relative to its mean over the cells."""
     rows = []
     for name, by_cell in found.items():
+        if not by_cell:  # nobody learnt what the effect is measured on
+            continue
         scale = abs(np.mean([values.mean() for values in by_cell.values()])) or 1.0
         for cell, values in by_cell.items():
             interval = bootstrap_interval(values / scale)

@@ -4,10 +4,11 @@ Shape letters: S seeds, L lengths 1..L.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
-from experiments.length_study import POLICIES, Arm, task_of
+from experiments.length_study import LANGUAGES, POLICIES, Arm, longest, task_of
 
 GOOD, NEAR_CHANCE = 0.95, 0.1
 
@@ -90,9 +91,15 @@ def cases_of(plan, curves):
 
 
 def chance_of(plan, arm):
-    """Returns the best constant answer's accuracy at each length, [L]."""
-    task = task_of(plan, arm)
-    return np.array([task.chance(n) for n in range(1, plan.eval_max_length + 1)])
+    """Returns the best constant answer's accuracy at each measured length, [L]."""
+    reading = "tied" if arm.sharing == "tied" else "literal"
+    return _chances(task_of(plan, arm).language(), longest(plan, arm, reading))
+
+
+@functools.cache  # a walk over the lengths each time
+def _chances(language, max_length):
+    task = LANGUAGES[language](max_length)
+    return np.array([task.chance(n) for n in range(1, max_length + 1)])
 
 
 def falls_by_cell(cases):

@@ -30,7 +30,7 @@ def draw(plan, curves, folder):
         which = "controls" if arm.language in plan.controls else "lengths"
         panel = panels[which].setdefault(title, {})
         measured = np.isfinite(next(iter(read.values()))[0]).sum()
-        chance[title] = chance_of(plan, arm)[:measured]
+        chance[title] = chance_of(plan, arm)
         if arm.sharing == "tied":
             panel["Tied"] = read["tied"][:, :measured]
         elif arm.sharing == "untied":

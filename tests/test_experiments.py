@@ -50,7 +50,7 @@ def script(name, *flags, cwd=ROOT):
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1_800,
         check=False,
     )
 
