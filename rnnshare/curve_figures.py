@@ -87,7 +87,8 @@ def draw_lengths(
         left, bottom = index % columns == 0, index // columns == rows - 1
         dress(panel, "length" if bottom else "", "accuracy" if left else "", grid="y")
         if index == 0:
-            note(panel, "trained", (trained_to / 2, 0.06), (0, 0), "center", MUTED)
+            text = "\N{LEFTWARDS ARROW} trained"
+            note(panel, text, (trained_to, 0.06), (3, 0), "left", MUTED)
             near = float(level[-1])
             note(panel, "chance", (len(level), near), (0, -8), "right", MUTED)
     figure.legend(
