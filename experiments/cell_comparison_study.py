@@ -97,8 +97,8 @@ def finding(preset, folder, rule):
         seconds=time.perf_counter() - began,
         meaning=(
             f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
-            f"{', '.join(alike) or 'no effect'}; not so in "
-            f"{', '.join(apart) or 'none'}."
+            f"{', '.join(alike) or 'no effect'}"
+            + (f"; not so in {', '.join(apart)}." if apart else ".")
         ),
         details=(
             "A cell under which untied weights learnt none of the languages has no "
