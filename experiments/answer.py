@@ -48,6 +48,8 @@ EXPERIMENTS = (
 def main() -> None:
     """Runs every experiment of the preset, and writes report and figures."""
     common.use_devices()
+    import jax
+
     from experiments.real_data_study import load_all
     from experiments.studies import decided, environment
     from rnnshare import report
@@ -58,6 +60,8 @@ def main() -> None:
     began = time.perf_counter()
     findings = []
     for experiment in EXPERIMENTS:
+        # Each compiled program holds memory maps, of which Linux grants 65,530.
+        jax.clear_caches()
         print((experiment.__doc__ or "").splitlines()[0], flush=True)
         for finding in experiment.findings(common.PRESET.value, folder):
             print(f"  {finding.id}: {finding.verdict}", flush=True)

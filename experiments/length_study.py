@@ -236,6 +236,12 @@ def readings_of(plan, arm):
     return found
 
 
+@functools.lru_cache(maxsize=8)
+def _initial(loop):
+    """Returns the jitted draw of a model's layers; one program for all seeds."""
+    return jax.jit(lambda replica: loop.init(replica).params["layers"])
+
+
 def longest(plan, arm, reading):
     """Returns the longest string that a reading of an arm is measured on."""
     if reading != "stretch" and isinstance(task_of(plan, arm), Regular):
@@ -246,11 +252,10 @@ def longest(plan, arm, reading):
 def _literal(sharing, setting, params, seed):
     """Returns the trained weights, and initial ones for the steps after them."""
     longer = dataclasses.replace(setting, sharing=sharing)
-    loop = Loop(longer.make_model(), setting.recipe)
     replica = Replica(
         setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
     )
-    initial = jax.jit(lambda: loop.init(replica).params["layers"])()
+    initial = _initial(Loop(longer.make_model(), setting.recipe))(replica)
     layers = jax.tree.map(
         lambda new, old: np.concatenate([new, old[len(new) :]]),
         params["layers"],

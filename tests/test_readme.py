@@ -1,5 +1,6 @@
 """README's code runs as it stands, and its commands exist."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -34,3 +35,13 @@ def test_the_tree_is_the_tree():
     tree = README.split("```\nrnnshare/\n")[1].split("```")[0]
     for name in re.findall(r"^  (\w+\.py)", tree, flags=re.MULTILINE):
         assert (ROOT / "rnnshare" / name).is_file(), name
+
+
+def test_the_claims_are_those_of_the_kept_results():
+    row = r"^\| (\w+) \| .* \| (\w+) \| .* \| (\d+) \| \[([\w/]+)\]"
+    rows = re.findall(row, README, flags=re.MULTILINE)
+    assert len(rows) > 20
+    for key, verdict, seeds, source in rows:
+        kept = ROOT / "experiments/results" / source / "claims.json"
+        (claim,) = (c for c in json.loads(kept.read_text()) if c["id"] == key)
+        assert (claim["verdict"], claim["num_seeds"]) == (verdict, int(seeds)), key
