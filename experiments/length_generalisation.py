@@ -5,7 +5,7 @@ Question: does sharing let the length vary (Q2, Q2b), do un-shared weights fail 
 Command:  python -m experiments.length_generalisation, or a part of it:
           python -m experiments.length_generalisation --task=parity \
               --eval_max_length=500
-Time:     about four minutes on 2 cores (quick); half an hour (full).
+Time:     two and a half minutes on 2 cores (quick); about an hour (full).
 Expect:   tied flat at any length on even pairs and parity, and falling on cycle
           navigation (quick); literal untied gone one step past its training.
 
