@@ -8,6 +8,7 @@ import numpy as np
 from experiments.claims import CLAIMS
 from experiments.real_data_study import PLANS, Measured, measured
 from rnnshare import figures
+from rnnshare.figure_style import say_what_refutes
 from rnnshare.report import Finding
 from rnnshare.statistics import bootstrap_interval
 
@@ -81,14 +82,17 @@ def finding(found, preset, folder, rule, seconds):
     plan, judged, cases = PLANS[preset], judge(found), found.cases
     path = "figures/Q5.png"
     labels = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
-    figures.save(
-        figures.draw_paired(
-            {case.title: case.scores() for case in cases},
-            {case.title: labels[case.metric] for case in cases},
-            chance={c.title: c.task.lines["chance"][c.metric] for c in cases},
-        ),
-        folder / path,
+    figure = figures.draw_paired(
+        {case.title: case.scores() for case in cases},
+        {case.title: labels[case.metric] for case in cases},
+        chance={c.title: c.task.lines["chance"][c.metric] for c in cases},
     )
+    say_what_refutes(
+        figure,
+        "untied (orange) nowhere has the lower test loss, and tied has it in half of "
+        "the panels",
+    )
+    figures.save(figure, folder / path)
     nearest = min(cases, key=lambda case: case.difference.estimate)
     best = nearest.difference
     gaps = {
