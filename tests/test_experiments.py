@@ -244,7 +244,9 @@ def test_length_generalisation(tmp_path):
     assert (tmp_path / "figures/lengths.png").is_file()
     lines = (tmp_path / "length_generalisation.jsonl").read_text().splitlines()
     rows = [strict_json(line) for line in lines]
-    assert {len(row["accuracy_by_length"]) for row in rows} == {11}
+    for row in rows:  # each length by itself only as far as the plan says
+        longest = 8 if row["reading"] == "stretch" else 11
+        assert len(row["accuracy_by_length"]) == longest
     assert {row["language"] for row in rows} == {"parity"}
     refused = script("length_generalisation", *flags, "--eval_max_length=2")
     assert_refused(refused, "--eval_max_length=2 is not above --train_max_length=4")
