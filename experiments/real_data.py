@@ -33,7 +33,6 @@ RULES = {
         "inconclusive. How many runs were at their best before the last step is told."
     ),
 }
-RULE = RULES["Q5"]
 
 
 def findings(preset, folder):

@@ -48,8 +48,8 @@ def tell(setting, count, left):
 def layout():
     """Returns how replicas are compiled and laid over the devices, for `fit`, `run`.
 
-    Most of a small study on a CPU is compiling. Its programs are as fast without XLA's
-    last passes (within 3 % at H = 32 and 64), which take a quarter of that time.
+    Most of a small study on a CPU is compiling, which is shorter without XLA's last
+    passes; the programs of small models run no slower without them.
     """
     parsed = common.flags.FLAGS.is_parsed()  # a notebook or a test has no command line
     options: dict[str, Any] = {"per_device": common.PER_DEVICE.value if parsed else 1}
