@@ -79,6 +79,9 @@ class Correction(Sharing):
         """Returns the row [1, ...] of a correction that corrects nothing."""
         return jnp.zeros_like(correction[:1])
 
+    def over_members(self, function):  # noqa: D102
+        return dataclasses.replace(self, base=function(self.base))  # type: ignore[type-var]
+
     def fuses(self, per_step):  # noqa: D102
         base, _ = per_step
         return self.base.fuses(base)

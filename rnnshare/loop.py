@@ -2,6 +2,8 @@
 
 A chunk of steps, with its validation, is one scan. Batch i is a pure function of
 (seed, i), the same for every model. `rnnshare.training.fit` compiles and runs these.
+
+A batch is one optimiser step, or where gradients are truncated one a window.
 """
 
 import dataclasses
@@ -16,6 +18,7 @@ import optax
 from flax import nnx
 
 from rnnshare.blueprint import Blueprint, pure_params
+from rnnshare.truncation import Truncation, Window
 
 Metrics = dict[str, jax.Array]
 # Streams of random numbers, each folded into the replica's seed.
@@ -27,7 +30,8 @@ class Recipe:
     """How to train.
 
     Attributes:
-      num_steps: optimiser steps at most; a multiple of validate_every.
+      num_steps: batches at most, each an optimiser step (with a truncation, one a
+        window); a multiple of validate_every.
       batch_size: sequences a step.
       validate_every: steps in a chunk; after each the model is validated, and the best
         parameters so far are kept.
@@ -37,6 +41,7 @@ class Recipe:
       stop_loss: stop when the validation loss is below; None: never.
       keep: which parameters are returned and measured: 'best', of the least validation
         loss, or 'last', of the last step, as where nothing is to stop over-fitting.
+      truncation: how far gradients flow back; None: through the whole sequence.
     """
 
     num_steps: int = 2_000
@@ -47,6 +52,7 @@ class Recipe:
     optimizer: Callable[[Any], optax.GradientTransformation] = optax.adam
     stop_loss: float | None = None
     keep: str = "best"
+    truncation: Truncation | None = None
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "validate_every", "patience"):
@@ -136,29 +142,77 @@ class Loop:
     def step(
         self, replica: Replica, state: TrainState, _: None = None
     ) -> tuple[TrainState, jax.Array]:
-        """Takes one optimiser step; returns the loss before it as well."""
+        """Trains on one batch; returns the mean loss before each update as well."""
         key = jax.random.fold_in(_stream(replica, _DATA), state.step)
         progress = state.step.astype(jnp.float32) / self.recipe.num_steps
         batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
         dropout = jax.random.fold_in(_stream(replica, _DROPOUT), state.step)
+        learnt = state.params, state.optimizer_state
+        truncation = self.recipe.truncation
+        if truncation is None:
+            learnt, loss, _ = self._update(replica, learnt, batch, dropout)
+        else:
+            truncation.check(replica.task)
+            windows = truncation.cut(batch)
+            initial = self._initial_carry(learnt[0], windows)
 
-        def loss_of(params: Any) -> jax.Array:
-            outputs = self.blueprint.bind(params)(
-                batch.inputs, seq_lengths=batch.lengths, rngs=nnx.Rngs(dropout=dropout)
+            def update(scanned: Any, window: Window) -> tuple[Any, jax.Array]:
+                learnt, carry = scanned
+                learnt, loss, final = self._update(
+                    replica,
+                    learnt,
+                    window.batch,
+                    jax.random.fold_in(dropout, window.start),
+                    initial_carry=carry,
+                    return_carry=True,
+                    start=window.start,
+                    num_steps=replica.task.num_steps,
+                )
+                return (learnt, truncation.next_carry(initial, final)), loss
+
+            (learnt, _), losses = jax.lax.scan(update, (learnt, initial), windows)
+            loss = jnp.mean(losses)
+        params, optimizer_state = learnt
+        return state._replace(
+            step=state.step + 1, params=params, optimizer_state=optimizer_state
+        ), loss
+
+    def _update(
+        self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
+    ) -> tuple[Any, jax.Array, Any]:
+        """Takes one optimiser step; returns the loss before it and the final carry."""
+        params, optimizer_state = learnt
+
+        def loss_of(params: Any) -> tuple[jax.Array, Any]:
+            outputs, carry = (
+                self.blueprint.bind(params)(
+                    batch.inputs,
+                    seq_lengths=batch.lengths,
+                    rngs=nnx.Rngs(dropout=dropout),
+                    **carrying,
+                ),
+                None,
             )
-            return replica.task.loss(outputs, batch)
+            if carrying:
+                outputs, carry = outputs
+            return replica.task.loss(outputs, batch), carry
 
-        loss, gradient = jax.value_and_grad(loss_of)(state.params)
+        (loss, carry), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
         # optax mixes dtypes on purpose; a caller's strict promotion is not for it.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = self._optimizer(replica).update(
-                gradient, state.optimizer_state, state.params
+                gradient, optimizer_state, params
             )
-        return state._replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            optimizer_state=optimizer_state,
-        ), loss
+        return (optax.apply_updates(params, updates), optimizer_state), loss, carry
+
+    def _initial_carry(self, params: Any, windows: Window) -> Any:
+        model = self.blueprint.bind(params)
+        if not hasattr(model, "initialize_carry"):
+            raise ValueError(
+                f"{type(model).__name__} has no initialize_carry, so there is no carry "
+                f"to begin a window with. Train it without {self.recipe.truncation!r}."
+            )
+        return model.initialize_carry(windows.batch.inputs[0])
 
     def chunk(self, replica: Replica, state: TrainState) -> tuple[TrainState, Metrics]:
         """Trains to the next validation, unless stopped; returns what it measured."""

@@ -44,12 +44,20 @@ class Readout(nnx.Module):
         self.sharing = nnx.static(sharing)
         self.weights = params_of(sharing.init(rngs.params(), init_layer))
 
-    def __call__(self, features: jax.Array, seq_lengths: Any = None) -> jax.Array:
-        """Returns [T, *B, O] of features [T, *B, H]; zeros in the padding."""
+    def __call__(
+        self, features: jax.Array, seq_lengths: Any = None, **where: Any
+    ) -> jax.Array:
+        """Returns [T, *B, O] of features [T, *B, H]; zeros in the padding.
+
+        `where` in the sequence they stand, if they are a chunk: `map_steps`'s `start`
+        and `num_steps`.
+        """
         stored = jax.tree.map(
             lambda w: w.astype(features.dtype), stored_of(self.weights)
         )
-        return map_steps(_affine, self.sharing, stored, features, lengths=seq_lengths)
+        return map_steps(
+            _affine, self.sharing, stored, features, lengths=seq_lengths, **where
+        )
 
 
 class SequenceModel(nnx.Module):
@@ -125,27 +133,68 @@ class SequenceModel(nnx.Module):
         )
 
     def __call__(
-        self, inputs: jax.Array, *, seq_lengths: Any = None, rngs: Any = None
-    ) -> jax.Array:
+        self,
+        inputs: jax.Array,
+        *,
+        seq_lengths: Any = None,
+        initial_carry: Sequence[Any] | None = None,
+        return_carry: bool = False,
+        start: int | jax.Array = 0,
+        num_steps: int | None = None,
+        rngs: Any = None,
+    ) -> Any:
         """Returns the answers, [B, O] or [B, T, O].
 
         Args:
           inputs: [B, T, D] floating, or with num_tokens int[B, T].
           seq_lengths: int[B], the real steps of each sequence.
+          initial_carry: one carry a layer; those of `initialize_carry` by default.
+          return_carry: return (answers, the final carry of each layer).
+          start: the absolute step of the first input, to run a sequence in chunks.
+          num_steps: those of the whole sequence, where `start` is traced; see `unroll`.
           rngs: `nnx.Rngs` with a stream 'dropout', while training; without it nothing
             is dropped.
         """
-        features = jnp.swapaxes(inputs, 0, 1)  # time first, once for all layers
-        if self.embedding is not None:
-            features = self.embedding(features)
-        for i, layer in enumerate(self.layers):
+        features = self._features(inputs)
+        if initial_carry is None:
+            initial_carry = [None] * len(self.layers)
+        carries = []
+        for i, (layer, carry) in enumerate(
+            zip(self.layers, initial_carry, strict=True)
+        ):
             if i and rngs is not None:
                 features = self.dropout(features, deterministic=False, rngs=rngs)
-            features = layer(features, seq_lengths=seq_lengths, time_major=True)
-        answers = self.readout(features, seq_lengths)
+            carry, features = layer(
+                features,
+                initial_carry=carry,
+                seq_lengths=seq_lengths,
+                return_carry=True,
+                time_major=True,
+                start=start,
+                num_steps=num_steps,
+            )
+            carries.append(carry)
+        answers = self.readout(features, seq_lengths, start=start, num_steps=num_steps)
         if self.readout_at == "every":
-            return jnp.swapaxes(answers, 0, 1)
-        return _at_last_step(answers, seq_lengths)
+            answers = jnp.swapaxes(answers, 0, 1)
+        else:
+            answers = _at_last_step(answers, seq_lengths)
+        return (answers, carries) if return_carry else answers
+
+    def initialize_carry(self, inputs: jax.Array) -> list[Any]:
+        """Returns the carry that each layer begins such inputs with."""
+        features = self._features(inputs)
+        carries = []
+        for layer in self.layers:
+            carries.append(layer.initialize_carry(features))
+            shape = (*features.shape[:-1], layer.cell.bind().hidden_features)
+            features = jnp.zeros(shape, features.dtype)
+        return carries
+
+    def _features(self, inputs: jax.Array) -> jax.Array:
+        """Returns [T, B, D], time first, once for all layers."""
+        features = jnp.swapaxes(inputs, 0, 1)
+        return features if self.embedding is None else self.embedding(features)
 
 
 class BagOfSteps(nnx.Module):

@@ -122,6 +122,10 @@ class Partition(Sharing):
             for label in shapes
         }
 
+    def over_members(self, function):  # noqa: D102
+        parts = {label: function(part) for label, part in self.parts}
+        return dataclasses.replace(self, parts=parts, rest=function(self.rest))
+
     def split(self, stored, steps):  # noqa: D102
         halves = {
             label: member.split(stored[label], follow_policy(member, steps))

@@ -110,6 +110,7 @@ class RNN(nnx.Module):
         reverse: bool = False,
         keep_order: bool = False,
         start: int | jax.Array = 0,
+        num_steps: int | None = None,
         rngs: Any = None,
     ) -> Any:
         """Runs the cell over the inputs.
@@ -127,6 +128,8 @@ class RNN(nnx.Module):
           keep_order: with reverse, outputs in the order of the inputs; else in the
             order in which they were computed, as `nnx.RNN` does.
           start: the absolute step of the first input, to run a sequence in chunks.
+          num_steps: the steps of the whole sequence of which the inputs are a chunk,
+            where `start` is traced; see `unroll`.
           rngs: for an initial carry that is drawn.
 
         Returns:
@@ -153,6 +156,7 @@ class RNN(nnx.Module):
             carry,
             lengths=seq_lengths,
             start=start,
+            num_steps=num_steps,
             reverse=reverse,
             remat=self.remat,
             unroll=self.unroll,
@@ -162,6 +166,10 @@ class RNN(nnx.Module):
             outputs = flip_real(outputs, seq_lengths)
         outputs = jax.tree.map(lambda y: jnp.moveaxis(y, 0, time_axis), outputs)
         return (carry, outputs) if return_carry else outputs
+
+    def initialize_carry(self, inputs: jax.Array, rngs: Any = None) -> Carry:
+        """Returns the carry that a run of inputs [T, *B, D] begins with."""
+        return self._in_one_dtype(inputs, None, rngs)[2]
 
     def _in_one_dtype(
         self, inputs: jax.Array, carry: Carry | None, rngs: Any

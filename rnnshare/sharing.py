@@ -139,6 +139,11 @@ class Sharing(abc.ABC):
 
         return jax.vmap(one)(jnp.arange(len(x)), per_step, x)
 
+    def over_members(self, function: Callable[["Sharing"], "Sharing"]) -> "Sharing":
+        """Returns the sharing with `function` of each sharing that it is built of."""
+        del function
+        return self
+
     def __repr__(self) -> str:
         """Prints the fields that differ from their defaults."""
         shown = [

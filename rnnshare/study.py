@@ -107,6 +107,7 @@ class Setting:
 
     def columns(self) -> Row:
         """Returns what names this setting in a row: strings and numbers."""
+        truncation = self.recipe.truncation
         return {
             "task": self.make_task(0).name,
             "cell": _name(self.cell),
@@ -118,6 +119,7 @@ class Setting:
             "learning_rate": self.learning_rate,
             **dataclasses.asdict(self.recipe),
             "optimizer": _name(self.recipe.optimizer),
+            "truncation": truncation and repr(truncation),
         }
 
 

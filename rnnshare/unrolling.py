@@ -17,7 +17,7 @@ from rnnshare.stepping import (
     count_inputs,
     keep,
 )
-from rnnshare.unseen import resolve_steps
+from rnnshare.unseen import resolve_steps, within
 
 Carry = Any
 Step = Callable[[Any, Carry, Any], tuple[Carry, Any]]
@@ -52,6 +52,7 @@ def unroll(
     *,
     lengths: Any = None,
     start: int | jax.Array = 0,
+    num_steps: int | None = None,
     reverse: bool = False,
     remat: bool = False,
     unroll: int = 1,
@@ -78,6 +79,9 @@ def unroll(
         zero, and nothing that stands in the padding, NaN included, reaches an output,
         a carry or a gradient.
       start: the absolute step of the first input, to run a sequence in chunks.
+      num_steps: the steps of the whole sequence that these inputs are a chunk of; they
+        must not pass its end. With it, `start` may be traced under every sharing whose
+        steps can be told one by one.
       reverse: run from the last step to the first. Weights belong to positions: step t
         reads W_t in both directions.
       remat: recompute each step in the backward pass instead of keeping what is in it.
@@ -97,6 +101,8 @@ def unroll(
       TypeError: if lengths are no integers, or the step changes the carry's type.
     """
     num_inputs = count_inputs(inputs)
+    if num_steps is not None:
+        sharing = within(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)
     is_real = None
@@ -219,6 +225,7 @@ def map_steps(
     *,
     lengths: Any = None,
     start: int | jax.Array = 0,
+    num_steps: int | None = None,
 ) -> Any:
     """Applies a function to every step at once: `unroll` for a layer without a carry.
 
@@ -226,6 +233,8 @@ def map_steps(
     for all steps. Args, Returns and Raises are those of `unroll`, but for the carry.
     """
     num_inputs = count_inputs(inputs)
+    if num_steps is not None:
+        sharing = within(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)
     is_real = None

@@ -4,8 +4,9 @@ An unseen step is an explicit choice, never an accident: every sharing that hold
 weights for T steps has a field `beyond`, whose default is an error.
 """
 
+import dataclasses
 import operator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -109,10 +110,7 @@ def _check_seen(sharing: Any, steps: Any, static: bool) -> None:
 def _stretch(sharing: Any, steps: Any, static: bool, lengths: Any) -> Steps:
     limit, count = sharing.num_steps, len(steps)
     if not static or steps[0] != 0:
-        raise ValueError(
-            f"{sharing!r} stretches its weights over a whole sequence, so start must "
-            "be 0. Use beyond='hold' or 'cycle' for sequences that come in chunks."
-        )
+        _refuse_stretch(sharing)
     if lengths is None:
         lengths = count
     if np.ndim(lengths) > 0:
@@ -124,6 +122,32 @@ def _stretch(sharing: Any, steps: Any, static: bool, lengths: Any) -> Steps:
         traced = jnp.asarray(steps, lengths.dtype)
         return jnp.minimum(traced * limit // jnp.maximum(lengths, 1), limit - 1)
     return np.minimum(steps * limit // max(int(lengths), 1), limit - 1)
+
+
+def _refuse_stretch(sharing: Any) -> NoReturn:
+    raise ValueError(
+        f"{sharing!r} stretches its weights over a whole sequence, so start must "
+        "be 0. Use beyond='hold' or 'cycle' for sequences that come in chunks."
+    )
+
+
+def within(sharing: Any, num_steps: int) -> Any:
+    """Returns a sharing that reads the same in sequences of `num_steps` steps.
+
+    Its steps are known to end there, so it may start at a traced one: nothing in it
+    has to raise any more, and what has no policy for unseen steps needs none.
+
+    Raises:
+      ValueError: if a step of such a sequence has no weights, or the policy needs the
+        whole sequence at once.
+    """
+    if sharing.policies:
+        if sharing.beyond == "error":
+            _check_seen(sharing, np.arange(num_steps), static=True)
+            sharing = dataclasses.replace(sharing, beyond="hold")
+        elif sharing.beyond == "stretch":
+            _refuse_stretch(sharing)
+    return sharing.over_members(lambda member: within(member, num_steps))
 
 
 def check_policy(sharing: Any) -> None:

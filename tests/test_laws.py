@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from rnnshare import Cyclic, Segments, Tied, Untied, expand, num_parameters
+from rnnshare.truncation import Truncation
 from tests.law_cases import (
     CELLS,
     FEW_PAIRS,
@@ -169,6 +170,35 @@ def test_l4_streaming(few):
             state, y = run(inputs[start:stop], state, left, start=start)
             outputs.append(y)
         assert_close((state, np.concatenate(outputs)), whole)
+
+
+def test_l14_truncation(few):
+    """Windows joined are the whole; one window of T steps has the full gradient.
+
+    Where a window begins is traced, as in the training loop.
+    """
+
+    def windows(window, stored, inputs, carry):
+        def one(carry, scanned):
+            start, x = scanned
+            carry, y = few.run(stored, x, carry, start=start, num_steps=T)
+            return Truncation(window).next_carry(
+                None, carry
+            ) if window < T else carry, y
+
+        starts = window * jnp.arange(T // window)
+        parts = inputs.reshape(T // window, window, B, D)
+        carry, outputs = jax.lax.scan(one, carry, (starts, parts))
+        return carry, outputs.reshape(T, B, -1)
+
+    if not few.is_causal:
+        with pytest.raises(ValueError, match="stretches its weights over a whole"):
+            windows(2, *few.arguments)
+        return
+    whole, gradients = few.gradient(*few.arguments)
+    assert_close(jax.jit(functools.partial(windows, 2))(*few.arguments), whole)
+    at_once = gradient_of(functools.partial(windows, T))(*few.arguments)
+    assert_close(at_once, (whole, gradients))
 
 
 def test_l5_in_reverse(few):

@@ -16,7 +16,7 @@ LAYERS = (
     },
     {"blueprint", "cells", "rnn", "state_cells", "sizing"},
     {"models"},
-    {"loop", "training", "study", "score_test", "untying"},
+    {"loop", "training", "study", "score_test", "untying", "truncation"},
 )  # fmt: skip
 BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
