@@ -150,7 +150,7 @@ class Loop:
         learnt = state.params, state.optimizer_state
         truncation = self.recipe.truncation
         if truncation is None:
-            learnt, loss, _ = self._update(replica, learnt, batch, dropout)
+            learnt, loss, _ = self.update(replica, learnt, batch, dropout)
         else:
             truncation.check(replica.task)
             windows = truncation.cut(batch)
@@ -158,7 +158,7 @@ class Loop:
 
             def update(scanned: Any, window: Window) -> tuple[Any, jax.Array]:
                 learnt, carry = scanned
-                learnt, loss, final = self._update(
+                learnt, loss, final = self.update(
                     replica,
                     learnt,
                     window.batch,
@@ -177,7 +177,7 @@ class Loop:
             step=state.step + 1, params=params, optimizer_state=optimizer_state
         ), loss
 
-    def _update(
+    def update(
         self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
     ) -> tuple[Any, jax.Array, Any]:
         """Takes one optimiser step; returns the loss before it and the final carry."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnshare import data, texts
-from rnnshare.tasks import folk_tunes, surnames
+from rnnshare.tasks import folk_tune_streams, folk_tunes, surnames
 from rnnshare.tasks.base import SPLITS
 
 # The SHA-256 of the files in faker 40.54.0 and music21 10.5.1.
@@ -167,3 +167,25 @@ def test_surnames_are_a_task_of_tokens():
     np.testing.assert_array_equal(
         task.test.lengths, (np.asarray(task.test.inputs) > 0).sum(1)
     )
+
+
+@pytest.mark.parametrize("num_steps", [100, 256])
+def test_streams_are_the_tunes_one_after_another(num_steps):
+    pool, task = texts.folk_tunes(), folk_tune_streams(2, num_steps=num_steps)
+    characters = "\n" + pool.characters
+    assert task.num_tokens == task.out_features == len(characters)
+    parts: dict[str, set[str]] = {}
+    for split in ("train", "validation", "test"):
+        batch = task.held_out(split)
+        np.testing.assert_array_equal(batch.inputs[:, 1:], batch.targets[:, :-1])
+        assert batch.inputs.shape == (4_000 if split == "train" else 150, num_steps)
+        lines = ["".join(characters[i] for i in row) for row in batch.inputs]
+        # What stands between two breaks is a whole tune.
+        parts[split] = {tune for line in lines for tune in line.split("\n")[1:-1]}
+        assert parts[split] <= set(pool.texts)
+    assert parts["train"] and not parts["train"] & parts["test"]
+
+
+def test_streams_that_are_too_long_are_refused():
+    with pytest.raises(ValueError, match="characters, but num_steps is 50000"):
+        folk_tune_streams(0, num_steps=50_000)

@@ -18,6 +18,7 @@ from rnnshare.tasks.formal import (
     StackManipulation,
 )
 from rnnshare.tasks.grammar import WordOrder
+from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
@@ -30,7 +31,7 @@ from rnnshare.tasks.real import (
 )
 from rnnshare.tasks.rotation import Rotation
 from rnnshare.tasks.synthetic import Adding, CopyMemory
-from rnnshare.tasks.text import NextCharacter, folk_tunes
+from rnnshare.tasks.text import NextCharacter, folk_tune_streams, folk_tunes
 
 __all__ = [
     "NON_REGULAR",
@@ -48,6 +49,7 @@ __all__ = [
     "DuplicateString",
     "EvenPairs",
     "FormalTask",
+    "LagRecall",
     "LocalRule",
     "ModularArithmetic",
     "NextCharacter",
@@ -63,6 +65,7 @@ __all__ = [
     "drift",
     "drift_oracles",
     "drift_stream",
+    "folk_tune_streams",
     "folk_tunes",
     "italy_power_demand",
     "japanese_vowels",

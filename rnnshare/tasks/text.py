@@ -13,6 +13,8 @@ from rnnshare.tasks.real import ArrayTask
 
 # Windows in the sets: as many in every split, so that models share a compilation.
 _SIZES = {"train": 4_000, "validation": 500, "test": 800}
+_STREAMS = {"train": 4_000, "validation": 150, "test": 150}
+_BETWEEN = "\n"  # tunes; no tune has it
 
 
 @as_pytree("train", "validation", "test")
@@ -65,20 +67,14 @@ def folk_tunes(split: int = 0, *, num_steps: int = 64) -> NextCharacter:
       ValueError: if the split is no number from 0 on, or the tunes hold too few windows
         of so many steps.
     """
-    if not isinstance(split, int) or isinstance(split, bool) or split < 0:
-        raise ValueError(f"split is {split!r}. Use 0 or a positive number.")
-    pool = texts.folk_tunes()
+    pool, parted, rng = _parted(split)
     token_of = {character: i for i, character in enumerate(pool.characters)}
-    rng = np.random.default_rng(split)
-    order = rng.permutation(len(pool.texts))
-    tenth = len(order) // 10
-    parted = np.split(order, [len(order) - 2 * tenth, len(order) - tenth])
     sets = {}
     for (name, count), tunes in zip(_SIZES.items(), parted, strict=True):
         windows = [
             text[at : at + num_steps + 1]
             for text in (pool.texts[tune] for tune in tunes)
-            for at, character in enumerate(text[: len(text) - num_steps])
+            for at, character in enumerate(text[: max(0, len(text) - num_steps)])
             if character == "|"
         ]
         if len(windows) < count:
@@ -92,12 +88,64 @@ def folk_tunes(split: int = 0, *, num_steps: int = 64) -> NextCharacter:
             [[token_of[c] for c in windows[row]] for row in np.sort(drawn)], np.int32
         )
         sets[name] = Batch(tokens[:, :-1], tokens[:, 1:])
-    num_tokens = len(pool.characters)
+    name = "folk_tunes" if num_steps == 64 else f"folk_tunes_{num_steps}"
+    return _next_character(name, sets, len(pool.characters), pool.sha256)
+
+
+@functools.lru_cache(maxsize=32)
+def folk_tune_streams(split: int = 0, *, num_steps: int = 256) -> NextCharacter:
+    """Returns fiddle tunes one after another, in long sequences, as one text.
+
+    The tunes are parted as those of `folk_tunes`, and joined with a character of its
+    own between them. The sets hold 4000, 150 and 150 sequences at equal distances of
+    each other; those of the training set overlap.
+
+    Args:
+      split: which tunes are where, and in which order.
+      num_steps: T.
+
+    Raises:
+      ValueError: if the split is no number from 0 on, or a part is shorter than T + 1.
+    """
+    pool, parted, _ = _parted(split)
+    characters = _BETWEEN + pool.characters
+    token_of = {character: i for i, character in enumerate(characters)}
+    sets = {}
+    for (name, count), tunes in zip(_STREAMS.items(), parted, strict=True):
+        text = _BETWEEN.join(pool.texts[tune] for tune in tunes)
+        if len(text) <= num_steps:
+            raise ValueError(
+                f"folk_tune_streams: the {name} tunes of split {split} have "
+                f"{len(text)} characters, but num_steps is {num_steps}. Use fewer."
+            )
+        tokens = np.array([token_of[character] for character in text], np.int32)
+        starts = np.linspace(0, len(text) - num_steps - 1, count).astype(int)
+        rows = tokens[starts[:, None] + np.arange(num_steps + 1)]
+        sets[name] = Batch(rows[:, :-1], rows[:, 1:])
+    name = f"folk_tune_streams_{num_steps}"
+    return _next_character(name, sets, len(characters), pool.sha256)
+
+
+def _parted(split: int) -> tuple[texts.Tunes, list[np.ndarray], np.random.Generator]:
+    """Returns the tunes, and which are for training, validation and test."""
+    if not isinstance(split, int) or isinstance(split, bool) or split < 0:
+        raise ValueError(f"split is {split!r}. Use 0 or a positive number.")
+    pool = texts.folk_tunes()
+    rng = np.random.default_rng(split)
+    order = rng.permutation(len(pool.texts))
+    tenth = len(order) // 10
+    parted = np.split(order, [len(order) - 2 * tenth, len(order) - tenth])
+    return pool, parted, rng
+
+
+def _next_character(
+    name: str, sets: dict[str, Batch], num_tokens: int, sha256: str
+) -> NextCharacter:
     return NextCharacter(
         **sets,
-        name="folk_tunes" if num_steps == 64 else f"folk_tunes_{num_steps}",
+        name=name,
         out_features=num_tokens,
-        sha256=pool.sha256,
+        sha256=sha256,
         chance=(1 / num_tokens, math.log(num_tokens)),
         num_tokens=num_tokens,
     )
