@@ -154,7 +154,8 @@ class Loop:
         else:
             truncation.check(replica.task)
             windows = truncation.cut(batch)
-            initial = self._initial_carry(learnt[0], windows)
+            first = jax.tree.map(lambda leaf: leaf[0], windows.batch)
+            initial = self.initial_carry(learnt[0], first)
 
             def update(scanned: Any, window: Window) -> tuple[Any, jax.Array]:
                 learnt, carry = scanned
@@ -180,7 +181,16 @@ class Loop:
     def update(
         self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
     ) -> tuple[Any, jax.Array, Any]:
-        """Takes one optimiser step; returns the loss before it and the final carry."""
+        """Takes one optimiser step; returns the loss before it and the final carry.
+
+        Args:
+          replica: whose.
+          learnt: parameters and the optimiser's state, which come back after the step.
+          batch: what to learn from.
+          dropout: a key.
+          **carrying: of a window, what the model is called with: `initial_carry`,
+            `return_carry=True`, `start` and `num_steps`.
+        """
         params, optimizer_state = learnt
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
@@ -205,14 +215,15 @@ class Loop:
             )
         return (optax.apply_updates(params, updates), optimizer_state), loss, carry
 
-    def _initial_carry(self, params: Any, windows: Window) -> Any:
+    def initial_carry(self, params: Any, batch: Any) -> Any:
+        """Returns the carry that the model begins a batch with."""
         model = self.blueprint.bind(params)
         if not hasattr(model, "initialize_carry"):
             raise ValueError(
                 f"{type(model).__name__} has no initialize_carry, so there is no carry "
                 f"to begin a window with. Train it without {self.recipe.truncation!r}."
             )
-        return model.initialize_carry(windows.batch.inputs[0])
+        return model.initialize_carry(batch.inputs)
 
     def chunk(self, replica: Replica, state: TrainState) -> tuple[TrainState, Metrics]:
         """Trains to the next validation, unless stopped; returns what it measured."""
