@@ -55,7 +55,7 @@ class Plan:
 
 _RATES = (3e-3, 1e-2)
 PLANS = {
-    "smoke": Plan(2, 1, (1e-2,), 16, (2, 4, 16), 4, 2, 2, 1),
+    "smoke": Plan(2, 1, (1e-2,), 16, (2, 4, 16), 4, 2, 2, 2),
     "quick": Plan(5, 1, _RATES, 128, (1, 8, 32, 128), 64, 16, 250, 7),
     "full": Plan(10, 2, (1e-3, *_RATES), 256, (1, 4, 16, 64, 256), 128, 32, 400, 15),
 }
@@ -188,7 +188,7 @@ def cost_finding(preset, folder, rule):
     figures.save(figure, folder / path)
     whole = plan.num_steps
     best = min(costs, key=lambda k: costs[k].bits.mean())
-    longest = [k for k in costs if k >= 16] if max(costs) > 16 else list(costs)
+    longest = list(costs)[-3:]
     slope = log_log_slope(longest, [costs[k].memory for k in longest])
     return Finding(
         id="B8",

@@ -156,7 +156,7 @@ def setting_of(plan, cell, arm, rate):
 def measure(plan, folder):
     """Trains; returns {cell: {arm: accuracies float64[S, parts]}}, and the parts' lags.
 
-    The parts are lags up to k, to 2 k, to 3 k, to 4 k.
+    The parts are lags below k, below 2 k, below 3 k, and to 4 k.
     """
     rows = JsonLines(folder / "truncation_lags.jsonl")
     parts = MakeLags(plan.window * plan.num_windows, plan.window, False)(0).parts

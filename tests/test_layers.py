@@ -21,7 +21,7 @@ LAYERS = (
 BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
-    "decomposition_figures", "map_figures", "gap_figures",
+    "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
