@@ -35,7 +35,8 @@ RULES = {
         "else inconclusive. Reported apart: with the carry reset at chance, the carry "
         "is the mechanism; trained on lags > k alone at chance, the claim rests on "
         "short lags that share their weights with long ones; with the recurrent "
-        "weights frozen, what fading memory alone does."
+        "weights frozen, or all but the read-out, what the memory of random weights "
+        "does."
     ),
     "B9b": (
         "Influence balancing, windows of 1 to 200 steps: the derivative of the loss at "

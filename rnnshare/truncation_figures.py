@@ -55,8 +55,8 @@ def draw_costs(
     level = np.mean(costs[windows[-1]][2])
     panels[2].axhspan(level, level + 0.05, color=GRID, zorder=0, lw=0)
     panels[2].axhline(level, color=INK, lw=1, ls=":", zorder=0)
-    title = f"\N{UPWARDS ARROW} frequencies alone: {chance:.2f}"
-    panels[2].set_title(title, fontsize=FONT - 2, color=MUTED)
+    title = f"chance: {chance:.2f}"
+    panels[2].set_title(title, fontsize=FONT - 2, color=MUTED, loc="right")
     panels[1].set_ylim(bottom=0)
     labels = (
         "memory of an update (MiB)",
@@ -106,8 +106,7 @@ def draw_lags(
         for level, name in ((chance, "chance"), (half_way, "learnt above")):
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
             if not index:
-                at = (len(lags) - 0.6, level)
-                note(panel, name, at, (0, -8), "right", MUTED)
+                note(panel, name, (-0.4, level), (3, -8), "left", MUTED)
         panel.set_xticks(range(len(lags)), lags)
         panel.set_xlim(-0.4, len(lags) - 0.6)
         panel.set_ylim(-0.02, 1.05)
