@@ -153,7 +153,9 @@ def update_of(plan, window):
     contender = racing.Contender(
         lambda: jax.block_until_ready(program(learnt, first, carry))
     )
-    return contender, program.memory_analysis().temp_size_in_bytes
+    analysis = program.memory_analysis()
+    assert analysis is not None  # CPUs, GPUs and TPUs have one
+    return contender, analysis.temp_size_in_bytes
 
 
 def judge(costs):

@@ -238,8 +238,8 @@ def lag_finding(preset, folder, rule):
             f"{plan.window * plan.num_windows} steps, H = {plan.hidden_features}, "
             f"{plan.num_batches:,} batches of 32. A question whose symbol stands in an "
             "earlier window sends no gradient back to it. All networks are measured "
-            "over whole sequences, and on all lags; one whose carry is reset when it is "
-            "asked has nothing to answer from, and is at chance by construction."
+            "over whole sequences, and on all lags; one whose carry is reset while it "
+            "is asked has nothing to answer from: at chance by construction."
         ),
         table=tuple(table),
     )

@@ -52,7 +52,7 @@ def draw_costs(
     panels[0].set_yscale("log")
     for panel, part in zip(panels[1:], (1, 2), strict=True):
         _errorbars(panel, windows, [cost[part] for cost in costs.values()], colour)
-    level = np.mean(costs[windows[-1]][2])
+    level = float(np.mean(np.asarray(costs[windows[-1]][2], np.float64)))
     panels[2].axhspan(level, level + 0.05, color=GRID, zorder=0, lw=0)
     panels[2].axhline(level, color=INK, lw=1, ls=":", zorder=0)
     title = f"chance: {chance:.2f}"
@@ -100,7 +100,7 @@ def draw_lags(
             look = _LOOKS[used.setdefault(colour, 0) % len(_LOOKS)]
             used[colour] += 1
             handles[label] = _errorbars(
-                panel, range(len(lags)), np.asarray(values).T, colour, *look
+                panel, range(len(lags)), list(np.asarray(values).T), colour, *look
             )
         panel.axvspan(-0.4, 0.5, color=GRID, alpha=0.5, lw=0, zorder=0)
         for level, name in ((chance, "chance"), (half_way, "learnt above")):
