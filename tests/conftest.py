@@ -3,13 +3,14 @@
 import importlib.metadata
 import os
 
-# Compiling takes most of a test's time, and the laws hold at any level of it.
-_FLAGS = ["--xla_backend_optimization_level=0"]
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Four tenths less. XLA ends a process whose flags it does not know, so the flag is
-    # given only where it was tried.
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
+# Compiling takes most of a test's time, and the laws hold at any level of it. XLA ends
+# a process whose flags it does not know, so the second is given only where it was tried.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    + " --xla_cpu_use_fusion_emitters=false"
+    * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import jax
 import pytest
