@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 
 # Compiling takes most of a test's time, and the laws hold at any level of it. XLA ends
-# a process whose flags it does not know, so the second is given only where it was tried.
+# a process whose flags it does not know: the second is given only where it was tried.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0"
