@@ -2,7 +2,7 @@ r"""How far a float carries a stack: what is predicted, before a cell is run.
 
 A float of p bits (24 or 53, with the hidden one) holds a number exactly if no more
 than p bits lie from its highest one to its lowest. A stack of n symbols to the base
-B = 2^b, d_n on top and its lowest digit odd, spans `(n - 1) b + bits(d_n)` of them. What
+B = 2^b, d_n on top and the lowest digit odd, spans `(n - 1) b + bits(d_n)`. What
 fits is pushed and popped without any error: B q and q / B are exact, and so is B q - d,
 a multiple of q's last place and smaller than B q. The first push of what does not fit
 rounds, up or down, and the error grows by B at each pop; at the latest the stack shows
