@@ -12,6 +12,8 @@ float rounds, and n + 1 symbols are not pushed and popped without fault.
 In a longer run an error lies buried until what it has changed comes to the top, or is
 lost for good by another push. `first_error` follows the machine's own way and rounds
 where a float rounds; it knows the arithmetic of the stacks, and nothing of the cell.
+It leaves the range of exponents out: a symbol under so many blanks that its number is
+below 2^-126 (2^-1022 in float64) is lost sooner.
 """
 
 from collections.abc import Sequence

@@ -113,15 +113,14 @@ def _unroll_tied(step, stored, inputs, carry):
     return unroll(step, Tied(), stored, inputs, carry)
 
 
-@dataclasses.dataclass(frozen=True)
-class _constant:  # noqa: N801
-    """An initialiser that gives one array; equal to itself only, as cells compare."""
+def _constant(value: np.ndarray) -> Any:
+    """Returns an initialiser that gives this array."""
 
-    value: np.ndarray = dataclasses.field(compare=False)
-
-    def __call__(self, key: Any, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    def init(key: Any, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
         del key
-        return jnp.asarray(self.value, dtype).reshape(shape)
+        return jnp.asarray(value, dtype).reshape(shape)
+
+    return init
 
 
 class Wiring:
