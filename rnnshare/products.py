@@ -3,6 +3,7 @@
 Shape letters: T steps, K templates.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -12,13 +13,14 @@ import numpy as np
 
 def flat_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns `x @ kernel` by two matrices; its gradient over two axes is slower."""
-    y = x.reshape(-1, x.shape[-1]) @ kernel
+    # Not -1: an axis of no features, as of a cell that reads none, leaves it open.
+    y = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ kernel
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def batched_products(x: jax.Array, kernels: jax.Array) -> jax.Array:
     """Returns `x_n @ kernel_n`: x [N, *batch, in], kernels [N, in, out]."""
-    y = x.reshape(len(x), -1, x.shape[-1]) @ kernels
+    y = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1]) @ kernels
     return y.reshape(*x.shape[:-1], kernels.shape[-1])
 
 
