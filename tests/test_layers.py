@@ -14,7 +14,7 @@ LAYERS = (
         "corrections", "partition", "conversion", "soft_tying", "drawing", "fused",
         "cudnn", "stepping", "products",
     },
-    {"blueprint", "cells", "rnn", "state_cells", "sizing"},
+    {"blueprint", "cells", "rnn", "state_cells", "sizing", "power"},
     {"models"},
     {"loop", "training", "study", "score_test", "untying", "truncation"},
 )  # fmt: skip
@@ -22,6 +22,7 @@ BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
+    "depth_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
@@ -74,7 +75,7 @@ def test_what_stands_beside_imports_no_model():
 
 def test_every_module_has_its_layer():
     found = {path.stem for path in (ROOT / "rnnshare").glob("*.py")} - {"__init__"}
-    found |= {"tasks"}
+    found |= {"tasks", "power"}
     assert found == set().union(*LAYERS, BESIDE)
 
 
