@@ -19,6 +19,7 @@ from rnnshare.tasks.formal import (
 )
 from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.memorise import RandomLabels
+from rnnshare.tasks.padded import PaddedAdding, PaddedCopyMemory
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
     ArrayTask,
@@ -53,6 +54,8 @@ __all__ = [
     "NextCharacter",
     "OddsFirst",
     "Parity",
+    "PaddedAdding",
+    "PaddedCopyMemory",
     "RandomLabels",
     "ReverseString",
     "Rotation",
