@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, Classification, as_pytree, masked_mean
+from rnnshare.tasks.base import Batch, as_pytree, masked_mean
 from rnnshare.tasks.synthetic import Adding, CopyMemory
 
 
