@@ -35,12 +35,13 @@ NO_MEMORY_SHARE = 0.25  # see the rule
 SMALLEST = 1e-30  # gradient norms below are float32's last bits
 LSTM, ELMAN, CUT = "Untied LSTM", "Untied Elman", "Untied LSTM, cell path cut"
 NO_CARRY = "Untied LSTM, both paths cut"
-CELLS = {
+CELLS: dict = {
     LSTM: LSTMCell,
     ELMAN: ElmanCell,
     CUT: NoCellPathLSTMCell,
     "Untied LSTM, hidden path cut": NoHiddenPathLSTMCell,
     NO_CARRY: NoPathLSTMCell,
+    "Untied IRNN": ElmanCell.irnn,
     "Tied LSTM": LSTMCell,
     "Tied Elman": ElmanCell,
 }
@@ -267,7 +268,8 @@ def measure_arm(plan, task, arm, rows):
     scores = [worst if score is None else score for score in row["scores"]]
     return Measured(
         np.reshape(scores, (len(lengths), plan.num_seeds)).T,
-        *(np.array(row[when], np.float64) for when in ("start", "trained")),
+        np.array(row["start"], np.float64),
+        np.array(row["trained"], np.float64),
         f"{row['rate']:g}, {row['sharing']}",
     )
 
@@ -281,7 +283,9 @@ def _columns(plan, task):
 
 def initial(setting, seed):
     """Returns the parameters before training."""
-    replica = Replica(setting.make_task(0), np.uint32(seed), np.float32(1))
+    replica = Replica(
+        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
+    )
     return _initial(Loop(setting.make_model(), setting.recipe))(replica)
 
 

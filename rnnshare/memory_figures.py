@@ -6,16 +6,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.figure_style import FONT, INK, MUTED, colour_of, dress, new_figure, note
+from rnnshare.figure_style import (
+    FONT,
+    INK,
+    MUTED,
+    colour_of,
+    dress,
+    new_figure,
+    note,
+    say_what_refutes,
+)
 from rnnshare.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Lines of one sharing have its colour, so they differ in dash and mark.
+# Lines of one sharing have shades of its colour, and differ in dash and mark.
 _DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 _MARKS = ("o", "s", "^", "D", "v")
+_DARKER = (0.0, 0.65, 0.3, 0.5, 0.8)  # towards black
 
 
 class MemoryPanel(NamedTuple):
@@ -41,16 +51,16 @@ class MemoryPanel(NamedTuple):
     gradients: Mapping[str, npt.ArrayLike]
 
 
-def draw_memory(panels: Sequence[MemoryPanel], title: str, below: str) -> "Figure":
+def draw_memory(panels: Sequence[MemoryPanel], refuted: str, below: str) -> "Figure":
     """Draws scores over the length, and gradient norms over steps back, by task.
 
     Args:
       panels: the tasks, from left to right.
-      title: what would have refuted the claim.
+      refuted: when the claim would have been refuted.
       below: what the gradients are of.
     """
     figure = new_figure(height=7.4)
-    figure.suptitle(title, fontsize=FONT - 1, color=MUTED, x=0.02, ha="left")
+    say_what_refutes(figure, refuted)
     axes = figure.subplots(2, len(panels), squeeze=False)
     handles: dict[str, Any] = {}
     names = list(dict.fromkeys(name for panel in panels for name in panel.scores))
@@ -62,16 +72,18 @@ def draw_memory(panels: Sequence[MemoryPanel], title: str, below: str) -> "Figur
         places = np.asarray(panel.lengths, np.float64)
         for name, level in panel.levels.items():
             upper.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
-            note(upper, name, (places[0], level), (2, 8), "left", MUTED)
+            between = float(np.sqrt(places[0] * places[1]))
+            note(upper, name, (between, level), (0, 9), "center", MUTED)
         upper.set_xscale("log", base=2)
         upper.set_xticks(places, [f"{x:g}" for x in places])
         upper.minorticks_off()
+        upper.margins(y=0.1)
         upper.set_title(panel.title, fontsize=FONT, color=INK)
         dress(upper, panel.xlabel, panel.ylabel, grid="y")
         for label, values in panel.gradients.items():
             _draw_gradients(lower, np.asarray(values, np.float64), label, names)
         lower.set_yscale("log")
-        dress(lower, "steps back from the last output", "" if column else below, "y")
+        dress(lower, "steps back", "" if column else below, "y")
     figure.legend(
         list(handles.values()),
         list(handles),
@@ -85,11 +97,13 @@ def draw_memory(panels: Sequence[MemoryPanel], title: str, below: str) -> "Figur
 
 def _style(label: str, names: Sequence[str]) -> dict[str, Any]:
     """Returns how a line of a label is drawn, the same in every panel."""
+    from matplotlib.colors import to_rgb
+
     colour = colour_of(label)
     alike = [name for name in names if colour_of(name) == colour]
     place = alike.index(label)
     return {
-        "color": colour,
+        "color": tuple(x * (1 - _DARKER[place % len(_DARKER)]) for x in to_rgb(colour)),
         "ls": _DASHES[place % len(_DASHES)],
         "marker": _MARKS[place % len(_MARKS)],
         "ms": 5,

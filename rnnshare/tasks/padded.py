@@ -112,10 +112,10 @@ def _fill(task: Any, name: str, most: str, least: int) -> None:
     length, longest = getattr(task, name), getattr(task, most)
     if length is None:
         length = longest
-    if isinstance(length, int):
-        if not least <= length <= longest:
+    if isinstance(length, int | float):
+        if not isinstance(length, int) or not least <= length <= longest:
             raise ValueError(
-                f"{type(task).__name__}: {name} is {length}. Use {least}..{longest}, "
-                f"{most} being the longest."
+                f"{type(task).__name__}: {name} is {length}. Use a whole number in "
+                f"{least}..{longest}, {most} being the longest."
             )
         object.__setattr__(task, name, np.int32(length))
