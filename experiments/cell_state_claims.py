@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.cell_state_gradients import decay
 from experiments.cell_state_study import (
     LSTM,
     NO_CARRY,
@@ -12,7 +13,6 @@ from experiments.cell_state_study import (
     RECALLED,
     SYMBOLS,
     bar_of,
-    decay,
     doublings,
     judge,
     longest_solved,

@@ -4,35 +4,29 @@ What comes of it is told by `cell_state_claims.py`.
 """
 
 import dataclasses
-import functools
 import sys
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import studies
-from rnnshare import ElmanCell, LSTMCell, Tied, Untied, expand, unroll
+from experiments.cell_state_gradients import gradient_norms, initial
+from rnnshare import ElmanCell, LSTMCell, Tied, Untied
 from rnnshare.ablated_cells import (
     NoCellPathLSTMCell,
     NoHiddenPathLSTMCell,
     NoPathLSTMCell,
 )
-from rnnshare.blueprint import Blueprint
-from rnnshare.measures import carry_gradients, nudged, step_norms
-from rnnshare.rnn import step_of
 from rnnshare.runs import JsonLines, json_line
-from rnnshare.statistics import bootstrap_interval, line_fit, paired_difference
+from rnnshare.statistics import bootstrap_interval, paired_difference
 from rnnshare.study import Setting
 from rnnshare.tasks import PaddedAdding, PaddedCopyMemory
-from rnnshare.training import Loop, Recipe, Replica, fit
+from rnnshare.training import Recipe, fit
 
 TUNING_SEED = 1_000
 RECALLED, SYMBOLS = 2, 4  # of copy memory
 ACCURACY = 0.9  # see the rule
 NO_MEMORY_SHARE = 0.25  # see the rule
-SMALLEST = 1e-30  # gradient norms below are float32's last bits
 LSTM, ELMAN, CUT = "Untied LSTM", "Untied Elman", "Untied LSTM, cell path cut"
 NO_CARRY = "Untied LSTM, both paths cut"
 CELLS: dict = {
@@ -161,23 +155,6 @@ def longest_solved(task, lengths, scores):
     return np.max(np.where(solved(task, scores), np.asarray(lengths, float), none), 1)
 
 
-def decay(norms):
-    """Returns [S], the slope of the log gradient norm per step back, of norms [S, T].
-
-    0 where nothing vanishes; -1 where a step leaves 1 / e. Norms below what float32
-    holds are left out.
-    """
-    back = np.arange(norms.shape[1], 0, -1.0)
-
-    def slope(row):
-        there = row > SMALLEST
-        if there.sum() < 3:
-            return np.nan
-        return line_fit(back[there], np.log(row[there])).slope.estimate
-
-    return np.array([slope(row) for row in norms])
-
-
 def setting_of(plan, task, arm, rate, same_init):
     """Returns the setting of an arm at the length that is tuned."""
     make_task = task_of(plan, task, plan.probed[task])
@@ -248,8 +225,9 @@ def measure_arm(plan, task, arm, rows):
         )  # fmt: skip
         at_probed = [i for i, (n, _) in enumerate(pairs) if n == plan.probed[task]]
         params = [fitted.params[i] for i in at_probed]
+        steps = plan.probed[task] + (2 * RECALLED if task == "copy memory" else 0)
         start, trained = (
-            [gradient_norms(plan, task, setting, one) for one in them]
+            [gradient_norms(setting, one, plan.num_probed, steps) for one in them]
             for them in ([initial(setting, seed) for seed in seeds], params)
         )
         rows.append(
@@ -279,69 +257,6 @@ def _columns(plan, task):
     left_out = ("arms", "lengths", "probed")
     kept = {k: v for k, v in dataclasses.asdict(plan).items() if k not in left_out}
     return {**kept, "lengths": plan.lengths[task], "probed": plan.probed[task]}
-
-
-def initial(setting, seed):
-    """Returns the parameters before training."""
-    replica = Replica(
-        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
-    )
-    return _initial(Loop(setting.make_model(), setting.recipe))(replica)
-
-
-@functools.lru_cache(maxsize=4)
-def _initial(loop):
-    return _run_once(lambda replica: loop.init(replica).params)
-
-
-def _run_once(function, **options):
-    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
-    if jax.default_backend() == "cpu":
-        options["compiler_options"] = {"xla_backend_optimization_level": "0"}
-    return jax.jit(function, **options)
-
-
-def gradient_norms(plan, task, setting, params):
-    """Returns [T], norms of the gradient at the carry that each step was given.
-
-    Of a random linear map of the last output, the same for every arm and seed, over
-    some examples of the length that is probed.
-    """
-    length = plan.probed[task] + (2 * RECALLED if task == "copy memory" else 0)
-    stored = params["layers"][0]["weights"]
-    run = _gradients_of(setting, plan.num_probed, length)
-    return step_norms(run(stored))
-
-
-@functools.lru_cache(maxsize=4)
-def _gradients_of(setting, count, num_steps):
-    return _run_once(functools.partial(_gradients, setting, count, num_steps))
-
-
-def _gradients(setting, count, num_steps, stored):
-    """Returns the gradients at the carry, leaves [T, B, H]."""
-    task = setting.make_task(0)
-    inputs = task.held_out("test").inputs[:count, :num_steps]
-    cell = Blueprint.of(
-        functools.partial(setting.cell, task.in_features, setting.hidden_features)
-    )
-    weights = expand(setting.sharing, stored, task.num_steps)
-    weights = jax.tree.map(lambda w: w[:num_steps], weights)
-    carry = cell.bind().initialize_carry((count, task.in_features))
-    shape = count, setting.hidden_features
-    readout = jax.random.normal(jax.random.key(0), shape, jnp.float32)
-
-    def loss(nudges):
-        _, outputs = unroll(
-            nudged(step_of(cell)),
-            Untied(num_steps),
-            weights,
-            (jnp.swapaxes(inputs, 0, 1), nudges),
-            carry,
-        )
-        return jnp.sum(outputs[-1] * readout)
-
-    return carry_gradients(loss, carry, num_steps)
 
 
 def judge(longest, decays):
