@@ -7,6 +7,8 @@ import numpy as np
 
 from experiments.cell_state_gradients import decay
 from experiments.cell_state_study import (
+    CUT,
+    ELMAN,
     LSTM,
     NO_CARRY,
     PLANS,
@@ -93,9 +95,14 @@ def _with_carry(measured):
 
 
 def _whole(measured):
-    """Returns what is measured of the seeds whose every gradient has a slope."""
-    slopes = _each(_with_carry(measured), lambda _, m: decay(m.trained))
-    kept = np.isfinite([s for arms in slopes.values() for s in arms.values()]).all(0)
+    """Returns what is measured of the seeds whose every judged gradient has a slope."""
+    slopes = [
+        decay(arms[arm].trained)
+        for arms in measured.values()
+        for arm in (LSTM, ELMAN, CUT)
+        if arm in arms
+    ]
+    kept = np.isfinite(slopes).all(0)
     return _each(
         measured,
         lambda _, m: m._replace(
