@@ -164,12 +164,10 @@ def _setup(plan, measured, tests):
         f"Equal width ({plan.hidden_features}); an untied network is the feed-forward "
         "one of as many layers, with an input at each. Copy memory recalls "
         f"{RECALLED} of {SYMBOLS} symbols. All cells start with orthogonal recurrent "
-        "kernels, each gate's by itself, and zero biases, but for the forget gate's, "
-        "1: so a fresh cell state keeps 73 % a step. The cut cells draw the same "
-        "weights and leave some unread. With both paths cut a network knows the last "
-        f"input alone. Rate and start are chosen for each model at {_probed(plan)} on "
-        f"{plan.num_tuning} seeds of its own, from {len(plan.rates)} rates"
-        f"{' and 2 starts of untied weights' if len(plan.starts) > 1 else ''}; at most "
+        "kernels (the IRNN with the identity), each gate's by itself, and zero biases, "
+        "but for the forget gate's, 1: so a fresh cell state keeps 73 % a step. The "
+        "cut cells draw the same weights and leave some unread. With both paths cut a "
+        f"network knows the last input alone. {_tuning(plan)}; at most "
         f"{plan.num_steps:,} steps of 32 sequences. A model that solves no length is "
         f"counted at half of the shortest.{diverged}"
         "\n\nGradients are of a random linear map of the last output, at the carry "
@@ -187,8 +185,15 @@ def _told(interval):
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def _probed(plan):
-    return " and ".join(f"{n} ({task})" for task, n in plan.probed.items())
+def _tuning(plan):
+    probed = " and ".join(f"{n} ({task})" for task, n in plan.probed.items())
+    what, start = "The rate is", "; untied weights start as copies of one draw"
+    if len(plan.starts) > 1:
+        what, start = "Rate and start of untied weights are", " and two starts"
+    return (
+        f"{what} chosen for each model at {probed} on {plan.num_tuning} seeds of its "
+        f"own, from {len(plan.rates)} rates{start}"
+    )
 
 
 def _table(plan, measured, longest):
