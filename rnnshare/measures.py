@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing import Sharing, Stored, Weights, expand
@@ -134,6 +135,52 @@ def per_step_gradients(
       ValueError: if T is needed and not given, or past the end under `beyond='error'`.
     """
     return jax.grad(loss)(expand(sharing, stored, num_steps))
+
+
+def nudged(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a step whose inputs are pairs `(x, nudge)`, the nudge added to the carry.
+
+    `step(W_t, carry + n_t, x_t)`: at nudges of zero it is the step itself, and the
+    gradient at n_t is that at the carry which step t was given; see `carry_gradients`.
+
+    Args:
+      step: `(weights, carry, x) -> (carry, y)`, as `rnnshare.unroll` takes it.
+    """
+
+    def run(weights: Any, carry: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
+        x, nudge = inputs
+        return step(weights, jax.tree.map(jnp.add, carry, nudge), x)
+
+    return run
+
+
+def carry_gradients(
+    loss: Callable[[Any], jax.Array], carry: Any, num_steps: int
+) -> Any:
+    """Returns the gradient of a loss with respect to the carry that each step is given.
+
+    `g_t = dL / d carry_t`, all of them by one backward pass, since each is the gradient
+    at a nudge of zero. `step_norms` of it tells how fast a gradient vanishes.
+
+    Args:
+      loss: takes nudges, the carry's pytree with leaves [T, *B, H], and returns a
+        scalar; such as one of `unroll(nudged(step), ..., (inputs, nudges), carry)`.
+      carry: the initial one, leaves [*B, H].
+      num_steps: T.
+
+    Returns:
+      A pytree like the carry, leaves [T, *B, H]; at t = 0, the initial carry's.
+
+    Raises:
+      ValueError: if there is no step.
+    """
+    if num_steps < 1:
+        raise ValueError(f"carry_gradients: num_steps is {num_steps}. Use at least 1.")
+
+    def zeros(leaf: jax.Array) -> jax.Array:
+        return jnp.zeros((num_steps, *leaf.shape), leaf.dtype)
+
+    return jax.grad(loss)(jax.tree.map(zeros, carry))
 
 
 def distance(weights: Weights, others: Weights) -> float:

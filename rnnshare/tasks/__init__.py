@@ -20,6 +20,7 @@ from rnnshare.tasks.formal import (
 from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
+from rnnshare.tasks.padded import PaddedAdding, PaddedCopyMemory
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
     ArrayTask,
@@ -54,6 +55,8 @@ __all__ = [
     "ModularArithmetic",
     "NextCharacter",
     "OddsFirst",
+    "PaddedAdding",
+    "PaddedCopyMemory",
     "Parity",
     "RandomLabels",
     "ReverseString",
