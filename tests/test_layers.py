@@ -14,7 +14,8 @@ LAYERS = (
         "corrections", "partition", "conversion", "soft_tying", "drawing", "fused",
         "cudnn", "stepping", "products",
     },
-    {"blueprint", "cells", "rnn", "state_cells", "sizing", "power"},
+    {"blueprint", "cells", "rnn", "state_cells", "sizing", "power",
+     "ablated_cells"},
     {"models"},
     {"loop", "training", "study", "score_test", "untying", "truncation"},
 )  # fmt: skip
@@ -22,7 +23,7 @@ BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
-    "depth_figures",
+    "depth_figures", "memory_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
