@@ -12,6 +12,7 @@ from absl import flags
 
 from experiments import (
     cell_comparison,
+    cell_state,
     common,
     core_claim,
     gap_decomposition,
@@ -21,6 +22,7 @@ from experiments import (
     position_generalisation,
     spectrum,
     temporal_structure,
+    truncated_bptt,
 )
 from experiments.claims import CLAIMS
 
@@ -42,6 +44,7 @@ EXPERIMENTS = (
     *(identities, core_claim, temporal_structure, spectrum),
     *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
     cell_comparison,  # after the three whose runs it reads
+    *(truncated_bptt, cell_state),
 )
 
 

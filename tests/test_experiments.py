@@ -31,6 +31,8 @@ FLAGS_OF = {
     "drift_map": ("preset", "workdir"),
     "over_fitting": ("preset", "workdir"),
     "cell_comparison": ("preset", "workdir"),
+    "truncated_bptt": ("preset", "workdir"),
+    "cell_state": ("preset", "workdir"),
 }
 RULES = {
     key: rule

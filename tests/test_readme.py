@@ -11,13 +11,14 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_code_runs(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 4
     namespace: dict = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), namespace)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Tied() (32, 28, 64) 19712")
     assert lines[1].startswith("Untied(num_steps=28) (32, 28, 64) 551936")
+    assert lines[-1] == "35 units; Agreement(first_error=None, num_steps=108)"
     assert namespace["every_step"]["rec"].shape == (28, 8, 8)
 
 
