@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from experiments.studies import column, layout, replicates, run, tune
-from rnnshare import LSTMCell, Sharing, Tied, Untied, expand
+from rnnshare import ElmanCell, LSTMCell, Sharing, Tied, Untied, expand
 from rnnshare.blueprint import Blueprint
 from rnnshare.encoder_decoder import EncoderDecoder
 from rnnshare.number_words import LONGEST, NUM_NUMBERS, number_words
@@ -45,6 +45,8 @@ class Plan:
     """What a preset runs.
 
     Attributes:
+      cell: a cell class.
+      trained_below: which numbers are trained, `ALL` or `SHORT`.
       languages: keys of `rnnshare.number_words.LANGUAGES`, the one shown in full first.
       arms: names of `ARMS`.
       num_seeds: paired seeds, each with a split of its own.
@@ -56,6 +58,8 @@ class Plan:
       batch_size: of training.
     """
 
+    cell: Callable[..., nnx.RNNCellBase]
+    trained_below: tuple[int, ...]
     languages: tuple[str, ...]
     arms: tuple[str, ...]
     num_seeds: int
@@ -68,11 +72,12 @@ class Plan:
 
 
 PLANS = {
-    "smoke": Plan(("de",), ("Tied", "Untied"), 2, (1e-2,), (True,), 8, 4, 4, 8),
-    "quick": Plan(("de", "fr"), ("Tied", "Untied"), 5, (3e-3, 1e-2), (True,), 32, 16,
-                  1_000, 64),
-    "full": Plan(("de", "fr", "en", "it", "da"), tuple(ARMS), 10, (3e-3, 1e-2),
-                 (True, False), 64, 16, 2_000, 64),
+    "smoke": Plan(ElmanCell, (SHORT,), ("de",), ("Tied", "Untied"), 2, (1e-2,), (True,),
+                  8, 4, 4, 8),
+    "quick": Plan(LSTMCell, (ALL, SHORT), ("de", "fr"), ("Tied", "Untied"), 5,
+                  (3e-3, 1e-2), (True,), 32, 16, 1_000, 64),
+    "full": Plan(LSTMCell, (ALL, SHORT), ("de", "fr", "en", "it", "da"), tuple(ARMS),
+                 10, (3e-3, 1e-2), (True, False), 64, 16, 2_000, 64),
 }  # fmt: skip
 
 
@@ -140,12 +145,13 @@ class TranslatorSetting(Setting):
 
     def columns(self):
         """Returns what names this setting in a row."""
-        order = "from its end" if self.reverse_source else "from its beginning"
-        sharing = (
-            f"encoder {self.sharing!r}, decoder {self.decoder_sharing!r}, source {order}, "
-            f"embedding {self.embedding_features}"
+        parts = (
+            f"encoder {self.sharing!r}",
+            f"decoder {self.decoder_sharing!r}",
+            f"source from its {'end' if self.reverse_source else 'beginning'}",
+            f"embedding {self.embedding_features}",
         )
-        return super().columns() | {"sharing": sharing}
+        return super().columns() | {"sharing": ", ".join(parts)}
 
 
 class Scores(NamedTuple):
@@ -187,7 +193,7 @@ def setting_of(plan, arm, language, trained_below, rate, reverse_source):
     encoder_sharing, decoder_sharing = ARMS[arm]
     return TranslatorSetting(
         MakeTranslation(language, trained_below),
-        LSTMCell,
+        plan.cell,
         encoder_sharing,
         plan.hidden_features,
         rate,
@@ -230,7 +236,7 @@ def measure(plan, folder):
     scores: dict[int, dict] = {}
     chosen: dict[int, dict] = {}
     exhibits: dict[int, dict] = {}
-    for below in (ALL, SHORT):
+    for below in plan.trained_below:
         scores[below] = {language: {} for language in plan.languages}
         chosen[below] = {language: {} for language in plan.languages}
         for arm in plan.arms:

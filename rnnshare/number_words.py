@@ -1,4 +1,4 @@
-"""The words of the numbers 0..9999 in five languages, as the package num2words has them.
+"""The words of the numbers 0..9999 in five languages, as num2words has them.
 
 Everything here is NumPy on the host; `rnnshare.tasks.translation` makes tasks of it.
 """
