@@ -5,22 +5,28 @@ Shape letters: B batch, T letters, U symbols of the answer (digits, then an end)
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.number_words import CHARACTERS, LONGEST, NUM_NUMBERS, number_words
+from rnnshare.number_words import (
+    CHARACTERS,
+    LANGUAGES,
+    LONGEST,
+    NUM_NUMBERS,
+    number_words,
+)
 from rnnshare.tasks.base import (
     Batch,
+    Classification,
     Metrics,
     as_pytree,
     check_split,
     cross_entropy,
     masked_mean,
 )
-from rnnshare.tasks.real import ArrayTask
 
 END = 10  # the symbol after the last digit
 NUM_SYMBOLS = 11
@@ -39,9 +45,9 @@ class Pair(NamedTuple):
     target: jax.Array
 
 
-@as_pytree("train", "validation", "test")
+@as_pytree("train", "validation", "test", "language")
 @dataclasses.dataclass(frozen=True, eq=False)
-class Translation(ArrayTask):
+class Translation(Classification):
     """Number words to digits; inputs are a `Pair`, targets its answers int32[B, U].
 
     Outputs are logits [B, U, 11] of each symbol, given the right symbols before it. An
@@ -50,13 +56,37 @@ class Translation(ArrayTask):
     induction over the symbols, gives it only then.
 
     Attributes:
+      train, validation, test: the sets, disjoint.
+      language: int32[], its place in `LANGUAGES`; an array, so that models of any of
+        them share one compilation.
       trained_below: the numbers of `train` and `validation` are below, and the first of
         `test`; where that is not all, `test` ends in longer numbers, which are measured
         apart, as `longer_accuracy` and `longer_exact_match`.
     """
 
+    train: Batch
+    validation: Batch
+    test: Batch
+    language: Any
     trained_below: int = NUM_NUMBERS
     readout = "every"
+    in_features = 16
+    out_features = NUM_SYMBOLS
+    num_tokens = len(CHARACTERS) + 1
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """`number_words_`, the language, and what is trained."""
+        return f"number_words_{self._language}_below_{self.trained_below}"
+
+    @property
+    def sha256(self) -> str:
+        """Of all words of the language."""
+        return number_words(self._language).sha256
+
+    @property
+    def _language(self) -> str:
+        return list(LANGUAGES)[int(self.language)]
 
     @property
     def num_steps(self) -> int:  # type: ignore[override]
@@ -67,6 +97,11 @@ class Translation(ArrayTask):
     def num_answered(self) -> int:
         """U."""
         return self.test.targets.shape[1]
+
+    def sample(self, key: jax.Array, batch_size: int) -> Batch:
+        """Draws training examples with replacement."""
+        rows = jax.random.randint(key, (batch_size,), 0, len(self.train.targets))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:
         """Returns a set; of the training set as many as there are in `validation`."""
@@ -173,11 +208,7 @@ def translation(
         train=batch(train, longest),
         validation=batch(validation, longest),
         test=batch(test, longest_tested),
-        name=f"number_words_{language}_below_{trained_below}",
-        out_features=NUM_SYMBOLS,
-        sha256=pool.sha256,
-        chance=(0.0, 0.0),
-        num_tokens=len(CHARACTERS) + 1,
+        language=np.int32(list(LANGUAGES).index(language)),
         trained_below=trained_below,
     )
 
