@@ -15,7 +15,7 @@ from experiments.studies import column, layout, replicates, run, tune
 from rnnshare import ElmanCell, LSTMCell, Sharing, Tied, Untied, expand
 from rnnshare.blueprint import Blueprint
 from rnnshare.encoder_decoder import EncoderDecoder
-from rnnshare.number_words import LONGEST, NUM_NUMBERS, number_words
+from rnnshare.number_words import CHARACTERS, LONGEST, NUM_NUMBERS, number_words
 from rnnshare.runs import JsonLines, json_line
 from rnnshare.study import Setting
 from rnnshare.tasks.translation import (
@@ -136,7 +136,7 @@ class TranslatorSetting(Setting):
         """Returns the translator's factory."""
         return MakeTranslator(
             self.cell,
-            self.make_task(0).num_tokens,
+            len(CHARACTERS) + 1,
             self.embedding_features,
             self.hidden_features,
             (self.sharing, self.decoder_sharing),
@@ -291,7 +291,8 @@ def exhibit(plan, best, decoded):
         recipe = best[languages[0]][0].recipe
         trained = fit(make_model, recipe, replicas, **layout()).params
         for language, params in zip(languages, trained, strict=True):
-            found = copy_and_decode(plan, *best[language], params)
+            setting, seed = best[language]
+            found = copy_and_decode(plan, setting, seed, params)
             decoded.append({"of": keys[language], "exhibit": found._asdict()})
             known[keys[language]] = found
     return {language: known[key] for language, key in keys.items()}
