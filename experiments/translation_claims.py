@@ -16,7 +16,7 @@ from rnnshare.translation_figures import draw_translations
 SOLVED = 0.95  # exact match; see the rule
 LABELS = {
     "Tied": "tied",
-    "Mixed": "mixed: tied encoder, untied decoder",
+    "Mixed": "mixed: untied decoder",
     "Untied": "untied",
 }
 COPIED = "the best tied one's weights, copied to every step"
@@ -266,8 +266,8 @@ def _draw(plan, scores, exhibits, chosen):
     ]
     if SHORT in scores and ALL in scores:
         title = (
-            f"Numbers {SHORT:,}..{ALL - 1:,}, trained below {SHORT:,} (stars: trained "
-            f"below {ALL:,})"
+            f"Numbers {SHORT:,}..{ALL - 1:,}, trained below {SHORT:,}\n(the stars are "
+            f"trained below {ALL:,})"
         )
         shown.append((title, SHORT, "longer_exact_match", "longer", ALL))
     panels, exhibited, chance = {}, {}, {}

@@ -50,13 +50,12 @@ def draw_translations(
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     for panel, (title, languages) in zip(axes, panels.items(), strict=True):
         handles |= _draw_seeds(panel, languages, exhibited.get(title, {}))
-        for level, text in ((solved, "solved"), (chance[title], "constant answer")):
+        for level, text in ((solved, "solved"), (chance[title], "constant")):
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
-            at, offset = (1.0, level), (0, -8 if level > 0.5 else 8)
-            coords = ("axes fraction", "data")
-            note(panel, f"{text} {level:.2g}", at, offset, "right", MUTED, coords)
+            text, coords = f"{text}\n{level:.2g}", ("axes fraction", "data")
+            note(panel, text, (1.0, level), (6, 0), "left", MUTED, coords)
         panel.set_xticks(range(len(languages)), list(languages))
-        panel.set_xlim(-0.6, len(languages) - 0.2)
+        panel.set_xlim(-0.6, len(languages) - 0.4)
         panel.set_ylim(-0.04, 1.06)
         panel.set_title(title, fontsize=FONT - 1, color=INK, loc="left")
         dress(panel, "", "exact match", grid="y")
@@ -102,7 +101,7 @@ def _draw_seeds(
                 capsize=3,
             )
         if language in exhibited:
-            drawn["untied, written down: the tied one, copied"] = panel.plot(
+            drawn["untied: copies of tied"] = panel.plot(
                 x + 0.07,
                 exhibited[language],
                 "*",

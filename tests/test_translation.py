@@ -228,7 +228,7 @@ def by_hand(model, source, length, target=None):
     Fed the target where there is one, else its own tokens.
     """
     each = {
-        part: jax.tree.map(np.asarray, expand(layer.sharing, layer.stored, count))
+        part: jax.device_get(_expand(layer.sharing, layer.stored, count))
         for part, layer, count in (
             ("encoder", model.encoder, T),
             ("decoder", model.decoder, U),
@@ -254,6 +254,9 @@ def by_hand(model, source, length, target=None):
         tokens.append(int(np.argmax(logits[-1])))
         token = tokens[-1] if target is None else int(target[u])
     return np.stack(logits), np.array(tokens)
+
+
+_expand = jax.jit(expand, static_argnums=(0, 2))
 
 
 @functools.cache
