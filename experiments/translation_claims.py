@@ -210,16 +210,21 @@ def _existence(scores, exhibits):
 
 
 def _examples(plan, exhibits):
-    below, language = next(iter(exhibits)), plan.languages[0]
-    told = [
-        f"{words}: {answer} "
-        f"({'right' if digits == answer else f'wrong, it is {digits}'})"
-        for words, digits, answer in exhibits[below][language].examples
-    ]
-    return (
-        f"{len(told)} held-out {LANGUAGES[language]} numbers below {below:,} and what "
-        f"the best tied translator writes: {'; '.join(told)}."
-    )
+    """Returns what the best tied translators of the first language write."""
+    language, texts = plan.languages[0], []
+    for below, languages in exhibits.items():
+        told = [
+            f"{words}: {answer} "
+            f"({'right' if digits == answer else f'wrong, it is {digits}'})"
+            for words, digits, answer in languages[language].examples
+        ]
+        longer = "held-out and then longer" if below < ALL else "held-out"
+        texts.append(
+            f"{len(told)} {longer} {LANGUAGES[language]} numbers, up to five of them "
+            f"wrong where there are such, by the best tied translator that was trained "
+            f"below {below:,}: {'; '.join(told)}."
+        )
+    return "\n\n".join(texts)
 
 
 def _rows(scores, exhibits):

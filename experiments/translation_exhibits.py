@@ -32,8 +32,8 @@ class Exhibit(NamedTuple):
         arm; what is 'held out' or 'longer'.
       num_different: answers, of all numbers and arms, that the copies change.
       seed: of the training.
-      examples: (words, digits, answer) of ten held-out numbers, up to five of them
-        wrong, which stand last.
+      examples: (words, digits, answer) of ten numbers, up to five of them wrong, which
+        stand last; held-out ones, then longer ones than were trained.
     """
 
     exact_match: dict[str, dict[str, float]]
@@ -100,7 +100,11 @@ def copy_and_decode(plan, setting, seed, params):
         arm: np.array(read_answers(decode(setting, arm, params, source, lengths)))
         for arm in plan.arms
     }
-    pairs = list(zip(truth[held_out], answers["Tied"][held_out], strict=True))
+    pairs = [
+        pair
+        for place in ([held_out, places["longer"]] if is_short else [held_out])
+        for pair in zip(truth[place], answers["Tied"][place], strict=True)
+    ]
     wrong = [pair for pair in pairs if pair[0] != pair[1]][: NUM_EXAMPLES // 2]
     right = [pair for pair in pairs if pair[0] == pair[1]]
     shown = right[: NUM_EXAMPLES - len(wrong)] + wrong
