@@ -220,8 +220,8 @@ def _examples(plan, exhibits):
         ]
         longer = "held-out and then longer" if below < ALL else "held-out"
         texts.append(
-            f"{len(told)} {longer} {LANGUAGES[language]} numbers, at most five wrong, by "
-            f"the best tied translator trained below {below:,}: {'; '.join(told)}."
+            f"{len(told)} {longer} {LANGUAGES[language]} numbers, at most five wrong, "
+            f"by the best tied translator trained below {below:,}: {'; '.join(told)}."
         )
     return "\n\n".join(texts)
 
