@@ -1,0 +1,300 @@
+"""What comes of the translations: the finding of Cc2."""
+
+import time
+
+import numpy as np
+
+from experiments.claims import CLAIMS
+from experiments.translation_settings import ALL, PLANS, SHORT
+from experiments.translation_study import measure
+from rnnshare import figures
+from rnnshare.number_words import LANGUAGES
+from rnnshare.report import Finding
+from rnnshare.statistics import bootstrap_interval
+from rnnshare.translation_figures import draw_translations
+
+SOLVED = 0.95  # exact match; see the rule
+LABELS = {
+    "Tied": "tied",
+    "Mixed": "mixed: untied decoder",
+    "Untied": "untied",
+}
+COPIED = "the best tied one's weights, copied to every step"
+TRAINED_ON_ALL = f"trained below {ALL:,}, on most of these numbers"
+HEADER = ("numbers", "weights", "exact match (mean)", "best seed", "symbols right",
+          "exists", "how it is known")  # fmt: skip
+
+
+def translation_finding(preset, folder, rule, more_rows=()):
+    """Trains; returns the finding of Cc2, and draws its figure.
+
+    Args:
+      preset: a key of `PLANS`.
+      folder: where rows and figure go.
+      rule: see RULES.
+      more_rows: of the existence table, with the columns of `HEADER`: networks that are
+        written down for other tasks.
+    """
+    plan, began = PLANS[preset], time.perf_counter()
+    scores, exhibits, chosen = measure(plan, folder)
+    seconds = time.perf_counter() - began
+    found = trained_and_exhibited(scores, exhibits)
+    verdict, missed = judge(found)
+    apart = bootstrap_interval(copies_less_trained(scores))
+    path = "figures/Cc2.png"
+    figures.save(_draw(plan, scores, exhibits, chosen), folder / path)
+    return Finding(
+        id="Cc2",
+        claim=CLAIMS["Cc2"],
+        verdict=verdict,
+        effect=apart.estimate,
+        effect_label=(
+            "exact match on held-out numbers, untied weights that are copies of the "
+            "tied ones less untied weights as trained"
+        ),
+        interval=(apart.low, apart.high),
+        num_seeds=plan.num_seeds,
+        rule=rule,
+        command=f"python -m experiments.translation --preset={preset}",
+        figure=path,
+        seconds=seconds,
+        meaning=_meaning(verdict, found, missed, scores),
+        details="\n\n".join(
+            [
+                _setup(plan, chosen),
+                _existence(scores, exhibits),
+                _examples(plan, exhibits),
+            ]
+        ),
+        table=(HEADER, *_rows(scores, exhibits), *more_rows),
+    )
+
+
+def trained_and_exhibited(scores, exhibits):
+    """Returns {(trained below, language, arm): (best seed's exact match, exhibited)}.
+
+    Of the arms that have weights a step; the tied one is its own exhibit.
+    """
+    return {
+        (below, language, arm): (
+            float(own.exact_match.max()),
+            exhibits[below][language].exact_match[arm]["held out"],
+        )
+        for below, languages in scores.items()
+        for language, arms in languages.items()
+        for arm, own in arms.items()
+        if arm != "Tied"
+    }
+
+
+def judge(found):
+    """Returns the verdict, and the keys of what training missed; see RULES.
+
+    Args:
+      found: as `trained_and_exhibited` returns it.
+    """
+    exists = {key: best for key, (best, shown) in found.items() if shown >= SOLVED}
+    missed = [key for key, best in exists.items() if best < SOLVED]
+    if not exists:
+        return "inconclusive", missed
+    return ("refuted" if missed else "supported"), missed
+
+
+def copies_less_trained(scores):
+    """Returns [S], tied less untied exact match, the mean over languages and numbers.
+
+    The copies of a seed's tied weights translate as these do.
+    """
+    return np.mean(
+        [
+            arms["Tied"].exact_match - arms["Untied"].exact_match
+            for languages in scores.values()
+            for arms in languages.values()
+        ],
+        axis=0,
+    )
+
+
+def _meaning(verdict, found, missed, scores):
+    exists = sum(shown >= SOLVED for _, shown in found.values())
+    mean = {
+        arm: np.mean(
+            [
+                arms[arm].exact_match.mean()
+                for languages in scores.values()
+                for arms in languages.values()
+            ]
+        )
+        for arm in ("Tied", "Untied")
+    }
+    told = {
+        "refuted": (
+            f"In {len(missed)} of {exists} cases no seed was trained to solve what "
+            "weights of the same kind do solve, those of the tied translator copied to "
+            "every step"
+        ),
+        "supported": (
+            f"In each of {exists} cases training solved what weights of the same kind "
+            "are shown to solve, those of the tied translator copied to every step"
+        ),
+        "inconclusive": "No translator solved a language, so none was exhibited",
+    }[verdict]
+    return (
+        f"{told} (mean exact match on held-out numbers: tied {mean['Tied']:.3f}, "
+        f"untied {mean['Untied']:.3f}). As a definition the claim asks which networks "
+        "exist; a failure to train never counts as non-existence, and the verdict is "
+        "only on whether training can decide."
+    )
+
+
+def _setup(plan, chosen):
+    rates = "; ".join(
+        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
+        + ("" if s.reverse_source else ", from the beginning")
+        for below, languages in chosen.items()
+        for language, arms in languages.items()
+        for arm, s in arms.items()
+    )
+    some = next(iter(next(iter(chosen.values())).values()))
+    sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
+    return (
+        f"An encoder of {plan.cell.__name__} reads the words letter by letter, and "
+        "its last carry is the decoder's first, which writes digits and an end. Equal "
+        f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
+        "read-out are the same at all steps under every sharing; untied weights start "
+        "as copies of one draw. Four fifths of the numbers are trained, a tenth each "
+        "validates and tests, all drawn anew for each seed. Learning rate"
+        f"{' and reading direction are' if len(plan.directions) > 1 else ' is'} chosen "
+        f"by validation loss, on equal budgets ({len(plan.rates)} rates, "
+        f"{len(plan.directions)} directions, one seed of its own), for each language "
+        f"and sharing. Chosen, read from the end unless said: {rates}."
+    )
+
+
+def _existence(scores, exhibits):
+    """Returns what the exhibits say beside the rule."""
+    shown = [e for languages in exhibits.values() for e in languages.values()]
+    apart = max(
+        abs(
+            exhibits[below][language].exact_match["Tied"]["held out"]
+            - arms["Tied"].exact_match.max()
+        )
+        for below, languages in scores.items()
+        for language, arms in languages.items()
+    )
+    texts = [
+        "An answer is exact if each of its symbols is the likeliest one after the "
+        "right symbols before it; greedy decoding, fed its own symbols, gives the "
+        f"right answer just then. {len(shown)} tied translators were decoded greedily: "
+        f"their exact match differs by at most {apart:.3g}, and the copies of their "
+        f"weights change {sum(e.num_different for e in shown)} answers."
+    ]
+    if SHORT in scores:
+        longer = max(
+            arms["Tied"].longer_exact_match.max() for arms in scores[SHORT].values()
+        )
+        texts.append(
+            "No translator that was trained below "
+            f"{SHORT:,} translates longer numbers (best {longer:.3f}, tied): it never "
+            "saw the word for a thousand."
+        )
+        if ALL in exhibits:
+            exists = min(
+                e.exact_match["Untied"]["longer"] for e in exhibits[ALL].values()
+            )
+            texts.append(
+                "Networks of the same size that do exist, tied and untied: those "
+                f"{TRAINED_ON_ALL}, reach at least {exists:.3f}."
+            )
+    return " ".join(texts)
+
+
+def _examples(plan, exhibits):
+    """Returns what the best tied translators of the first language write."""
+    language, texts = plan.languages[0], []
+    for below, languages in exhibits.items():
+        told = [
+            f"{words}: {answer} "
+            f"({'right' if digits == answer else f'wrong, it is {digits}'})"
+            for words, digits, answer in languages[language].examples
+        ]
+        longer = "held-out and then longer" if below < ALL else "held-out"
+        texts.append(
+            f"{len(told)} {longer} {LANGUAGES[language]} numbers, at most five wrong, "
+            f"by the best tied translator trained below {below:,}: {'; '.join(told)}."
+        )
+    return "\n\n".join(texts)
+
+
+def _rows(scores, exhibits):
+    """Returns the rows of the existence table, languages below each other."""
+    rows = []
+    for below, languages in scores.items():
+        for language, arms in languages.items():
+            name = LANGUAGES[language]
+            exact = exhibits[below][language].exact_match
+            for arm, own in arms.items():
+                how = "trained so" if arm == "Tied" else COPIED
+                rows.append(_row(f"{name}, held out below {below:,}", arm,
+                                 own.exact_match, own.accuracy,
+                                 f"{exact[arm]['held out']:.3f}", how))  # fmt: skip
+    for language, arms in scores.get(SHORT, {}).items():
+        for arm, own in arms.items():
+            exists, how = "", ""
+            if ALL in exhibits:
+                exact = exhibits[ALL][language].exact_match[arm]["longer"]
+                exists, how = f"{exact:.3f}", TRAINED_ON_ALL
+            rows.append(_row(f"{LANGUAGES[language]}, longer than trained", arm,
+                             own.longer_exact_match, own.longer_accuracy, exists,
+                             how))  # fmt: skip
+    return rows
+
+
+def _row(numbers, arm, exact, accuracy, exists, how):
+    return (
+        numbers,
+        LABELS[arm],
+        f"{exact.mean():.3f}",
+        f"{exact.max():.3f}",
+        f"{accuracy.mean():.3f}",
+        exists,
+        how,
+    )
+
+
+def _draw(plan, scores, exhibits, chosen):
+    # (title, what is measured after training below, what of the exhibit, trained below)
+    shown = [
+        (f"Held-out numbers below {below:,}", below, "exact_match", "held out", below)
+        for below in scores
+    ]
+    if SHORT in scores and ALL in scores:
+        title = (
+            f"Numbers {SHORT:,}..{ALL - 1:,}, trained below {SHORT:,}\n(the stars are "
+            f"trained below {ALL:,})"
+        )
+        shown.append((title, SHORT, "longer_exact_match", "longer", ALL))
+    panels, exhibited, chance = {}, {}, {}
+    for title, below, metric, what, exhibited_below in shown:
+        panels[title] = {
+            LANGUAGES[language]: {
+                LABELS[arm]: getattr(arms[arm], metric)
+                for arm in LABELS
+                if arm in plan.arms
+            }
+            for language, arms in scores[below].items()
+        }
+        exhibited[title] = {
+            LANGUAGES[language]: found.exact_match["Untied"][what]
+            for language, found in exhibits[exhibited_below].items()
+        }
+        some = next(iter(chosen[below].values()))["Tied"].make_task(0)
+        chance[title] = some.lines["chance"][metric]
+    return draw_translations(
+        panels,
+        exhibited,
+        chance,
+        SOLVED,
+        "on held-out numbers a star stands above the line 'solved' and every dot of "
+        "its kind below it: a failure to train is then no sign of non-existence",
+    )
