@@ -22,6 +22,7 @@ from experiments import (
     position_generalisation,
     spectrum,
     temporal_structure,
+    translation,
     truncated_bptt,
 )
 from experiments.claims import CLAIMS
@@ -44,7 +45,7 @@ EXPERIMENTS = (
     *(identities, core_claim, temporal_structure, spectrum),
     *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
     cell_comparison,  # after the three whose runs it reads
-    *(truncated_bptt, cell_state),
+    *(truncated_bptt, cell_state, translation),
 )
 
 

@@ -16,7 +16,6 @@ from rnnshare.translation_figures import draw_translations
 SOLVED = 0.95  # exact match; see the rule
 LABELS = {
     "Tied": "tied",
-    "Mixed": "mixed: untied decoder",
     "Untied": "untied",
 }
 COPIED = "the best tied one's weights, copied to every step"

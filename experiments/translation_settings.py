@@ -19,7 +19,6 @@ _UNTIED = Untied(NUM_TARGET_STEPS, same_init=True)
 ARMS: dict[str, tuple[Sharing, Sharing]] = {
     "Tied": (Tied(), Tied()),
     "Untied": (Untied(NUM_SOURCE_STEPS, same_init=True), _UNTIED),
-    "Mixed": (Tied(), _UNTIED),
 }
 
 

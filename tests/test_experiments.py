@@ -33,6 +33,7 @@ FLAGS_OF = {
     "cell_comparison": ("preset", "workdir"),
     "truncated_bptt": ("preset", "workdir"),
     "cell_state": ("preset", "workdir"),
+    "translation": ("preset", "workdir"),
 }
 RULES = {
     key: rule

@@ -16,17 +16,18 @@ LAYERS = (
     },
     {"blueprint", "cells", "rnn", "state_cells", "sizing", "power",
      "ablated_cells"},
-    {"models"},
+    {"models", "encoder_decoder"},
     {"loop", "training", "study", "score_test", "untying", "truncation"},
 )  # fmt: skip
 BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
-    "depth_figures", "memory_figures",
+    "depth_figures", "memory_figures", "number_words", "translation_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
+    "num2words",
     "scipy.stats",
 )  # fmt: skip
 
