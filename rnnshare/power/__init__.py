@@ -1,0 +1,1 @@
+"""What recurrent networks can compute: networks that are built, not trained."""
