@@ -1,7 +1,7 @@
 """The study behind C2 and Cc1: what tied and untied weights need for one task.
 
-What comes of it is told by `universality_claims.py`; compiled networks are made by
-`clock_study.py`.
+What is made of it stands in `universality_judgement.py`, what comes of it is told by
+`universality_claims.py`; compiled networks are made by `clock_study.py`.
 """
 
 import dataclasses
@@ -13,14 +13,11 @@ from experiments.clock_study import CASES, compile_networks
 from experiments.studies import column, replicates, run
 from rnnshare import ElmanCell, LSTMCell, Tied, Untied
 from rnnshare.runs import JsonLines
-from rnnshare.statistics import bootstrap_interval
 from rnnshare.study import Setting
 from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.training import Recipe
 
-EXACT = 1e-5  # the largest error of a compiled network's outputs
 SOLVED = 0.99  # the accuracy that solves a task
-SAME_SIZE = 0.5  # the high end, in powers of two, that still is "no more units"
 ARMS = ("Tied", "Untied")
 
 
@@ -65,14 +62,14 @@ class Plan:
 
 ELMAN = {"Elman": ElmanCell}
 PLANS = {
-    "smoke": Plan(1, ELMAN, 2, (1e-2,), 3, 2, 2, (2, 4), 4, 2, 2, (4,), 4, (1,),
+    "smoke": Plan(1, ELMAN, 2, (1e-2,), 3, 2, 2, (2,), 4, 2, 2, (4,), 4, (1,),
                   (2, 4), 2),
     "quick": Plan(17, ELMAN, 5, (1e-2, 3e-2), 6, 3, 3, (2, 4, 8, 16, 32), 1_500, 50, 8,
                   (32, 64, 128, 256), 32, (1, 4, 16), (4, 8, 16, 32), 1_000),
     "full": Plan(50, ELMAN | {"LSTM": LSTMCell}, 10, (3e-3, 1e-2, 3e-2), 6, 3, 3,
                  (2, 3, 4, 6, 8, 12, 16, 24, 32, 48), 6_000, 100, 8,
                  (16, 32, 64, 128, 256, 512), 64, (1, 2, 4, 8, 16, 32),
-                 (4, 8, 16, 32, 64), 6_000),
+                 (4, 8, 16, 32, 64), 3_000),
 }  # fmt: skip
 
 
@@ -145,7 +142,9 @@ def best_of(plan, makes, cell, arm, width, how, rows):
     Args:
       plan: see `Plan`.
       makes: tasks of one shape, so that they are one program.
-      cell, arm, width: the model.
+      cell: of the model.
+      arm: of the model.
+      width: H.
       how: the recipe.
       rows: of the study.
 
@@ -216,10 +215,13 @@ def learn_strings(plan, cell, rows):
     )
     makes = [MakeString(plan.string_steps, length) for length in plan.lengths]
     accuracy, parameters = {}, {}
-    for model in [("Untied", 1)] + [("Tied", width) for width in plan.string_widths]:
-        found = best_of(plan, makes, cell, *model, how, rows)
-        accuracy[model] = np.stack([accuracy_of(row) for row in found], axis=1)
-        parameters[model] = found[0][0]["num_parameters"]
+    for arm, width in [
+        ("Untied", 1),
+        *(("Tied", width) for width in plan.string_widths),
+    ]:
+        found = best_of(plan, makes, cell, arm, width, how, rows)
+        accuracy[arm, width] = np.stack([accuracy_of(row) for row in found], axis=1)
+        parameters[arm, width] = found[0][0]["num_parameters"]
     return accuracy, parameters
 
 
@@ -231,114 +233,3 @@ def measure(preset, folder):
     composed = {name: compose(plan, cell, rows) for name, cell in plan.cells.items()}
     first = next(iter(plan.cells.values()))
     return Measured(compiled, composed, *learn_strings(plan, first, rows))
-
-
-def least(accuracy, sizes):
-    """Returns the least size that solves, [S]; twice the largest where none does.
-
-    Args:
-      accuracy: [S, X], at sizes from small to large.
-      sizes: [X].
-    """
-    solved = np.asarray(accuracy) >= SOLVED
-    found = np.asarray(sizes)[solved.argmax(1)]
-    return np.where(solved.any(1), found, 2 * sizes[-1])
-
-
-def least_width(accuracy, widths):
-    """Returns the least H, [S], of {H: [S]} that may end where all seeds solve it."""
-    tried = [w for w in widths if w in accuracy]
-    found = least(np.stack([accuracy[w] for w in tried], axis=1), tried)
-    unsolved = ~(np.stack([accuracy[w] for w in tried]) >= SOLVED).any(0)
-    return np.where(unsolved, 2 * widths[-1], found)
-
-
-def longest(accuracy, lengths):
-    """Returns the longest string that is right in every bit, [S]; 0 where none is."""
-    right = np.asarray(accuracy) == 1.0
-    return np.max(np.where(right, np.asarray(lengths), 0), axis=1)
-
-
-def size_ratios(plan, measured):
-    """Returns {cell: [S]}, log2 of the least H of tied over that of untied."""
-    return {
-        cell: np.log2(
-            least_width(found.accuracy["Tied"], plan.widths)
-            / least_width(found.accuracy["Untied"], plan.widths)
-        )
-        for cell, found in measured.composed.items()
-    }
-
-
-def judge_power(errors, ratios):
-    """Returns the verdict of C2, whether compiling is exact, and {cell: interval}.
-
-    Args:
-      errors: [networks], the largest errors of compiled networks.
-      ratios: {cell: [S]}, see `size_ratios`.
-    """
-    exact = bool(np.max(errors) < EXACT)
-    tests = {cell: bootstrap_interval(values) for cell, values in ratios.items()}
-    if exact and all(i.low > 0 for i in tests.values()):
-        return "refuted", exact, tests
-    if exact and all(i.low <= 0 and i.high <= SAME_SIZE for i in tests.values()):
-        return "supported", exact, tests
-    return "inconclusive", exact, tests
-
-
-def columns_of(plan, found, other=None):
-    """Returns {column: [S]}, log2 of what one model needs over what another does.
-
-    Args:
-      plan: see `Plan`.
-      found: `Composed` of a cell: its tied model against its untied one.
-      other: that of another cell: tied models of both are compared.
-    """
-    pair = [(found, "Tied"), (found, "Untied")]
-    if other is not None:
-        pair = [(found, "Tied"), (other, "Tied")]
-
-    def ratio(need):
-        first, second = (need(cell, arm) for cell, arm in pair)
-        return np.log2(first / second)
-
-    return {
-        "units": ratio(lambda c, arm: least_width(c.accuracy[arm], plan.widths)),
-        "updates": ratio(lambda c, arm: c.updates[arm]),
-        "sequences": ratio(lambda c, arm: least(c.by_size[arm][:, :-1], plan.sizes)),
-    }
-
-
-def pairs_of(plan, measured):
-    """Returns {(one model, another): {column: [S]}}."""
-    found = {
-        (f"Tied {cell}", f"Untied {cell}"): columns_of(plan, composed)
-        for cell, composed in measured.composed.items()
-    }
-    names = list(measured.composed)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            pair = measured.composed[one], measured.composed[other]
-            found[f"Tied {one}", f"Tied {other}"] = columns_of(plan, *pair)
-    return found
-
-
-def judge_columns(pairs):
-    """Returns the verdict of Cc1, and {pair: {column: (interval, who needs less)}}.
-
-    Args:
-      pairs: see `pairs_of`.
-    """
-    tests: dict = {}
-    for pair, columns in pairs.items():
-        tests[pair] = {}
-        for name, values in columns.items():
-            interval = bootstrap_interval(values)
-            less = pair[0] if interval.high < 0 else pair[1] if interval.low > 0 else ""
-            tests[pair][name] = interval, less
-    winners = [{less for _, less in c.values() if less} for c in tests.values()]
-    if any(len(names) == 2 for names in winners):
-        return "supported", tests
-    if all(len(names) == 1 for names in winners):
-        return "refuted", tests
-    return "inconclusive", tests

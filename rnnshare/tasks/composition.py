@@ -118,7 +118,7 @@ class Composition(DrawnTask, Classification):
 
         They are exact: the likeliest state of every step, given what is known.
         """
-        steps, inputs, states = self.moves.shape
+        _, inputs, states = self.moves.shape
         at = np.eye(states)[0]  # the probability of each state
         found = []
         for table in np.asarray(self.moves):
@@ -157,7 +157,7 @@ class RandomString(Classification):
 
     @classmethod
     def of(cls, num_steps: int, length: int, split: int = 0) -> "RandomString":
-        """Returns a string of T bits, drawn by `split`, of which `length` are asked for.
+        """Returns a string of T bits that `split` draws, of which `length` count.
 
         Raises:
           ValueError: unless length is between 1 and T.
