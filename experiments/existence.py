@@ -134,12 +134,13 @@ def parity_network():
     }
 
 
-def parity_errors(num_steps, seed=0):
-    """Returns at how many steps the tied parity network is wrong, by `unroll`."""
+def parity_errors(num_steps, seed=0, weights=None):
+    """Returns at how many steps the parity network (or another) errs, by `unroll`."""
+    weights = parity_network() if weights is None else weights
     bits = np.random.default_rng(seed).integers(0, 2, num_steps)
     step = step_of(cell_like(ElmanCell, 1, 2, jnp.float32(0)))
     inputs = jnp.asarray(bits[:, None], jnp.float32)
-    _, outputs = unroll(step, Tied(), parity_network(), inputs, jnp.zeros(2))
+    _, outputs = unroll(step, Tied(), weights, inputs, jnp.zeros(2))
     parity = (np.asarray(outputs)[:, 0] - np.asarray(outputs)[:, 1]) / 2
     return int(np.sum((parity > 0.5) != (np.cumsum(bits) % 2 == 1)))
 

@@ -77,11 +77,11 @@ def power_finding(preset, folder, rule, measured, seconds):
         seconds=seconds,
         meaning=(
             f"(i) In more units, no new function: {len(errors)} random untied networks "
-            f"run as tied ones with a clock, of up to {largest:.0f} times the units, to "
-            f"{errors.max():.0e} ({'exact' if exact else 'not exact'}). (ii) In as many "
-            f"units tied needs more in {more} of {len(tests)} cells: the least H for "
-            f"maps that differ by the step is {needs} (medians). (iii) Without end, a "
-            "tied network of finite precision repeats itself, and new weights need not."
+            f"run as tied ones with a clock, of up to {largest:.0f} times the units, "
+            f"to {errors.max():.0e} ({'exact' if exact else 'not exact'}). (ii) In as "
+            f"many units tied needs more in {more} of {len(tests)} cells: the least H "
+            f"for maps that differ by the step is {needs} (medians). (iii) Without end "
+            "a tied network of finite precision repeats itself; new weights need not."
         ),
         details=_power_details(plan, measured),
         table=_power_table(plan, measured, ratios),
@@ -196,7 +196,7 @@ def _power_table(plan, measured, ratios):
                       told if arm == "Tied" else "", told if arm == "Untied" else "",
                       f"{measured.parameters[arm, width]:,} parameters"))  # fmt: skip
     table.append(("(iii) any length", "longest that one tied tanh unit may hold",
-                  f"{_one_unit_bounds(plan)} bits", "", "a proof, no training"))  # fmt: skip
+                  f"{_one_unit_bounds(plan)} bits", "", "by proof"))  # fmt: skip
     return tuple(table)
 
 

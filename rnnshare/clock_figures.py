@@ -51,12 +51,12 @@ def draw_widths(
     left, right = figure.subplots(1, 2)
     say_what_refutes(figure, refuted)
     handles = _draw(left, accuracies) | _draw(right, strings)
-    for level, name in ((solved, "solved"), (no_memory, "no memory")):
+    for level, name, up in ((solved, "solved", 18), (no_memory, "no memory", -9)):
         left.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
-        note(left, f"{name}, {level:.2f}", (1.0, level), (0, -9), "right", MUTED,
+        note(left, f"{name}, {level:.2f}", (1.0, level), (0, up), "right", MUTED,
              ("axes fraction", "data"))  # fmt: skip
     low = min(np.min(y) for _, y in accuracies.values())
-    left.set_ylim(min(low, no_memory) - 0.08, 1.06)
+    left.set_ylim(min(low, no_memory) - 0.08, 1.11)
     left.set_title("maps that differ by the step", fontsize=FONT, color=INK)
     dress(left, "hidden units H", "accuracy", "y")
     right.axhline(longest, color=INK, lw=1.2, ls=":", zorder=0)

@@ -3,7 +3,8 @@ r"""A clock makes one weight set do the work of T: tied networks that equal unti
 `compile_with_clock` turns a layer of T weight sets, under any sharing, into layers of
 one weight set each that compute the same outputs on T steps. It is a proof by
 construction: on T steps, weights per step compute nothing that a larger tied network
-does not. Outputs differ by rounding alone.
+does not. Outputs differ by rounding alone, as long as what goes into a gate is small
+beside `CLOSED`.
 
 *Elman*: T blocks of H units. Block t reads the block before it by U_t and the inputs by
 W_t; at step t it holds h_t, and the clock shuts the others. T (H + 1) units.
@@ -190,7 +191,7 @@ def _gru(source: _Source) -> Clocked:
     kernel = kernel.at[-count:, 2, inner:].set(jnp.eye(count, dtype=u.dtype))
     bias = jnp.zeros((3, units), u.dtype).at[1, inner:].set(-SURE)
     # Of step t the recurrent map reads the clock of step t - 1. It brings the recurrent
-    # biases, and makes up for what is read of the dead: that is U_t - U_0, of ones.
+    # biases, and makes up for the dead: step t reads them, all -1, by U_0 - U_t.
     ring, _ = ring_of(count, u.dtype)
     tick = np.tanh(tick_of(through_lstm))
     by_time = ring @ ((c + jnp.sum(u[:1] - u, axis=1)) / tick)
