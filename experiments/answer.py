@@ -24,6 +24,7 @@ from experiments import (
     temporal_structure,
     translation,
     truncated_bptt,
+    universality,
 )
 from experiments.claims import CLAIMS
 
@@ -45,7 +46,7 @@ EXPERIMENTS = (
     *(identities, core_claim, temporal_structure, spectrum),
     *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
     cell_comparison,  # after the three whose runs it reads
-    *(truncated_bptt, cell_state, translation),
+    *(truncated_bptt, cell_state, universality, translation),
 )
 
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from experiments.claims import CLAIMS
+from experiments.existence import existence_rows, existence_text
 from experiments.translation_settings import ALL, PLANS, SHORT
 from experiments.translation_study import measure
 from rnnshare import figures
@@ -24,15 +25,13 @@ HEADER = ("numbers", "weights", "exact match (mean)", "best seed", "symbols righ
           "exists", "how it is known")  # fmt: skip
 
 
-def translation_finding(preset, folder, rule, more_rows=()):
+def translation_finding(preset, folder, rule):
     """Trains; returns the finding of Cc2, and draws its figure.
 
     Args:
       preset: a key of `PLANS`.
       folder: where rows and figure go.
       rule: see RULES.
-      more_rows: of the existence table, with the columns of `HEADER`: networks that are
-        written down for other tasks.
     """
     plan, began = PLANS[preset], time.perf_counter()
     scores, exhibits, chosen = measure(plan, folder)
@@ -63,9 +62,10 @@ def translation_finding(preset, folder, rule, more_rows=()):
                 _setup(plan, chosen),
                 _existence(scores, exhibits),
                 _examples(plan, exhibits),
+                existence_text(existence_rows()),
             ]
         ),
-        table=(HEADER, *_rows(scores, exhibits), *more_rows),
+        table=(HEADER, *_rows(scores, exhibits)),
     )
 
 

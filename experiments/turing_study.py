@@ -28,14 +28,6 @@ from rnnshare.power import (
 )
 from rnnshare.report import Finding
 
-RULE = (
-    "Supported if every compiled machine of the list agrees with its interpreter at "
-    "every step (state, and tape or stacks to the last symbol) in exact arithmetic, to "
-    "halting, or over at least 10,000 steps if it runs on; and if the number of "
-    "symbols that the cell pushes and pops without fault is within one of the "
-    "predicted one in float32 and in float64, for every base and pattern. Refuted if "
-    "an exact run differs. Else inconclusive."
-)
 LEAST_STEPS = 10_000
 FIGURE_OF = "beaver5"
 
@@ -69,7 +61,7 @@ PLANS = {
 
 
 def judge(runs: list[Run], depths: list[Depth]) -> str:
-    """Returns the verdict of C1 under `RULE`."""
+    """Returns the verdict of C1 under its rule."""
     if any(run.differs is not None for run in runs):
         return "refuted"
     long = all(run.halts or run.num_steps >= LEAST_STEPS for run in runs)

@@ -34,6 +34,7 @@ FLAGS_OF = {
     "truncated_bptt": ("preset", "workdir"),
     "cell_state": ("preset", "workdir"),
     "translation": ("preset", "workdir"),
+    "universality": ("preset", "workdir"),
 }
 RULES = {
     key: rule

@@ -23,7 +23,8 @@ BESIDE = {
     "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
-    "depth_figures", "memory_figures", "number_words", "translation_figures",
+    "depth_figures", "memory_figures", "number_words",
+    "translation_figures", "clock_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",

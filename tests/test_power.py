@@ -503,7 +503,7 @@ def test_the_verdict():
 
 
 def test_the_finding(tmp_path):
-    found = turing_study.finding("smoke", tmp_path, turing_study.RULE)
+    found = turing_study.finding("smoke", tmp_path, "a rule")
     assert found.verdict == "inconclusive"  # it runs too few steps
     assert found.exact
     assert (tmp_path / found.figure).stat().st_size > 10_000

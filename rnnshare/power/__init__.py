@@ -2,6 +2,7 @@
 
 `load` and `parse` give machines, `run_*` run them, `compile_*` make cells of them, and
 `follow_*` run both side by side, in exact arithmetic and in floats.
+`compile_with_clock` makes one tied network of the weights of T steps.
 
 References: McCulloch and Pitts, 1943, "A logical calculus of the ideas immanent in
 nervous activity" (automata); Siegelmann and Sontag, 1995, "On the computational power
@@ -18,6 +19,8 @@ from rnnshare.power.agreement import (
     stacks_at_start,
 )
 from rnnshare.power.automata import CompiledAutomaton, compile_automaton
+from rnnshare.power.clock import compile_with_clock
+from rnnshare.power.clocked import Clocked
 from rnnshare.power.compiler import CompiledStacks, StackCode, compile_stacks
 from rnnshare.power.depth import measured_capacity, push_and_pop
 from rnnshare.power.exact import Dyadic, ExactCell
@@ -48,6 +51,7 @@ __all__ = [
     "Action",
     "Agreement",
     "Automaton",
+    "Clocked",
     "CompiledAutomaton",
     "CompiledStacks",
     "Dyadic",
@@ -66,6 +70,7 @@ __all__ = [
     "capacity",
     "compile_automaton",
     "compile_stacks",
+    "compile_with_clock",
     "first_error",
     "fits",
     "follow_exactly",

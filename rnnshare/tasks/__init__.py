@@ -1,6 +1,7 @@
 """Tasks: pure samplers with a loss, metrics and reference lines; no model in sight."""
 
 from rnnshare.tasks.base import Batch, Classification, Task
+from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.tasks.drawn import DrawnTask
 from rnnshare.tasks.drift import DriftTask, drift, drift_oracles
 from rnnshare.tasks.drift_stream import STREAMING, DriftStream, drift_stream
@@ -42,6 +43,7 @@ __all__ = [
     "ArrayTask",
     "Batch",
     "Classification",
+    "Composition",
     "CopyMemory",
     "CycleNavigation",
     "DrawnTask",
@@ -59,6 +61,7 @@ __all__ = [
     "PaddedCopyMemory",
     "Parity",
     "RandomLabels",
+    "RandomString",
     "ReverseString",
     "Rotation",
     "SignalPatch",
