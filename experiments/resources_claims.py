@@ -189,8 +189,11 @@ def limit_finding(plan, measured, folder):
             "is XLA's analysis of the step compiled at that very T, which allocates "
             "nothing. The time is extrapolated in proportion to T from the longest T "
             f"timed, {plan.steps[-1]}; its interval is over the {plan.rounds} rounds "
-            "of a race, which stand where other claims have paired seeds. Weights that "
-            "leave a cache at longer T would make it too favourable.\n\nMemory grows "
+            "of a race, which stand where other claims have paired seeds. Against T "
+            f"the time grows as T to the power of {_told_powers(plan, measured)}: more "
+            "than 1 where weights leave a cache, or the allocator gives large buffers "
+            "back between uses and takes them anew, and less is then possible than "
+            "this says.\n\nMemory grows "
             "about in proportion to T for both, so a budget grants untied a fixed "
             "share of tied's T: a small one where stored bytes dominate (A1), at small "
             "B or large H. Nothing is recomputed or truncated here, which would spare "
@@ -240,6 +243,15 @@ def _told_shares(plan, memory):
         f"H = {width}: "
         + " and ".join(f"{share(width, t)}{t}" for t in (plan.steps[0], plan.steps[-1]))
         for width in plan.widths
+    )
+
+
+def _told_powers(plan, measured):
+    slopes = (law_slope(plan, arm, lambda case: np.median(measured.times[case]))
+              for arm in reversed(ENDS))  # fmt: skip
+    return " and ".join(
+        f"{span(slope)} {arm.lower()}"
+        for arm, slope in zip(reversed(ENDS), slopes, strict=True)
     )
 
 

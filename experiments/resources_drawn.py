@@ -71,7 +71,7 @@ def draw_ledger(plan, measured, folder):
             lines[f"{arm}: parameters and Adam"] = plan.steps, stored
         needed = [activations(memory, case) / MIB for case in cases]
         lines["activations of both"] = plan.steps, needed
-        panels[f"{cell}, H = {width}, B = {plan.batch_size}"] = lines
+        panels[f"{cell}, H = {width}"] = lines
     shares = {}
     for arm in reversed(ENDS):
         for width in _three(plan.widths):
@@ -83,8 +83,8 @@ def draw_ledger(plan, measured, folder):
     figure = resource_figures.draw_ledger(panels, shares)
     say_what_refutes(
         figure,
-        "untied's parameters and Adam do not grow more with T than tied's, which are "
-        "level; below, T = " + str(plan.grid_steps),
+        "untied's parameters and Adam do not grow more with T than tied's "
+        f"(above, B = {plan.batch_size}; below, T = {plan.grid_steps})",
     )
     return _save(figure, folder, "A1")
 

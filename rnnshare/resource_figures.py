@@ -3,7 +3,7 @@
 Shape letters: X points on an axis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -104,28 +104,21 @@ def draw_ledger(
       shares: label -> (B, what is stored over activations).
       unit: of the memory.
     """
-    figure = new_figure(height=6.6)
+    figure = new_figure(height=7.4)
     halves: Any = figure.subfigures(2, 1)
     upper, lower = halves
     axes = upper.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    handles: dict[str, Any] = {}
+    drawn: dict[str, Any] = {}
     for panel, (title, lines) in zip(axes, panels.items(), strict=True):
         for label, (x, y) in lines.items():
             colour = colour_of(label)
-            (handles[label],) = panel.plot(
+            (drawn[label],) = panel.plot(
                 x, y, "o--" if colour == MUTED else "o-", color=colour, lw=1.8, ms=5
             )
         _log_axes(panel, [x for x, _ in lines.values()])
         panel.set_title(title, fontsize=FONT - 1, color=INK)
         dress(panel, "steps T", unit if panel is axes[0] else "", grid="y")
-    upper.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        frameon=False,
-        fontsize=FONT - 2,
-        ncols=2,
-    )
+    _legend_below(upper, drawn.values(), drawn, columns=2)
     panel = lower.subplots()
     used: dict[str, int] = {}
     for label, (x, y) in shares.items():
@@ -136,11 +129,12 @@ def draw_ledger(
                    color=colour, label=label)  # fmt: skip
     panel.axhline(1.0, color=INK, lw=1.2, zorder=0)
     _log_axes(panel, [x for x, _ in shares.values()])
-    corner = ("axes fraction", "data")
-    note(panel, "stored dominates", (0.99, 1.0), (0, 9), "right", MUTED, corner)
-    note(panel, "activations dominate", (0.99, 1.0), (0, -9), "right", MUTED, corner)
-    panel.legend(frameon=False, fontsize=FONT - 2, ncols=2)
+    corner = ("axes fraction", "data")  # where no line can be: B is small
+    note(panel, "stored dominates", (0.15, 1.0), (0, 9), "left", MUTED, corner)
+    note(panel, "activations dominate", (0.15, 1.0), (0, -9), "left", MUTED, corner)
     dress(panel, "batch B", "stored / activations", grid="y")
+    handles, labels = panel.get_legend_handles_labels()
+    _legend_below(lower, handles, labels, columns=2)
     return figure
 
 
@@ -184,15 +178,10 @@ def draw_largest(
     note(axes[-1], "filled: ended by memory\nopen: ended by time", (0.99, 0.96),
          (0, -4), "right", MUTED, "axes fraction")  # fmt: skip
     axes[0].yaxis.set_major_formatter("{x:,.0f}")
+    axes[0].set_ylim(top=4 * axes[0].get_ylim()[1])  # room for the note
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        frameon=False,
-        fontsize=FONT - 1,
-        ncols=4,
-    )
+    order = sorted(range(len(labels)), key=lambda i: labels[i][0].isdigit())
+    _legend_below(figure, [handles[i] for i in order], [labels[i] for i in order], 4)
     return figure
 
 
@@ -218,6 +207,19 @@ def _errorbar(
         lw=1.8,
         capsize=3,
         label=label,
+    )
+
+
+def _legend_below(
+    figure: Any, handles: Iterable[Any], labels: Iterable[str], columns: int
+) -> None:
+    figure.legend(
+        list(handles),
+        list(labels),
+        loc="outside lower center",
+        frameon=False,
+        fontsize=FONT - 2,
+        ncols=columns,
     )
 
 
