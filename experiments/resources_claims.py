@@ -132,8 +132,8 @@ def stored_finding(plan, measured, folder):
             "What is stored, parameters and Adam's averages, grows as T to the power "
             f"of {untied.estimate:.3f} untied and {tied.estimate:.3f} tied; at T = "
             f"{plan.grid_steps} and batch {plan.batch_size} untied's memory in all "
-            f"is this many times tied's ({plan.one_cell}): {totals}. Activations are "
-            "the same for both, and the larger part of untied's above a batch of "
+            f"is this many times tied's ({plan.one_cell}): {totals}. Activations "
+            "outweigh what untied stores above a batch of "
             f"{crossings}."
         ),
         "details": (
@@ -145,9 +145,9 @@ def stored_finding(plan, measured, folder):
             "a number of bytes that grows with B H: both in proportion to T, so the "
             "crossing lies in B and H. Stored over activations, batch "
             f"{plan.batch_size}: {_told_shares(plan, memory)}. Tied, the 12 P are held "
-            "once, and activations are the larger as soon as the product B T is above "
-            "the batch named above. Activations are the temporary memory of the tied "
-            "program; untied, XLA puts gradients and updates in their places, and "
+            "once, and activations are the larger from about where the product B T is "
+            "above the batch named above. Activations are the temporary memory of the "
+            "tied program; untied, XLA puts gradients and updates in their places, and "
             "needs the larger of both.\n\nLog-log slopes against T "
             f"({', '.join(plan.law_cells)}): {_told_growth(plan, measured)}."
         ),

@@ -63,7 +63,7 @@ PLANS = {
                   (1,), (1, 2, 8), (3,), (2**30,), 3, 1e-3),
     "quick": Plan(("Elman", "GRU", "LSTM"), ENDS, (16, 64, 128), 32, 100, ("LSTM",),
                   (25, 100, 400), "LSTM", 64, (1, 4), (1, 32, 256), (8, 25),
-                  (2**30, 2**34), 11, 0.02),
+                  (2**30, 2**34), 9, 0.02),
     "full": Plan(("Elman", "GRU", "LSTM"), (*ENDS, *_BETWEEN), (16, 32, 64, 128, 256),
                  32, 100, ("Elman", "GRU", "LSTM"), (25, 50, 100, 200, 400), "LSTM", 64,
                  (1, 2, 4, 8), (1, 4, 32, 128, 512), (8, 25, 50, 100),
@@ -137,8 +137,7 @@ def races(plan):
     """Returns lists of cases; those of one list are raced in one."""
     grid = grid_cases(plan) + batch_cases(plan, plan.small_batches)
     laws = [
-        law_cases(plan, cell, width)
-        for cell, width in itertools.product(plan.law_cells, plan.widths)
+        law_cases(plan, *law) for law in itertools.product(plan.law_cells, plan.widths)
     ]
     seen: set[Case] = set()
     found = []
@@ -148,6 +147,12 @@ def races(plan):
     return [group for group in found if group]
 
 
+def weighed(plan):
+    """Returns lists of cases whose memory is taken, raced or not."""
+    laws = itertools.product(plan.law_cells, plan.widths)
+    return [map_cases(plan), *(law_cases(plan, *law, plan.arms) for law in laws)]
+
+
 def measure(plan):
     """Compiles, races and weighs all of a plan; returns a `Measured`."""
     found = Measured({}, {}, {})
@@ -155,13 +160,11 @@ def measure(plan):
         for group in races(plan):
             measure_race(plan, group, found)
             jax.clear_caches()
-        for case in map_cases(plan) + [
-            case
-            for cell, width in itertools.product(plan.law_cells, plan.widths)
-            for case in law_cases(plan, cell, width, plan.arms)
-        ]:
-            if case not in found.memory:
-                found.memory[case] = memory_of(case)
+        for group in weighed(plan):
+            for case in group:
+                if case not in found.memory:
+                    found.memory[case] = memory_of(case)
+            jax.clear_caches()
     return found
 
 

@@ -129,9 +129,9 @@ def draw_ledger(
                    color=colour, label=label)  # fmt: skip
     panel.axhline(1.0, color=INK, lw=1.2, zorder=0)
     _log_axes(panel, [x for x, _ in shares.values()])
-    corner = ("axes fraction", "data")  # where no line can be: B is small
-    note(panel, "stored dominates", (0.15, 1.0), (0, 9), "left", MUTED, corner)
-    note(panel, "activations dominate", (0.15, 1.0), (0, -9), "left", MUTED, corner)
+    side = ("axes fraction", "data")  # where lines that fall with B leave room
+    note(panel, "stored dominates", (0.06, 1.0), (0, 9), "left", MUTED, side)
+    note(panel, "activations dominate", (0.27, 1.0), (0, -9), "left", MUTED, side)
     dress(panel, "batch B", "stored / activations", grid="y")
     handles, labels = panel.get_legend_handles_labels()
     _legend_below(lower, handles, labels, columns=2)
