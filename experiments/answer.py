@@ -2,7 +2,7 @@
 
 Question: why are the weights shared across time, and would un-shared ones do better?
 Command:  make answer, or python -m experiments.answer --preset=quick
-Time:     about twenty minutes on 2 cores (quick); hours (full).
+Time:     about half an hour on 2 cores (quick); hours (full).
 Expect:   results/answer/report.html, with a verdict for every claim tested so far.
 """
 
@@ -20,6 +20,7 @@ from experiments import (
     length_generalisation,
     over_fitting,
     position_generalisation,
+    resources,
     spectrum,
     temporal_structure,
     translation,
@@ -43,7 +44,9 @@ SPECTRUM = (
 )
 # In the order in which they run; each returns findings, and draws their figures.
 EXPERIMENTS = (
-    *(identities, core_claim, temporal_structure, spectrum),
+    identities,
+    resources,  # before the process is large, since it takes times
+    *(core_claim, temporal_structure, spectrum),
     *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
     cell_comparison,  # after the three whose runs it reads
     *(truncated_bptt, cell_state, universality, translation),

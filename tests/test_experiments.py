@@ -35,6 +35,7 @@ FLAGS_OF = {
     "cell_state": ("preset", "workdir"),
     "translation": ("preset", "workdir"),
     "universality": ("preset", "workdir"),
+    "resources": ("preset", "workdir"),
 }
 RULES = {
     key: rule

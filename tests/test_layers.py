@@ -24,7 +24,7 @@ BESIDE = {
     "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
     "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
     "depth_figures", "memory_figures", "number_words",
-    "translation_figures", "clock_figures",
+    "translation_figures", "clock_figures", "resource_figures",
 }  # fmt: skip
 HEAVY = (
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
