@@ -20,9 +20,10 @@ RULES = {
     "B8": (
         "A tied LSTM on the folk tunes; windows k up to the sequence, T. (i) The "
         "memory that one update needs beside its arguments fits a line in k with "
-        "R2 >= 0.99 and a positive slope; (ii) at an equal number of characters, rates "
-        "tuned for each window, the test loss with k = T / 4 less that with k = T has "
-        "a 95 % interval that ends at 0.05 bits a character or below. Supported if "
+        "R2 >= 0.99, and is at least 3 times as much at k = T as at T / 4; (ii) at an "
+        "equal number of characters, rates tuned for each window, the test loss with "
+        "k = T / 4 less that with k = T has a 95 % interval that ends at 0.05 bits a "
+        "character or below. Supported if "
         "both hold: people lose little by it. Refuted if (i) fails, or the interval of "
         "(ii) begins above 0.05; else inconclusive."
     ),

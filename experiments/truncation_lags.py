@@ -176,7 +176,7 @@ def measure(plan, folder):
             best = tune(candidates, replicates(plan.num_tuning, TUNING_SEED), rows)
             got = run([best], replicates(plan.num_seeds), rows)
             found[name][label] = np.stack(
-                [column(got, f"test_{part}", missing=0.0) for part in parts], 1
+                [column(got, f"test_{part}", missing=CHANCE) for part in parts], 1
             )
     return found, parts
 
@@ -236,8 +236,10 @@ def lag_finding(preset, folder, rule):
         details=(
             f"k = {plan.window}, lags to {FOLD * plan.window}, sequences of "
             f"{plan.window * plan.num_windows} steps, H = {plan.hidden_features}, "
-            f"{plan.num_batches:,} batches of 32. A question whose symbol stands in an "
-            "earlier window sends no gradient back to it. All networks are measured "
+            f"{plan.num_batches:,} batches of 32, an update a window; gradients that "
+            f"are not truncated take one update where windows take {plan.num_windows}. "
+            "A question whose symbol stands in an earlier window sends no gradient "
+            "back to it. All networks are measured "
             "over whole sequences, and on all lags; one whose carry is reset while it "
             "is asked has nothing to answer from: at chance by construction."
         ),

@@ -68,6 +68,11 @@ class Recipe:
             raise ValueError(
                 f"Recipe: clip_norm is {self.clip_norm}. Use a positive norm, or None."
             )
+        if not isinstance(self.truncation, Truncation | None):
+            raise TypeError(
+                f"Recipe: truncation is {self.truncation!r}. Use a Truncation, such as "
+                "Truncation(window=32), or None."
+            )
         if self.keep not in ("best", "last"):
             raise ValueError(f"Recipe: keep is {self.keep!r}. Use 'best' or 'last'.")
 
@@ -142,7 +147,10 @@ class Loop:
     def step(
         self, replica: Replica, state: TrainState, _: None = None
     ) -> tuple[TrainState, jax.Array]:
-        """Trains on one batch; returns the mean loss before each update as well."""
+        """Trains on one batch; returns the loss before its update as well.
+
+        Of windows it is the mean, to which one with nothing to score adds 0.
+        """
         key = jax.random.fold_in(_stream(replica, _DATA), state.step)
         progress = state.step.astype(jnp.float32) / self.recipe.num_steps
         batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
@@ -152,7 +160,7 @@ class Loop:
         if truncation is None:
             learnt, loss, _ = self.update(replica, learnt, batch, dropout)
         else:
-            truncation.check(replica.task)
+            truncation.check(replica.task, self.blueprint.bind())
             windows = truncation.cut(batch)
             first = jax.tree.map(lambda leaf: leaf[0], windows.batch)
             initial = self.initial_carry(learnt[0], first)
@@ -194,15 +202,13 @@ class Loop:
         params, optimizer_state = learnt
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            outputs, carry = (
-                self.blueprint.bind(params)(
-                    batch.inputs,
-                    seq_lengths=batch.lengths,
-                    rngs=nnx.Rngs(dropout=dropout),
-                    **carrying,
-                ),
-                None,
+            outputs = self.blueprint.bind(params)(
+                batch.inputs,
+                seq_lengths=batch.lengths,
+                rngs=nnx.Rngs(dropout=dropout),
+                **carrying,
             )
+            carry = None
             if carrying:
                 outputs, carry = outputs
             return replica.task.loss(outputs, batch), carry
@@ -217,13 +223,7 @@ class Loop:
 
     def initial_carry(self, params: Any, batch: Any) -> Any:
         """Returns the carry that the model begins a batch with."""
-        model = self.blueprint.bind(params)
-        if not hasattr(model, "initialize_carry"):
-            raise ValueError(
-                f"{type(model).__name__} has no initialize_carry, so there is no carry "
-                f"to begin a window with. Train it without {self.recipe.truncation!r}."
-            )
-        return model.initialize_carry(batch.inputs)
+        return self.blueprint.bind(params).initialize_carry(batch.inputs)
 
     def chunk(self, replica: Replica, state: TrainState) -> tuple[TrainState, Metrics]:
         """Trains to the next validation, unless stopped; returns what it measured."""

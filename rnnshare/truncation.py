@@ -50,24 +50,32 @@ class Truncation:
     carry: str = "hand_on"
 
     def __post_init__(self):
-        if self.window < 1:
-            raise ValueError(f"{self!r}: window is {self.window}. Use at least 1 step.")
+        if not isinstance(self.window, int) or self.window < 1:
+            raise ValueError(
+                f"Truncation: window is {self.window!r}. Use an integer of at least 1."
+            )
         if self.carry not in CARRIES:
             raise ValueError(
-                f"{self!r}: carry is {self.carry!r}. Use 'hand_on' or 'reset'."
+                f"Truncation: carry is {self.carry!r}. Use 'hand_on' or 'reset'."
             )
 
-    def check(self, task: Any) -> None:
-        """Raises unless a task's sequences can be cut into windows."""
+    def check(self, task: Any, model: Any) -> None:
+        """Raises unless a model can be trained on a task in windows."""
+        name = type(task).__name__
+        if not hasattr(model, "initialize_carry"):
+            raise ValueError(
+                f"{type(model).__name__} has no initialize_carry, so there is no carry "
+                f"to begin a window with. Train it without {self!r}."
+            )
         if task.readout != "every":
             raise ValueError(
-                f"{self!r} takes an optimiser step in every window, but {task.name} is "
+                f"{self!r} takes an optimiser step in every window, but {name} is "
                 "answered at the last step only. Use a task with readout='every'."
             )
         if task.num_steps % self.window:
             raise ValueError(
                 f"{self!r} cuts sequences into windows of {self.window} steps, but "
-                f"those of {task.name} have {task.num_steps}. Use a window that "
+                f"those of {name} have {task.num_steps}. Use a window that "
                 f"divides {task.num_steps}."
             )
 

@@ -17,7 +17,7 @@ from rnnshare.stepping import (
     count_inputs,
     keep,
 )
-from rnnshare.unseen import resolve_steps, within
+from rnnshare.unseen import check_chunk, resolve_steps, within
 
 Carry = Any
 Step = Callable[[Any, Carry, Any], tuple[Carry, Any]]
@@ -102,6 +102,7 @@ def unroll(
     """
     num_inputs = count_inputs(inputs)
     if num_steps is not None:
+        check_chunk(start, num_inputs, num_steps)
         sharing = within(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)
@@ -234,6 +235,7 @@ def map_steps(
     """
     num_inputs = count_inputs(inputs)
     if num_steps is not None:
+        check_chunk(start, num_inputs, num_steps)
         sharing = within(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)

@@ -150,6 +150,21 @@ def within(sharing: Any, num_steps: int) -> Any:
     return sharing.over_members(lambda member: within(member, num_steps))
 
 
+def check_chunk(start: Any, num_inputs: int, num_steps: int) -> None:
+    """Raises if a chunk of inputs passes the end of its sequence, as far as is known.
+
+    Raises:
+      ValueError: if there are more inputs than steps, or where a static start puts them
+        past the end.
+    """
+    first = 0 if isinstance(start, jax.core.Tracer) else operator.index(start)
+    if first + num_inputs > num_steps:
+        raise ValueError(
+            f"num_steps is {num_steps}, but the inputs are steps {first}.."
+            f"{first + num_inputs - 1}. Give the number of steps of the whole sequence."
+        )
+
+
 def check_policy(sharing: Any) -> None:
     """Raises unless the sharing's `beyond` is one of its policies."""
     if sharing.beyond not in sharing.policies:

@@ -51,6 +51,23 @@ CASES = {
         r"unroll reads steps 24..39 \(start=24, 16 inputs\), past the end of "
         r"Untied\(num_steps=32\).",
     ),
+    "chunk past the end": (
+        lambda: rnn(Untied(32))(jnp.zeros((16, 3)), start=24, num_steps=32),
+        ValueError,
+        "num_steps is 32, but the inputs are steps 24..39. Give the number of steps of",
+    ),
+    "chunk longer than the sequence": (
+        lambda: jax.eval_shape(
+            lambda start: rnn()(jnp.zeros((6, 3)), start=start, num_steps=5), 0
+        ),
+        ValueError,
+        "num_steps is 5, but the inputs are steps 0..5. Give the number of steps of",
+    ),
+    "sequence past the weights": (
+        lambda: rnn(Untied(32))(jnp.zeros((16, 3)), num_steps=48),
+        ValueError,
+        r"Untied\(num_steps=32\) holds weights for 32 steps, but the inputs have 48",
+    ),
     "length above": (
         lambda: rnn()(X, seq_lengths=np.array([1, 6])),
         ValueError,

@@ -12,7 +12,7 @@ from rnnshare import Cyclic, LSTMCell, SequenceModel, Tied, Untied
 from rnnshare.blueprint import Blueprint
 from rnnshare.loop import Loop, Recipe, Replica
 from rnnshare.study import Setting
-from rnnshare.tasks import Adding, Batch, CopyMemory
+from rnnshare.tasks import Adding, Batch, CopyMemory, LagRecall
 from rnnshare.truncation import Truncation
 from tests.law_cases import SHARINGS, T, assert_close
 
@@ -57,29 +57,46 @@ def test_the_loop_is_the_whole_sequence_at_its_limits(name):
     assert_close(joined, loss)
 
 
-def by_hand(sharing, truncation):
+class Padded(CopyMemory):
+    """Sequences of several lengths, of which some steps are scored."""
+
+    def sample(self, key, batch_size):
+        batch = super().sample(key, batch_size)
+        lengths = jnp.arange(batch_size, dtype=jnp.int32) % (T + 1)
+        real = jnp.arange(T)[None] < lengths[:, None]
+        scored = real & (jnp.arange(T)[None] != 2)
+        return batch._replace(lengths=lengths, mask=scored)
+
+
+def by_hand(sharing, truncation, task):
     """One batch, window by window: optax on gradients of sliced inputs."""
-    loop = loop_of(sharing)
-    state = loop.init(REPLICA)
+    loop = loop_of(sharing, task=task)
+    replica = REPLICA._replace(task=task)
+    state = loop.init(replica)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 0)
-    batch = TASK.sample(key, RECIPE.batch_size)
+    batch = task.sample(key, RECIPE.batch_size)
     blueprint = Blueprint.of(loop.make_model)
     params, carry, losses = state.params, None, []
     optimizer = RECIPE.make_optimizer(0.5)
     memory = optimizer.init(params)
     for start in range(0, T, truncation.window):
         part = slice(start, start + truncation.window)
-        targets = Batch(None, batch.targets[:, part])
+        mask = None if batch.mask is None else batch.mask[:, part]
+        left = None
+        if batch.lengths is not None:
+            left = jnp.clip(batch.lengths - start, 0, truncation.window)
+        window = Batch(batch.inputs[:, part], batch.targets[:, part], left, mask)
 
-        def loss_of(params, carry=carry, part=part, start=start, targets=targets):
+        def loss_of(params, carry=carry, start=start, window=window):
             model: SequenceModel = blueprint.bind(params)
             outputs, final = model(
-                batch.inputs[:, part],
+                window.inputs,
+                seq_lengths=window.lengths,
                 initial_carry=carry,
                 start=start,
                 return_carry=True,
             )
-            return TASK.loss(outputs, targets), final
+            return task.loss(outputs, window), final
 
         (loss, final), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
         updates, memory = optimizer.update(gradient, memory, params)
@@ -89,13 +106,23 @@ def by_hand(sharing, truncation):
     return params, np.mean(losses)
 
 
-@pytest.mark.parametrize("sharing", [Tied(), Untied(T), Cyclic(2)], ids=repr)
-@pytest.mark.parametrize("carry", ["hand_on", "reset"])
-def test_windows_are_those_by_hand(sharing, carry):
+@pytest.mark.parametrize(
+    ("sharing", "carry", "task"),
+    [
+        (Tied(), "hand_on", TASK),
+        (Tied(), "reset", TASK),
+        (Untied(T), "hand_on", Padded(2, 2, 3, num_held_out=4)),
+        (Cyclic(2), "reset", Padded(2, 2, 3, num_held_out=4)),
+    ],
+)
+def test_windows_are_those_by_hand(sharing, carry, task):
     truncation = Truncation(2, carry)
-    loop = loop_of(sharing, truncation)
-    state, loss = jax.jit(loop.step)(REPLICA, loop.init(REPLICA))
-    assert_close((state.params, loss), by_hand(sharing, truncation))
+    loop = loop_of(sharing, truncation, task)
+    state = loop.init(REPLICA)
+    state, loss = jax.jit(lambda state: loop.step(REPLICA._replace(task=task), state))(
+        state
+    )
+    assert_close((state.params, loss), by_hand(sharing, truncation, task))
 
 
 def test_cut_keeps_every_step_in_its_place():
@@ -112,53 +139,41 @@ def test_cut_keeps_every_step_in_its_place():
         np.testing.assert_array_equal(part.lengths, np.clip(lengths - start, 0, 2))
 
 
-def test_lengths_within_windows():
-    """The padding of a short sequence is inert, whichever window it falls into."""
-    loop = loop_of(Untied(T), Truncation(2), optimizer=freeze)
-    batch = TASK.sample(jax.random.key(0), 3)._replace(
-        lengths=np.array([1, 4, 6], np.int32)
-    )
-    params = loop.init(REPLICA).params
-    model = Blueprint.of(loop.make_model).bind(params)
-    whole = model(batch.inputs, seq_lengths=batch.lengths)
-    windows = Truncation(2).cut(batch)
-    carry = model.initialize_carry(windows.batch.inputs[0])
-    parts = []
-    for i in range(3):
-        one = jax.tree.map(lambda leaf, i=i: leaf[i], windows)
-        y, carry = model(
-            one.batch.inputs,
-            seq_lengths=one.batch.lengths,
-            initial_carry=carry,
-            return_carry=True,
-            start=int(one.start),
-        )
-        parts.append(y)
-    real = np.arange(T)[None] < batch.lengths[:, None]
-    joined = np.concatenate(parts, 1)
-    assert_close(
-        np.where(real[..., None], joined, 0), np.where(real[..., None], whole, 0)
-    )
-
-
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Truncation(0), "window is 0. Use at least 1 step"),
+        (lambda: Truncation(0), "window is 0. Use an integer of at least 1"),
+        (lambda: Truncation(2.5), "window is 2.5. Use an integer of at least 1"),
         (lambda: Truncation(2, "keep"), "carry is 'keep'. Use 'hand_on' or 'reset'"),
         (
-            lambda: Truncation(4).check(TASK),
-            "windows of 4 steps, but those of copy_memory_2 have 6. Use a window that",
+            lambda: run_once(Truncation(4)),
+            "windows of 4 steps, but those of CopyMemory have 6. Use a window that",
         ),
         (
-            lambda: Truncation(2).check(Adding(6)),
-            "adding_6 is answered at the last step only. Use a task with readout='ever",
+            lambda: run_once(Truncation(2), Adding(6)),
+            "Adding is answered at the last step only. Use a task with readout='every",
+        ),
+        (
+            lambda: run_once(Truncation(5), LagRecall(8, 2)),
+            "windows of 5 steps, but those of LagRecall have 8",
         ),
     ],
 )
 def test_bad_truncations_are_refused(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def run_once(truncation, task=TASK):
+    """As `fit` runs it, with the task traced."""
+    loop = loop_of(Tied(), truncation, task)
+    replica = REPLICA._replace(task=task)
+    jax.eval_shape(lambda replica: loop.step(replica, loop.init(replica)), replica)
+
+
+def test_a_recipe_takes_no_number_for_a_truncation():
+    with pytest.raises(TypeError, match=r"truncation is 32. Use a Truncation, such as"):
+        dataclasses.replace(RECIPE, truncation=32)
 
 
 def test_a_model_without_a_carry_is_refused():

@@ -27,11 +27,12 @@ def costs(quarter, memory):
 @pytest.mark.parametrize(
     ("quarter", "memory", "verdict"),
     [
-        (2.0, lambda k: 100 + 7 * k, "supported"),
-        (1.5, lambda k: 100 + 7 * k, "supported"),
-        (2.2, lambda k: 100 + 7 * k, "refuted"),  # costs too much
+        (2.0, lambda k: 1 + 7 * k, "supported"),
+        (1.5, lambda k: 1 + 7 * k, "supported"),
+        (2.2, lambda k: 1 + 7 * k, "refuted"),  # costs too much
         (2.0, lambda k: 100 + (k == 4), "refuted"),  # saves nothing
         (2.0, lambda k: 100 - k, "refuted"),
+        (2.0, lambda k: 1_000 + k, "refuted"),  # a line, but not in proportion
     ],
 )
 def test_b8(quarter, memory, verdict):

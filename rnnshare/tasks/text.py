@@ -97,8 +97,8 @@ def folk_tune_streams(split: int = 0, *, num_steps: int = 256) -> NextCharacter:
     """Returns fiddle tunes one after another, in long sequences, as one text.
 
     The tunes are parted as those of `folk_tunes`, and joined with a character of its
-    own between them. The sets hold 4000, 150 and 150 sequences at equal distances of
-    each other; those of the training set overlap.
+    own between them. The sets hold 4000, 150 and 150 sequences that begin at equal
+    distances; those of a set overlap where its text is shorter than they are together.
 
     Args:
       split: which tunes are where, and in which order.
