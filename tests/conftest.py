@@ -1,7 +1,9 @@
 """Strict JAX for every test, and two devices, as the scripts have on two cores."""
 
 import importlib.metadata
+import itertools
 import os
+import pathlib
 
 # Compiling takes most of a test's time, and the laws hold at any level of it. XLA ends
 # a process whose flags it does not know: the second is given only where it was tried.
@@ -25,3 +27,18 @@ def compilation_cache(tmp_path_factory):
     """What scripts compile is kept for other tests, of all workers, and not longer."""
     shared = tmp_path_factory.getbasetemp().parent / "cache"
     os.environ["XDG_CACHE_HOME"] = str(shared)
+
+
+_MAPS = pathlib.Path("/proc/self/maps")
+_tests = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def memory_maps():
+    """Lets go of compiled programs in time: Linux grants a process 65,530 maps."""
+    yield
+    if next(_tests) % 20 == 0 and _MAPS.exists():
+        with _MAPS.open("rb") as maps:
+            count = sum(1 for _ in maps)
+        if count > 35_000:
+            jax.clear_caches()
