@@ -346,6 +346,38 @@ def test_a_wrong_weight_is_found():
     assert found.first_error > 0
 
 
+def test_runs_of_unequal_length_are_followed_in_chunks():
+    machine = load("counter")
+    compiled = compile_stacks(as_stack_machine(machine))
+    lengths = (5, 40, 10)
+
+    def runs():
+        return [moments_of(machine, ([], 0), length) for length in lengths]
+
+    for chunk in (10, 100):
+        found = follow_in_floats(compiled, runs(), np.float64, chunk)
+        assert found == [(None, length) for length in lengths]
+
+
+def test_symbols_may_have_any_name():
+    plain, renamed = "01", ("start", "a start")
+    edges = {
+        (state, symbol): Edge("ab"[(state == "b") != (symbol == "1")], symbol)
+        for state in "ab" for symbol in plain
+    }  # fmt: skip
+    names = dict(zip(plain, renamed, strict=True))
+    other = {
+        (state, names[symbol]): edge for (state, symbol), edge in edges.items()
+    }  # fmt: skip
+    word = "0110100"
+    wanted = [*run_automaton(Automaton("a", edges), word)]
+    compiled = compile_automaton(Automaton("a", other))
+    spoken = [names[symbol] for symbol in word]
+    assert compiled.run_exactly(spoken) == wanted
+    _, outputs = compiled.cell.run(compiled.encode(spoken), compiled.start())
+    assert compiled.decode(outputs) == wanted
+
+
 # Exact arithmetic.
 
 
@@ -418,7 +450,7 @@ def test_first_errors_are_predicted(name):
         compiled, [moments_of(machine, start, 400)], np.float32, 100
     )
     step = first_error(stacked, compiled.code, stacks, 400, 24)
-    assert found.first_error == step
+    assert found == (step, step)
     assert 0 < step < 100
     # With bits enough nothing is ever lost.
     assert first_error(stacked, compiled.code, stacks, 400, 10_000) is None
@@ -476,8 +508,12 @@ def test_other_errors():
             StackRule("A", ("_",), "A", (Action(),)),
             StackRule("A", ("a", "a"), "A", (Action(),)),
         ))  # fmt: skip
-    wiring = Wiring()
+    wiring = Wiring(["x"])
     wiring.add("u", 1 + 2.0**-40)
+    with pytest.raises(ValueError, match="has a unit 'u' already"):
+        wiring.add("u")
+    with pytest.raises(ValueError, match="has an input 'x' already"):
+        wiring.add("x")
     with pytest.raises(ValueError, match="not exact in"):
         wiring.build().stored(np.float32)
 
