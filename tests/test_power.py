@@ -538,6 +538,25 @@ def test_the_verdict():
     assert turing_study.judge([run], [depth, far]) == "inconclusive"
 
 
+def test_the_meaning_counts_what_is_as_predicted():
+    floats = {"float64": (None, None), "float32": (40, 40)}
+    run = turing_runs.Run("beaver2", (3, 2, 25, 3), 10_000, False, None, floats)
+    holds = {"float32": 12, "float64": 26}
+    depth = turing_runs.Depth(4, "random", holds, holds)
+    told = turing_study._meaning([run], [depth])
+    assert "(the base decides), as predicted from the mantissa;" in told
+    assert (
+        "of 1 machines 1 go wrong in float32 and 0 in float64, and 2 of the 2" in told
+    )
+    missed = dataclasses.replace(run, floats={**floats, "float32": (40, None)})
+    far = dataclasses.replace(depth, measured={"float32": 12, "float64": 23})
+    told = turing_study._meaning([run, missed], [depth, far])
+    assert "in 3 of 4 cases, and at most 3 off in the others;" in told
+    assert (
+        "of 2 machines 1 go wrong in float32 and 0 in float64, and 3 of the 4" in told
+    )
+
+
 def test_the_finding(tmp_path):
     found = turing_study.finding("smoke", tmp_path, "a rule")
     assert found.verdict == "inconclusive"  # it runs too few steps
