@@ -169,8 +169,7 @@ def _errors(runs):
     agree = sum(expected == found for expected, found in pairs)
     return (
         f"of {len(runs)} machines {wrong['float32']} go wrong in float32 and "
-        f"{wrong['float64']} in float64, and {agree} of the {len(pairs)} runs do or do "
-        "not where their stacks' bits predict it"
+        f"{wrong['float64']} in float64, as predicted in {agree} of {len(pairs)} runs"
     )
 
 

@@ -35,16 +35,9 @@ UNITS = {
 }
 
 AMBIGUITY = {
-    "supported": (
-        "Which is the more powerful is a question of what is scarce: units, training, "
-        "or data."
-    ),
-    "refuted": (
-        "In every pair one model needs less of something, and the other of nothing."
-    ),
-    "inconclusive": (
-        "In no pair does each need less of something, and in some neither does."
-    ),
+    "supported": "Which is the more powerful depends on what is scarce.",
+    "refuted": "In every pair one needs less of something, the other of nothing.",
+    "inconclusive": "In no pair does each need less of something; in some, none.",
 }
 
 
@@ -110,7 +103,7 @@ def ambiguity_finding(preset, folder, rule, measured, seconds):
     plan = PLANS[preset]
     pairs = pairs_of(plan, measured)
     verdict, tests = judge_columns(pairs)
-    first = next(iter(tests.values()))
+    (one, another), first = next(iter(tests.items()))
     shown, _ = first["sequences"]
     path = "figures/Cc1.png"
     needs = {
@@ -135,7 +128,8 @@ def ambiguity_finding(preset, folder, rule, measured, seconds):
         figure=path,
         seconds=seconds,
         meaning=(
-            f"Of tied and untied, the one that needs less: {told}. {AMBIGUITY[verdict]}"
+            f"Of {one} and {another}, the one that needs less: {told}. "
+            f"{AMBIGUITY[verdict]}"
         ),
         details=(
             f"{_setup(plan)} Updates and sequences are of one map for all steps, at H "

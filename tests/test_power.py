@@ -546,14 +546,16 @@ def test_the_meaning_counts_what_is_as_predicted():
     told = turing_study._meaning([run], [depth])
     assert "(the base decides), as predicted from the mantissa;" in told
     assert (
-        "of 1 machines 1 go wrong in float32 and 0 in float64, and 2 of the 2" in told
+        "of 1 machines 1 go wrong in float32 and 0 in float64, as predicted in 2 of 2"
+        in told
     )
     missed = dataclasses.replace(run, floats={**floats, "float32": (40, None)})
     far = dataclasses.replace(depth, measured={"float32": 12, "float64": 23})
     told = turing_study._meaning([run, missed], [depth, far])
     assert "in 3 of 4 cases, and at most 3 off in the others;" in told
     assert (
-        "of 2 machines 1 go wrong in float32 and 0 in float64, and 3 of the 4" in told
+        "of 2 machines 1 go wrong in float32 and 0 in float64, as predicted in 3 of 4"
+        in told
     )
 
 

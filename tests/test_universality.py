@@ -116,6 +116,7 @@ def test_the_rule_of_columns(pairs, verdict):
     }
     found, tests = judge_columns(made)
     assert found == verdict
+    assert universality_claims.AMBIGUITY[found]
     for (one, another), columns in tests.items():
         for interval, less in columns.values():
             sign = np.sign(round(interval.estimate))
