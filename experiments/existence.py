@@ -34,7 +34,7 @@ class Existence(NamedTuple):
       second: another.
       holds: whether some of the first solves what none of the second does; None: it
         is not known here.
-      kind: what says so: a proof, a definition, the literature, or a measurement.
+      kind: what says so: a proof, a definition, or the literature.
       witness: what it solves, or why there is nothing.
       reason: the proof, in short.
       checked: what was computed of it here.
@@ -50,7 +50,7 @@ class Existence(NamedTuple):
 
 
 def one_unit_allows(bits):
-    """Returns whether a tied tanh unit can put bits out on a constant input.
+    """Returns whether the proof allows bits of a tied tanh unit on a constant input.
 
     On a constant input `h' = f(h) = tanh(a + w h)`, and a bit is whether h is past a
     threshold. For w >= 0 f grows, so h_1, h_2, ... is monotone and the bits change at
@@ -146,10 +146,13 @@ def parity_errors(num_steps, seed=0, weights=None):
 
 
 def cycles(num_networks, hidden_features, seed=0):
-    """Returns the steps until each tied network's carry comes again, in float16.
+    """Returns for each tied network the steps until a carry repeats, in float16.
 
-    The carry of a constant input is the orbit of one map of at most 2^(16 H) states, so
-    it must: the last network's period ends there. Weights are normal, gain 3.
+    On a constant input a carry decides the next, and there are at most 2^(16 H), so one
+    comes again, and all after it. Kernels have the variance 9 / H, biases 1.
+
+    Returns:
+      [num_networks], how many different carries each network has.
     """
     rng = np.random.default_rng(seed)
     found = []
@@ -164,119 +167,125 @@ def cycles(num_networks, hidden_features, seed=0):
     return np.array(found)
 
 
-def existence_rows(num_networks=2_000, compiled=None, least_units=None):
+def existence_rows(num_networks=2_000):
     """Returns the table: computes what its rows say is checked.
 
     Args:
       num_networks: random tied units, of which strings are collected.
-      compiled: {name of a case: `clock_study.Compiled`} of C2, or None: its first case
-        is compiled.
-      least_units: (tied, untied), the least H of C2, for a row of what was measured.
     """
-    if compiled is None:
-        compiled = {CASES[0].name: compile_networks(CASES[0], 3)}
-    error = max(found.errors.max() for found in compiled.values())
-    networks = sum(len(found.errors) for found in compiled.values())
-    sizes = "; ".join(
-        f"{name}: {found.units[1]} units" for name, found in compiled.items()
+    return (
+        _one_unit_row(num_networks),
+        _dimensions_row(),
+        _copies_row(),
+        _clock_row(),
+        _longer_row(),
+        _finite_precision_row(),
+        _real_numbers_row(),
     )
+
+
+def _one_unit_row(num_networks):
     strings = strings_of_one_unit(num_networks, len(WITNESS))
-    every = list(itertools.product((0, 1), repeat=len(WITNESS)))
-    allowed = {bits for bits in every if one_unit_allows(bits)}
-    untied = untied_unit_puts_out(WITNESS) == WITNESS
-    orbits = cycles(20, 2)
-    witness = "".join(map(str, WITNESS))
+    every = set(itertools.product((0, 1), repeat=len(WITNESS)))
+    allowed = set(filter(one_unit_allows, every))
     tied_allows = one_unit_allows(WITNESS) or WITNESS in strings
-    wrong = parity_errors(LONG)
-    rows = (
-        Existence(
-            "untied, T steps, one tanh unit",
-            "tied, one tanh unit",
-            untied and not tied_allows,
-            "proof",
-            f"the string {witness} on a constant input",
-            "the orbit of a tied unit is monotone, or its odd and its even steps are, "
-            "so each crosses a threshold at most once",
-            f"an untied unit puts it out; {num_networks:,} random tied units put out "
-            f"{len(strings)} of the {len(every)} strings, "
-            f"{len(strings - allowed)} beyond the {len(allowed)} that the proof allows",
-        ),
-        Existence(
-            "untied, T steps, H tanh units",
-            "tied, H tanh units",
-            True,
-            "proof",
-            "almost every list of outputs on a constant input, where T > H + 2",
-            "untied biases reach every point of (-1, 1)^(T H); the outputs of tied "
-            "weights and carry are a smooth map of H (H + 2) numbers, whose image has "
-            "volume 0. Of exact outputs: how near others come, it does not say",
-            "nothing, it counts dimensions. By the same count a tied network that "
-            "holds them all has N units with N (N + H + 2) + H >= T H",
-        ),
-        Existence(
-            "tied, H units",
-            "untied, T steps, H units",
-            False,
-            "proof",
-            "none on T steps",
-            "T copies of the tied weights are an untied network",
-            f"outputs of copies differ by {tied_copies_error():.1g} at most",
-        ),
-        Existence(
-            "untied, T steps, H units",
-            "tied, any size",
-            False,
-            "proof by construction",
-            "none: a clock compiles every untied Elman, LSTM and GRU network",
-            "compile_with_clock: T (H + 1) units (Elman), T (H + D + 1) (LSTM), "
-            "T (H + D + 2) (GRU)",
-            f"{networks} random networks, to {error:.1g} in float32; {sizes}",
-        ),
-        Existence(
-            "tied",
-            "untied, T weight sets",
-            wrong == 0,
-            "definition",
-            "parity at every length",
-            "untied weights are no function beyond T steps. With a rule for these "
-            "(hold, cycle) T equal sets are a tied network, and the answer is no",
-            f"two tied tanh units are wrong at {wrong} of {LONG:,} steps",
-        ),
-        Existence(
-            "new weights at every step, without end",
-            "tied, b bits a number",
-            True,
-            "proof",
-            "every string on a constant input that does not end in a cycle",
-            "a tied carry of H numbers has at most 2^(b H) states, so its outputs end "
-            "in a cycle; and P weights put out at most 2^(b P) strings",
-            f"20 random networks of 2 units in float16 came to a cycle after at most "
-            f"{orbits.max():,} steps",
-        ),
-        Existence(
-            "new weights at every step, without end",
-            "tied, real numbers",
-            None,
-            "literature",
-            "no string on a constant input: a real weight may hold an infinite one",
-            "Siegelmann, Sontag, 1994, 'Analog computation via neural networks', for "
-            "saturated-linear units; in as many steps as new weights take, not known",
-            "nothing: no computer holds such a weight",
-        ),
-    )
-    return rows if least_units is None else (*rows, _measured_row(least_units))
-
-
-def _measured_row(least_units):
-    tied, untied = least_units
     return Existence(
-        "untied, H units",
+        "untied, T steps, one tanh unit",
+        "tied, one tanh unit",
+        untied_unit_puts_out(WITNESS) == WITNESS and not tied_allows,
+        "proof",
+        f"the string {''.join(map(str, WITNESS))} on a constant input",
+        "the orbit of a tied unit is monotone, or its odd and its even steps are, "
+        "so each crosses a threshold at most once",
+        f"an untied unit puts it out; {num_networks:,} random tied units put out "
+        f"{len(strings)} of the {len(every)} strings, {len(strings - allowed)} beyond "
+        f"the {len(allowed)} that the proof allows",
+    )
+
+
+def _dimensions_row():
+    return Existence(
+        "untied, T steps, H tanh units",
+        "tied, H tanh units",
+        True,
+        "proof",
+        "almost every list of outputs on a constant input, where T > H + 2",
+        "untied biases reach every point of (-1, 1)^(T H); the outputs of tied "
+        "weights and carry are a smooth map of H (H + 2) numbers, whose image has "
+        "volume 0. Of exact outputs: how near others come, it does not say",
+        "nothing, it counts dimensions. By the same count a tied network that "
+        "holds them all has N units with N (N + H + 2) + H >= T H",
+    )
+
+
+def _copies_row():
+    return Existence(
         "tied, H units",
+        "untied, T steps, H units",
+        False,
+        "proof",
+        "none on T steps",
+        "T copies of the tied weights are an untied network",
+        f"outputs of copies differ by {tied_copies_error():.1g} at most",
+    )
+
+
+def _clock_row():
+    first = {case.cell: case for case in reversed(CASES)}  # one case of each cell
+    compiled = {case.name: compile_networks(case, 3) for case in first.values()}
+    errors = np.concatenate([found.errors for found in compiled.values()])
+    sizes = "; ".join(f"{name}: {x.units[1]} units" for name, x in compiled.items())
+    return Existence(
+        "untied, T steps, H units",
+        "tied, any size",
+        False,
+        "proof by construction",
+        "none: a clock compiles every untied Elman, LSTM and GRU network, to any "
+        "precision on bounded inputs (in floats: to rounding)",
+        "compile_with_clock: T (H + 1) units (Elman), T (H + D + 1) (LSTM), "
+        "T (H + D + 2) (GRU)",
+        f"{len(errors)} random networks, to {errors.max():.1g} in float32; {sizes}",
+    )
+
+
+def _longer_row():
+    wrong = parity_errors(LONG)
+    return Existence(
+        "tied",
+        "untied, T weight sets",
+        wrong == 0,
+        "definition",
+        "parity at every length",
+        "untied weights are no function beyond T steps. With a rule for these "
+        "(hold, cycle) T equal sets are a tied network, and the answer is no",
+        f"two tied tanh units are wrong at {wrong} of {LONG:,} steps",
+    )
+
+
+def _finite_precision_row():
+    return Existence(
+        "new weights at every step, without end",
+        "tied, b bits a number",
+        True,
+        "proof",
+        "every string on a constant input that does not end in a cycle",
+        "a tied carry of H numbers has at most 2^(b H) states, so its outputs end "
+        "in a cycle; and P weights put out at most 2^(b P) strings",
+        "20 random networks of 2 units in float16 came to a cycle after at most "
+        f"{cycles(20, 2).max():,} steps",
+    )
+
+
+def _real_numbers_row():
+    return Existence(
+        "new weights at every step, without end",
+        "tied, real numbers",
         None,
-        "measurement",
-        "maps that differ by the step",
-        "none: what training does not find may exist",
-        f"the least H that training solved them with: {tied:g} tied, {untied:g} untied",
+        "literature",
+        "no string on a constant input: a real weight may hold an infinite one",
+        "Siegelmann, Sontag, 1994, 'Analog computation via neural networks', for "
+        "saturated-linear units; in as many steps as new weights take, not known",
+        "nothing: no computer holds such a weight",
     )
 
 

@@ -15,6 +15,7 @@ from experiments.universality_judgement import (
     longest,
     pairs_of,
     size_ratios,
+    undecided_cells,
 )
 from experiments.universality_study import (
     PLANS,
@@ -31,6 +32,12 @@ UNITS = {
     "units": "least H, maps that differ by the step",
     "updates": "optimiser steps until solved, one map",
     "sequences": "least training set, one map",
+}
+
+AMBIGUITY = {
+    "supported": "Which is the more powerful depends on what is scarce.",
+    "refuted": "In every pair one needs less of something, the other of nothing.",
+    "inconclusive": "In no pair does each need less of something; in some, none.",
 }
 
 
@@ -50,8 +57,10 @@ def power_finding(preset, folder, rule, measured, seconds):
     plan = PLANS[preset]
     errors = np.concatenate([found.errors for found in measured.compiled.values()])
     ratios = size_ratios(plan, measured)
-    verdict, exact, tests = judge_power(errors, ratios)
-    more = sum(interval.low > 0 for interval in tests.values())
+    undecided = undecided_cells(measured)
+    verdict, exact, tests = judge_power(errors, ratios, undecided)
+    more = sum(i.low > 0 for cell, i in tests.items() if cell not in undecided)
+    unknown = f" ({len(undecided)} undecided)" if undecided else ""
     mean = bootstrap_interval(np.mean(list(ratios.values()), axis=0))
     path = "figures/C2.png"
     figures.save(_widths_figure(plan, measured), folder / path)
@@ -76,10 +85,11 @@ def power_finding(preset, folder, rule, measured, seconds):
         figure=path,
         seconds=seconds,
         meaning=(
-            f"(i) In more units, no new function: {len(errors)} random untied networks "
-            f"run as tied ones with a clock, of up to {largest:.0f} times the units, "
-            f"to {errors.max():.0e} ({'exact' if exact else 'not exact'}). (ii) In as "
-            f"many units tied needs more in {more} of {len(tests)} cells: the least H "
+            f"(i) In more units{', no new function' if exact else ''}: {len(errors)} "
+            "random untied networks run as tied ones with a clock, of up to "
+            f"{largest:.0f} times the units, to {errors.max():.0e} (allowed "
+            f"{EXACT:.0e}{'' if exact else ', so it is open'}). (ii) In as many units "
+            f"tied needs more in {more} of {len(tests)} cells{unknown}: the least H "
             f"for maps that differ by the step is {needs} (medians). (iii) Without end "
             "a tied network of finite precision repeats itself; new weights need not."
         ),
@@ -93,7 +103,7 @@ def ambiguity_finding(preset, folder, rule, measured, seconds):
     plan = PLANS[preset]
     pairs = pairs_of(plan, measured)
     verdict, tests = judge_columns(pairs)
-    first = next(iter(tests.values()))
+    (one, another), first = next(iter(tests.items()))
     shown, _ = first["sequences"]
     path = "figures/Cc1.png"
     needs = {
@@ -118,8 +128,8 @@ def ambiguity_finding(preset, folder, rule, measured, seconds):
         figure=path,
         seconds=seconds,
         meaning=(
-            f"Of tied and untied, the one that needs less: {told}. Which is the more "
-            "powerful is a question of what is scarce: units, training, or data."
+            f"Of {one} and {another}, the one that needs less: {told}. "
+            f"{AMBIGUITY[verdict]}"
         ),
         details=(
             f"{_setup(plan)} Updates and sequences are of one map for all steps, at H "
@@ -175,13 +185,14 @@ def _power_table(plan, measured, ratios):
             f"error {found.errors.max():.0e}, of slopes "
             f"{found.gradient_errors.max():.0e}; allowed {EXACT:.0e}",
         ))  # fmt: skip
+    undecided = undecided_cells(measured)
     for cell, found in measured.composed.items():
         interval = bootstrap_interval(ratios[cell])
         table.append((
             "(ii) equal size", f"least H, {cell}, by seed",
             *(_by_seed(least_width(found.accuracy[arm], plan.widths), plan.widths[-1])
               for arm in ("Tied", "Untied")),
-            f"log2 {_told(interval)}",
+            f"log2 {_told(interval)}{', undecided' if cell in undecided else ''}",
         ))  # fmt: skip
         if cell == "Elman":
             widths = least_width(found.accuracy["Untied"], plan.widths)

@@ -44,15 +44,36 @@ def size_ratios(plan, measured):
     }
 
 
-def judge_power(errors, ratios):
+def undecided_cells(measured):
+    """Returns the cells of which in some seed neither model solves the task at any H.
+
+    Two failures make a ratio of 1, but say nothing of who needs more.
+    """
+    return {
+        cell
+        for cell, found in measured.composed.items()
+        if not np.any(
+            [
+                np.max(list(by_width.values()), axis=0) >= SOLVED
+                for by_width in found.accuracy.values()
+            ],
+            axis=0,
+        ).all()
+    }
+
+
+def judge_power(errors, ratios, undecided=()):
     """Returns the verdict of C2, whether compiling is exact, and {cell: interval}.
 
     Args:
       errors: [networks], the largest errors of compiled networks.
       ratios: {cell: [S]}, see `size_ratios`.
+      undecided: cells whose ratio says nothing, see `undecided_cells`.
     """
     exact = bool(np.max(errors) < EXACT)
     tests = {cell: bootstrap_interval(values) for cell, values in ratios.items()}
+    if undecided:
+        return "inconclusive", exact, tests
     if exact and all(i.low > 0 for i in tests.values()):
         return "refuted", exact, tests
     if exact and all(i.low <= 0 and i.high <= SAME_SIZE for i in tests.values()):

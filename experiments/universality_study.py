@@ -18,6 +18,9 @@ from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.training import Recipe
 
 SOLVED = 0.99  # the accuracy that solves a task
+# A wrong answer costs at least ln 2 nats, so a mean loss of at most this has at most
+# half of the wrong answers that a solved task may have.
+SOLVED_LOSS = 0.5 * np.log(2) * (1 - SOLVED)
 ARMS = ("Tied", "Untied")
 
 
@@ -107,7 +110,8 @@ class Composed(NamedTuple):
     Attributes:
       accuracy: {H: [S]}, maps that differ by the step, until all seeds solve it.
       by_size: [S, N + 1] accuracies where one map holds, the last of endless data.
-      updates: [S], what that last took until it was solved, in optimiser steps.
+      updates: [S], optimiser steps until endless data were solved, at the rate that
+        took the fewest; the budget where no rate solved it.
     """
 
     accuracy: dict
@@ -136,8 +140,8 @@ def sharing_of(arm, steps):
     return Tied() if arm == "Tied" else Untied(steps, same_init=True)
 
 
-def best_of(plan, makes, cell, arm, width, how, rows):
-    """Trains at every rate; returns for each task and seed the row that validates best.
+def train(plan, makes, cell, arm, width, how, rows):
+    """Trains every task at every rate; returns the rows.
 
     Args:
       plan: see `Plan`.
@@ -149,7 +153,7 @@ def best_of(plan, makes, cell, arm, width, how, rows):
       rows: of the study.
 
     Returns:
-      [len(makes)] lists of [S] rows.
+      [len(makes), rates, S] rows.
     """
     settings = [
         Setting(make, cell, sharing_of(arm, make.steps), width, rate, how)
@@ -157,13 +161,27 @@ def best_of(plan, makes, cell, arm, width, how, rows):
         for rate in plan.rates
     ]
     found = run(settings, replicates(plan.num_seeds), rows)
-    shape = len(makes), len(plan.rates), plan.num_seeds
-    best = column(found, "validation_loss").reshape(shape).argmin(1)
-    table = np.array(found, dtype=object).reshape(shape)
-    return [
-        [table[i, best[i, s], s] for s in range(plan.num_seeds)]
-        for i in range(len(makes))
+    return np.reshape(found, (len(makes), len(plan.rates), plan.num_seeds))
+
+
+def best_of(trained):
+    """Returns [S] rows of [rates, S]: for each seed the one that validates best."""
+    losses = [column(row, "validation_loss") for row in trained]
+    return trained[np.argmin(losses, axis=0), np.arange(trained.shape[1])]
+
+
+def fewest_updates(trained, budget):
+    """Returns [S] of [rates, S] rows: the least steps of a rate that solved the task.
+
+    Args:
+      trained: rows of runs that end where their validation loss says that it is solved.
+      budget: optimiser steps, which count where no rate solved it.
+    """
+    taken = [
+        np.where(accuracy_of(row) >= SOLVED, column(row, "steps_trained"), budget)
+        for row in trained
     ]
+    return np.min(taken, axis=0)
 
 
 def accuracy_of(rows):
@@ -178,7 +196,7 @@ def recipe_of(plan):
         batch_size=64,
         validate_every=plan.validate_every,
         patience=None,
-        stop_loss=0.02,  # nats: some 0.5 % of the answers are wrong then
+        stop_loss=SOLVED_LOSS,
     )
 
 
@@ -190,38 +208,44 @@ def compose(plan, cell, rows):
     one_rule = [MakeComposition(*shape, True, n) for n in (*plan.sizes, None)]
     for arm in ARMS:
         for width in plan.widths:
-            (found,) = best_of(
+            (found,) = train(
                 plan, [MakeComposition(*shape)], cell, arm, width, how, rows
             )
-            accuracy[arm][width] = accuracy_of(found)
+            accuracy[arm][width] = accuracy_of(best_of(found))
             if (accuracy[arm][width] >= SOLVED).all():
                 break  # a larger network holds this one
-        found = best_of(plan, one_rule, cell, arm, plan.sample_width, how, rows)
-        by_size[arm] = np.stack([accuracy_of(row) for row in found], axis=1)
-        solved = by_size[arm][:, -1] >= SOLVED
-        taken = column(found[-1], "steps_trained")
-        updates[arm] = np.where(solved, taken, plan.num_updates)
+        found = train(plan, one_rule, cell, arm, plan.sample_width, how, rows)
+        by_size[arm] = np.stack([accuracy_of(best_of(x)) for x in found], axis=1)
+        updates[arm] = fewest_updates(found[-1], plan.num_updates)
     return Composed(accuracy, by_size, updates)
 
 
-def learn_strings(plan, cell, rows):
-    """Trains on strings; returns accuracies and parameters, by (arm, H)."""
-    how = Recipe(
+def recipe_of_strings(plan):
+    """Returns how strings are trained: until every bit is right, or the end."""
+    return Recipe(
         num_steps=plan.string_updates,
         batch_size=1,
         validate_every=plan.string_updates // 2,
         patience=None,
-        stop_loss=0.05,  # nats: every bit is right
+        # One wrong bit of L costs at least ln 2 / L nats: below it every bit is right.
+        stop_loss=0.5 * np.log(2) / max(plan.lengths),
     )
+
+
+def learn_strings(plan, cell, rows):
+    """Trains on strings; returns accuracies and parameters, by (arm, H)."""
+    how = recipe_of_strings(plan)
     makes = [MakeString(plan.string_steps, length) for length in plan.lengths]
     accuracy, parameters = {}, {}
     for arm, width in [
         ("Untied", 1),
         *(("Tied", width) for width in plan.string_widths),
     ]:
-        found = best_of(plan, makes, cell, arm, width, how, rows)
-        accuracy[arm, width] = np.stack([accuracy_of(row) for row in found], axis=1)
-        parameters[arm, width] = found[0][0]["num_parameters"]
+        found = train(plan, makes, cell, arm, width, how, rows)
+        accuracy[arm, width] = np.stack(
+            [accuracy_of(best_of(x)) for x in found], axis=1
+        )
+        parameters[arm, width] = found[0, 0, 0]["num_parameters"]
     return accuracy, parameters
 
 

@@ -36,6 +36,7 @@ def draw_depths(
     predicted: Mapping[str, Sequence[int]],
     measured: Mapping[str, Sequence[int]],
     run: DepthRun,
+    bases: Sequence[int],
 ) -> "Figure":
     """Draws predicted against measured capacities, and below it a machine's stacks.
 
@@ -43,10 +44,11 @@ def draw_depths(
       predicted: `{float: symbols that fit}`, one number a base and pattern.
       measured: the same, of the cell.
       run: the machine below.
+      bases: of the stacks whose capacities are drawn.
     """
     figure = new_figure(height=7.6)
     upper, lower = figure.subplots(2, 1, height_ratios=(1, 1))
-    _draw_capacities(upper, predicted, measured)
+    _draw_capacities(upper, predicted, measured, bases)
     _draw_run(lower, run)
     return figure
 
@@ -55,7 +57,9 @@ def _draw_capacities(
     panel: "Axes",
     predicted: Mapping[str, Sequence[int]],
     measured: Mapping[str, Sequence[int]],
+    bases: Sequence[int],
 ) -> None:
+    every = f"{min(bases)} to {max(bases)}" if len(bases) > 1 else f"{bases[0]}"
     most = max(max(values) for values in [*predicted.values(), *measured.values()])
     line = np.array([0.0, most + 3.0])
     panel.fill_between(line, line - 1, line + 1, color="#eeeeee", zorder=0)
@@ -76,7 +80,7 @@ def _draw_capacities(
     note(panel, "equal, and within one", at, (12, -22), "left", MUTED)
     panel.set_title(
         "Push n symbols, pop them all: the largest n without fault,\n"
-        "a point a base (2 to 32) and pattern of symbols",
+        f"a point a base ({every}) and pattern of symbols",
         fontsize=FONT - 1,
         color=INK,
     )

@@ -346,6 +346,38 @@ def test_a_wrong_weight_is_found():
     assert found.first_error > 0
 
 
+def test_runs_of_unequal_length_are_followed_in_chunks():
+    machine = load("counter")
+    compiled = compile_stacks(as_stack_machine(machine))
+    lengths = (5, 40, 10)
+
+    def runs():
+        return [moments_of(machine, ([], 0), length) for length in lengths]
+
+    for chunk in (10, 100):
+        found = follow_in_floats(compiled, runs(), np.float64, chunk)
+        assert found == [(None, length) for length in lengths]
+
+
+def test_symbols_may_have_any_name():
+    plain, renamed = "01", ("start", "a start")
+    edges = {
+        (state, symbol): Edge("ab"[(state == "b") != (symbol == "1")], symbol)
+        for state in "ab" for symbol in plain
+    }  # fmt: skip
+    names = dict(zip(plain, renamed, strict=True))
+    other = {
+        (state, names[symbol]): edge for (state, symbol), edge in edges.items()
+    }  # fmt: skip
+    word = "0110100"
+    wanted = [*run_automaton(Automaton("a", edges), word)]
+    compiled = compile_automaton(Automaton("a", other))
+    spoken = [names[symbol] for symbol in word]
+    assert compiled.run_exactly(spoken) == wanted
+    _, outputs = compiled.cell.run(compiled.encode(spoken), compiled.start())
+    assert compiled.decode(outputs) == wanted
+
+
 # Exact arithmetic.
 
 
@@ -418,7 +450,7 @@ def test_first_errors_are_predicted(name):
         compiled, [moments_of(machine, start, 400)], np.float32, 100
     )
     step = first_error(stacked, compiled.code, stacks, 400, 24)
-    assert found.first_error == step
+    assert found == (step, step)
     assert 0 < step < 100
     # With bits enough nothing is ever lost.
     assert first_error(stacked, compiled.code, stacks, 400, 10_000) is None
@@ -476,8 +508,12 @@ def test_other_errors():
             StackRule("A", ("_",), "A", (Action(),)),
             StackRule("A", ("a", "a"), "A", (Action(),)),
         ))  # fmt: skip
-    wiring = Wiring()
+    wiring = Wiring(["x"])
     wiring.add("u", 1 + 2.0**-40)
+    with pytest.raises(ValueError, match="has a unit 'u' already"):
+        wiring.add("u")
+    with pytest.raises(ValueError, match="has an input 'x' already"):
+        wiring.add("x")
     with pytest.raises(ValueError, match="not exact in"):
         wiring.build().stored(np.float32)
 
@@ -500,6 +536,27 @@ def test_the_verdict():
     ) == "supported"  # fmt: skip
     far = dataclasses.replace(depth, measured={"float32": 12, "float64": 25})
     assert turing_study.judge([run], [depth, far]) == "inconclusive"
+
+
+def test_the_meaning_counts_what_is_as_predicted():
+    floats = {"float64": (None, None), "float32": (40, 40)}
+    run = turing_runs.Run("beaver2", (3, 2, 25, 3), 10_000, False, None, floats)
+    holds = {"float32": 12, "float64": 26}
+    depth = turing_runs.Depth(4, "random", holds, holds)
+    told = turing_study._meaning([run], [depth])
+    assert "(the base decides), as predicted from the mantissa;" in told
+    assert (
+        "of 1 machines 1 go wrong in float32 and 0 in float64, as predicted in 2 of 2"
+        in told
+    )
+    missed = dataclasses.replace(run, floats={**floats, "float32": (40, None)})
+    far = dataclasses.replace(depth, measured={"float32": 12, "float64": 23})
+    told = turing_study._meaning([run, missed], [depth, far])
+    assert "in 3 of 4 cases, and at most 3 off in the others;" in told
+    assert (
+        "of 2 machines 1 go wrong in float32 and 0 in float64, as predicted in 3 of 4"
+        in told
+    )
 
 
 def test_the_finding(tmp_path):

@@ -29,7 +29,7 @@ class Agreement(NamedTuple):
 
     Attributes:
       first_error: the first step at which they differ, None if they do not.
-      num_steps: how many steps were compared.
+      num_steps: how many steps were compared, up to the first error.
     """
 
     first_error: int | None
@@ -145,7 +145,7 @@ def follow_in_floats(
         if np.all((errors >= 0) | (lengths < first + chunk)):
             break
     return [
-        Agreement(None if error < 0 else int(error), int(length))
+        Agreement(None, int(length)) if error < 0 else Agreement(int(error), int(error))
         for error, length in zip(errors, lengths, strict=True)
     ]
 
@@ -182,11 +182,12 @@ class _Wanted(NamedTuple):
     def departs(self, compiled: CompiledStacks, outputs: np.ndarray, first: int) -> int:
         """Returns the first step at which outputs [3 n, H] differ, -1 if none does.
 
+        They are of the steps from `first` on, and say nothing where the run has ended.
         The tops of step t are read one cell step after it, its state stands in the last
         cell step before it. A unit differs unless it is 0 or 1 to the last bit.
         """
         every = compiled.cell_steps
-        count = min(len(outputs) // every, len(self.states) - first)
+        count = min(len(outputs) // every, max(0, len(self.states) - first))
         read = outputs[::every][:count, compiled.top_units]
         tops = self.tops[first : first + count, :, None]
         wrong = np.any(read != (tops > np.arange(read.shape[-1])), axis=(1, 2))

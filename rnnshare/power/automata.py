@@ -20,7 +20,7 @@ from rnnshare.power.exact import ONE, Carry, ExactCell
 from rnnshare.power.machines import Automaton
 from rnnshare.power.wiring import WiredCell, Wiring
 
-_START = "start"
+_START = "at the start"  # no name of a symbol or a rule
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def compile_automaton(machine: Automaton) -> CompiledAutomaton:
       machine: the automaton.
     """
     wiring = Wiring(machine.alphabet)
-    rules = {at: wiring.add(" ".join(at), bias=-1) for at in machine.edges}
+    rules = {at: wiring.add(f"rule {' '.join(at)}", bias=-1) for at in machine.edges}
     wiring.add(_START)
     for (state, symbol), unit in rules.items():
         sources = [

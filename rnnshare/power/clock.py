@@ -2,9 +2,9 @@ r"""A clock makes one weight set do the work of T: tied networks that equal unti
 
 `compile_with_clock` turns a layer of T weight sets, under any sharing, into layers of
 one weight set each that compute the same outputs on T steps. It is a proof by
-construction: on T steps, weights per step compute nothing that a larger tied network
-does not. Outputs differ by rounding alone, as long as what goes into a gate is small
-beside `CLOSED`.
+construction: on T steps and bounded inputs, a larger tied network computes what weights
+per step do to any precision. In floats the outputs differ by rounding alone, as long as
+what goes into a gate is small beside `CLOSED`.
 
 *Elman*: T blocks of H units. Block t reads the block before it by U_t and the inputs by
 W_t; at step t it holds h_t, and the clock shuts the others. T (H + 1) units.

@@ -134,7 +134,16 @@ class Wiring:
         self._weights: dict[tuple[str, str], float] = {}
 
     def add(self, name: str, bias: float = 0) -> str:
-        """Adds a unit; returns its name."""
+        """Adds a unit; returns its name.
+
+        Raises:
+          ValueError: if a unit or an input has the name.
+        """
+        if name in self._units or name in self._inputs:
+            kind = "a unit" if name in self._units else "an input"
+            raise ValueError(
+                f"Wiring has {kind} {name!r} already. Give the new unit another name."
+            )
         self._units[name] = len(self._units)
         self._bias.append(bias)
         return name
