@@ -59,8 +59,8 @@ class Plan:
 
 _BETWEEN = ("Segments", "Cyclic", "LowRank")
 PLANS = {
-    "smoke": Plan(("Elman",), ENDS, (4,), 2, 3, ("Elman",), (3, 30, 300), "Elman", 4,
-                  (), (1, 2, 8), (3,), (2**30,), 3, 1e-3),
+    "smoke": Plan(("Elman",), ENDS, (4,), 2, 6, ("Elman",), (3, 6, 12), "Elman", 4,
+                  (1,), (1, 2, 8), (3,), (2**30,), 3, 1e-3),
     "quick": Plan(("Elman", "GRU", "LSTM"), ENDS, (16, 64, 128), 32, 100, ("LSTM",),
                   (25, 100, 400), "LSTM", 64, (1, 4), (1, 32, 256), (8, 25),
                   (2**30, 2**34), 9, 0.02),
