@@ -101,22 +101,13 @@ def influence_finding(preset, folder, rule):
     found, true = derivatives()
     exact = exact_influence(NUM_WINDOWS)
     wrong = [k for k, d in enumerate(found, 1) if np.sign(d) != np.sign(true)]
-    right = next(
-        k for k in range(1, NUM_WINDOWS + 1) if not set(range(k, 201)) & {*wrong}
-    )
+    right = max(wrong, default=0) + 1  # from here on all are, if it is a window
     same = [k for k, e in enumerate(exact, 1) if e >= 0] == wrong
-    trials = sorted({1, max(right - 1, 1), right, NUM_WINDOWS})
+    trials = sorted({1, max(right - 1, 1), min(right, NUM_WINDOWS), NUM_WINDOWS})
     losses = {window: descend(window) for window in trials}
     path = "figures/B9b.png"
     figure = truncation_figures.draw_signs(found, true, losses)
     figures.save(figure, folder / path)
-    table = [("window k (steps)", "derivative", "sign",
-              f"loss after {UPDATES} updates")]  # fmt: skip
-    for k in sorted({*trials, 10, 20, 40, 80, 160}):
-        end = f"{losses[k][-1]:.3g}" if k in losses else ""
-        table.append((f"{k}", f"{found[k - 1]:+.4f}",
-                      "wrong" if k in wrong else "right", end))  # fmt: skip
-    table.append(("all", f"{true:+.4f}", "right", ""))
     return Finding(
         id="B9b",
         claim=CLAIMS["B9b"],
@@ -129,12 +120,7 @@ def influence_finding(preset, folder, rule):
         command=f"python -m experiments.truncated_bptt --preset={preset}",
         figure=path,
         seconds=time.perf_counter() - began,
-        meaning=(
-            f"The derivative has the wrong sign in every window of {_spans(wrong)} "
-            f"steps, and the right one from {right} steps on. Descent through a window "
-            "of the wrong sign goes uphill, and a longer window helps only once it is "
-            "long enough."
-        ),
+        meaning=_meaning(wrong, right, losses),
         details=(
             f"{NUM_POSITIVE + NUM_NEGATIVE} units, float64, at p = {P:g} after "
             f"{NUM_STEPS:,} steps. The signs "
@@ -143,9 +129,51 @@ def influence_finding(preset, folder, rule):
             "sees the same loss, so that the sign is that of p's influence on the "
             f"first unit. Descent: an update a window at a rate of {RATE:g}."
         ),
-        table=tuple(table),
+        table=_table(found, true, wrong, losses),
         exact=True,
     )
+
+
+def _meaning(wrong, right, losses):
+    """Returns what the signs and the losses of descent say.
+
+    Args:
+      wrong: windows of the wrong sign.
+      right: the first window from which on all are right; none is if it is too long.
+      losses: {window: losses of descent}.
+    """
+    ends = f"the right one from {right} steps on"
+    if right > NUM_WINDOWS:
+        ends = f"it is not right for good within {NUM_WINDOWS} steps"
+    told = [
+        f"The derivative has the wrong sign in windows of {_spans(wrong)} steps, and "
+        f"{ends}."
+    ]
+    for kind, window in (
+        ("longest of the wrong sign", max(losses.keys() & {*wrong}, default=None)),
+        ("shortest of the right sign", min(losses.keys() - {*wrong}, default=None)),
+        ("longest tried", max(losses)),
+    ):
+        if window is not None:
+            first, last = losses[window][0], losses[window][-1]
+            way = "goes uphill" if last > first else "goes downhill"
+            told.append(
+                f"Descent through the {kind}, {window} steps, {way}: the loss starts "
+                f"at {first:.3g} and ends at {last:.3g}."
+            )
+    return " ".join(told)
+
+
+def _table(found, true, wrong, losses):
+    """Returns the rows of some windows and of the whole derivative."""
+    table = [("window k (steps)", "derivative", "sign",
+              f"loss after {UPDATES} updates")]  # fmt: skip
+    for k in sorted({*losses, 10, 20, 40, 80, 160}):
+        end = f"{losses[k][-1]:.3g}" if k in losses else ""
+        table.append((f"{k}", f"{found[k - 1]:+.4f}",
+                      "wrong" if k in wrong else "right", end))  # fmt: skip
+    table.append(("all", f"{true:+.4f}", "right", ""))
+    return tuple(table)
 
 
 def _spans(numbers):

@@ -6,6 +6,14 @@ import numpy as np
 
 from experiments.claims import CLAIMS
 from experiments.existence import existence_rows, existence_text
+from experiments.translation_details import (
+    LABELS,
+    SOLVED,
+    TRAINED_ON_ALL,
+    examples,
+    existence,
+    setup,
+)
 from experiments.translation_settings import ALL, PLANS, SHORT
 from experiments.translation_study import measure
 from rnnshare import figures
@@ -14,13 +22,7 @@ from rnnshare.report import Finding
 from rnnshare.statistics import bootstrap_interval
 from rnnshare.translation_figures import draw_translations
 
-SOLVED = 0.95  # exact match; see the rule
-LABELS = {
-    "Tied": "tied",
-    "Untied": "untied",
-}
 COPIED = "the best tied one's weights, copied to every step"
-TRAINED_ON_ALL = f"trained below {ALL:,}, on most of these numbers"
 HEADER = ("numbers", "weights", "exact match (mean)", "best seed", "symbols right",
           "exists", "how it is known")  # fmt: skip
 
@@ -59,9 +61,9 @@ def translation_finding(preset, folder, rule):
         meaning=_meaning(verdict, found, missed, scores),
         details="\n\n".join(
             [
-                _setup(plan, chosen),
-                _existence(scores, exhibits),
-                _examples(plan, exhibits),
+                setup(plan, chosen),
+                existence(scores, exhibits),
+                examples(plan, exhibits),
                 existence_text(existence_rows()),
             ]
         ),
@@ -136,7 +138,7 @@ def _meaning(verdict, found, missed, scores):
             f"In each of {exists} cases training solved what weights of the same kind "
             "are shown to solve, those of the tied translator copied to every step"
         ),
-        "inconclusive": "No translator solved a language, so none was exhibited",
+        "inconclusive": "No tied translator solved a language, so none was exhibited",
     }[verdict]
     return (
         f"{told} (mean exact match on held-out numbers: tied {mean['Tied']:.3f}, "
@@ -144,85 +146,6 @@ def _meaning(verdict, found, missed, scores):
         "exist; a failure to train never counts as non-existence, and the verdict is "
         "only on whether training can decide."
     )
-
-
-def _setup(plan, chosen):
-    rates = "; ".join(
-        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
-        + ("" if s.reverse_source else ", from the beginning")
-        for below, languages in chosen.items()
-        for language, arms in languages.items()
-        for arm, s in arms.items()
-    )
-    some = next(iter(next(iter(chosen.values())).values()))
-    sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
-    return (
-        f"An encoder of {plan.cell.__name__} reads the words letter by letter, and "
-        "its last carry is the decoder's first, which writes digits and an end. Equal "
-        f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
-        "read-out are the same at all steps under every sharing; untied weights start "
-        "as copies of one draw. Four fifths of the numbers are trained, a tenth each "
-        "validates and tests, all drawn anew for each seed. Learning rate"
-        f"{' and reading direction are' if len(plan.directions) > 1 else ' is'} chosen "
-        f"by validation loss, on equal budgets ({len(plan.rates)} rates, "
-        f"{len(plan.directions)} directions, one seed of its own), for each language "
-        f"and sharing. Chosen, read from the end unless said: {rates}."
-    )
-
-
-def _existence(scores, exhibits):
-    """Returns what the exhibits say beside the rule."""
-    shown = [e for languages in exhibits.values() for e in languages.values()]
-    apart = max(
-        abs(
-            exhibits[below][language].exact_match["Tied"]["held out"]
-            - arms["Tied"].exact_match.max()
-        )
-        for below, languages in scores.items()
-        for language, arms in languages.items()
-    )
-    texts = [
-        "An answer is exact if each of its symbols is the likeliest one after the "
-        "right symbols before it; greedy decoding, fed its own symbols, gives the "
-        f"right answer just then. {len(shown)} tied translators were decoded greedily: "
-        f"their exact match differs by at most {apart:.3g}, and the copies of their "
-        f"weights change {sum(e.num_different for e in shown)} answers."
-    ]
-    if SHORT in scores:
-        longer = max(
-            arms["Tied"].longer_exact_match.max() for arms in scores[SHORT].values()
-        )
-        texts.append(
-            "No translator that was trained below "
-            f"{SHORT:,} translates longer numbers (best {longer:.3f}, tied): it never "
-            "saw the word for a thousand."
-        )
-        if ALL in exhibits:
-            exists = min(
-                e.exact_match["Untied"]["longer"] for e in exhibits[ALL].values()
-            )
-            texts.append(
-                "Networks of the same size that do exist, tied and untied: those "
-                f"{TRAINED_ON_ALL}, reach at least {exists:.3f}."
-            )
-    return " ".join(texts)
-
-
-def _examples(plan, exhibits):
-    """Returns what the best tied translators of the first language write."""
-    language, texts = plan.languages[0], []
-    for below, languages in exhibits.items():
-        told = [
-            f"{words}: {answer} "
-            f"({'right' if digits == answer else f'wrong, it is {digits}'})"
-            for words, digits, answer in languages[language].examples
-        ]
-        longer = "held-out and then longer" if below < ALL else "held-out"
-        texts.append(
-            f"{len(told)} {longer} {LANGUAGES[language]} numbers, at most five wrong, "
-            f"by the best tied translator trained below {below:,}: {'; '.join(told)}."
-        )
-    return "\n\n".join(texts)
 
 
 def _rows(scores, exhibits):

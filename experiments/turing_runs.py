@@ -21,12 +21,12 @@ from rnnshare.power import (
     measured_capacity,
     moments_of,
     push_and_pop,
-    read_word,
     run_automaton,
     run_tag,
     run_tape,
     stacks_at_start,
     to_tape,
+    words_of,
 )
 
 FLOATS = {"float64": np.float64, "float32": np.float32}
@@ -162,17 +162,11 @@ def tag_steps(num_steps: int) -> int:
       RuntimeError: if it writes a word that the tag system does not.
     """
     symbols, head = to_tape(COLLATZ, TAG_WORD)
-    words = run_tag(COLLATZ, TAG_WORD)
-    last, count = next(words), 0
     machine: Any = load("minsky")
-    for moment in run_tape(machine, symbols, num_steps, head):
-        if moment.state not in ("q1", "q2") or moment.tape.get(moment.head) != "y":
-            continue
-        text = "".join(moment.tape.get(i, "0") for i in range(max(moment.tape) + 1))
-        word = read_word(COLLATZ, text)
-        if word is None or word == last:
-            continue
-        last, count = next(words), count + 1
-        if word != last:
-            raise RuntimeError(f"The universal machine wrote {word} for {last}.")
+    moments = run_tape(machine, symbols, num_steps, head)
+    count, right = 0, run_tag(COLLATZ, TAG_WORD)
+    for count, word in enumerate(words_of(COLLATZ, TAG_WORD, moments)):  # noqa: B007
+        wanted = next(right)
+        if word != wanted:
+            raise RuntimeError(f"The universal machine wrote {word} for {wanted}.")
     return count

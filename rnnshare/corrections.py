@@ -277,10 +277,8 @@ class TimeInput(Sharing):
 
     def split(self, stored, steps: Steps):  # noqa: D102
         check_stack(self, stored["encoding"], self.num_functions)
-        functions = time_functions(
-            self.kind, self.num_functions + 1, self.period, steps
-        )
-        return stored, functions[:, 1:]
+        count = self.num_functions + 1  # with the constant
+        return stored, time_functions(self.kind, count, self.period, steps)[:, 1:]
 
     def merge(self, common, per_step_t):  # noqa: D102
         def move(leaf, v):

@@ -43,7 +43,7 @@ from rnnshare.power.machines import (
 )
 from rnnshare.power.parsing import load, names, parse
 from rnnshare.power.precision import bits_of, capacity, first_error, fits
-from rnnshare.power.tag import COLLATZ, read_word, run_tag, to_tape
+from rnnshare.power.tag import COLLATZ, read_word, run_tag, to_tape, words_of
 from rnnshare.power.wiring import WiredCell, Wiring, saturated_linear
 
 __all__ = [
@@ -92,4 +92,5 @@ __all__ = [
     "stacks_of_tape",
     "to_tape",
     "tops_of",
+    "words_of",
 ]

@@ -12,8 +12,10 @@ Reference: Minsky, 1967, "Computation: Finite and Infinite Machines", section 14
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from rnnshare.power.interpreters import TapeMoment
 
 Rules = Sequence[Sequence[int]]
 # Letters a^n lead to a^(n / 2) or a^((3 n + 1) / 2), as n is even or odd (De Mol, 2008,
@@ -69,3 +71,25 @@ def read_word(rules: Rules, tape: str) -> list[int] | None:
     letters = {"y" * n: i for i, n in enumerate(lengths_of(rules))}
     found = [letters.get(code) for code in rest.split("A")]
     return None if None in found else [i for i in found if i is not None]
+
+
+def words_of(
+    rules: Rules, word: Sequence[int], moments: Iterable[TapeMoment]
+) -> Iterator[list[int]]:
+    """Yields a word, and those to which Minsky's machine then turns it on its tape.
+
+    Args:
+      rules: those of the tag system.
+      word: that the machine was started on.
+      moments: of the machine; see `rnnshare.power.run_tape`.
+    """
+    last = list(word)
+    yield last
+    for moment in moments:
+        if moment.state not in ("q1", "q2") or moment.tape.get(moment.head) != "y":
+            continue
+        text = "".join(moment.tape.get(i, "0") for i in range(max(moment.tape) + 1))
+        found = read_word(rules, text)
+        if found is not None and found != last:
+            last = found
+            yield last
