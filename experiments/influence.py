@@ -78,7 +78,10 @@ def exact_influence(num_steps):
 
 
 def descend(window):
-    """Returns the losses of descent in p, an update a window, the carry handed on."""
+    """Returns the losses of descent in p, an update a window, the carry handed on.
+
+    It begins where the derivatives are taken, after `NUM_STEPS` steps at `P`.
+    """
     with jax.enable_x64(True):
 
         def loss(p, s):
@@ -90,9 +93,12 @@ def descend(window):
             (value, s), slope = jax.value_and_grad(loss, has_aux=True)(p, s)
             return (p - RATE * slope, jax.lax.stop_gradient(s)), value
 
-        start = jnp.float64(P), jnp.zeros(system()[1].shape)
-        run = jax.jit(lambda start: jax.lax.scan(update, start, length=UPDATES)[1])
-        return np.asarray(run(start))
+        def run(p):
+            rest = jnp.zeros(system()[1].shape)
+            s, _ = unroll(step, Tied(), p, jnp.zeros((NUM_STEPS, 0)), rest)
+            return jax.lax.scan(update, (p, s), length=UPDATES)[1]
+
+        return np.asarray(jax.jit(run)(jnp.float64(P)))
 
 
 def influence_finding(preset, folder, rule):
