@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Lines of one sharing have shades of its colour, and differ in dash and mark.
-_DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-_MARKS = ("o", "s", "^", "D", "v")
-_DARKER = (0.0, 0.65, 0.3, 0.5, 0.8)  # towards black
+_DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)))
+_MARKS = ("o", "s", "^", "D", "v", "X")
+_DARKER = (0.0, 0.65, 0.3, 0.5, 0.8, -0.5)  # towards black; below 0 towards white
 
 
 class MemoryPanel(NamedTuple):
@@ -102,8 +102,10 @@ def _style(label: str, names: Sequence[str]) -> dict[str, Any]:
     colour = colour_of(label)
     alike = [name for name in names if colour_of(name) == colour]
     place = alike.index(label)
+    darker = _DARKER[place % len(_DARKER)]
+    end = 1.0 if darker < 0 else 0.0
     return {
-        "color": tuple(x * (1 - _DARKER[place % len(_DARKER)]) for x in to_rgb(colour)),
+        "color": tuple(x + abs(darker) * (end - x) for x in to_rgb(colour)),
         "ls": _DASHES[place % len(_DASHES)],
         "marker": _MARKS[place % len(_MARKS)],
         "ms": 5,
