@@ -30,6 +30,10 @@ COLOURS: Mapping[str, str] = {
     "Partition": "#A0A0A0",
 }
 _BY_NAME = {name.lower(): colour for name, colour in COLOURS.items()}
+# Lines of one sharing have shades of its colour, and differ in dash and mark.
+_DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)))
+_MARKS = ("o", "s", "^", "D", "v", "X")
+_DARKER = (0.0, 0.65, 0.3, 0.5, 0.8, -0.5)  # towards black; below 0 towards white
 INK, MUTED, LINK, GRID = "#222222", "#5f5f5f", "#bbbbbb", "#dddddd"
 FONT = 12  # points
 DPI, WIDTH = 100, 6.4  # dots an inch, inches
@@ -48,6 +52,24 @@ def colour_of(kind: Any) -> str:
     else:
         name = (kind if isinstance(kind, type) else type(kind)).__name__
     return _BY_NAME.get(name.lower(), MUTED)
+
+
+def line_style(label: str, names: Sequence[str]) -> dict[str, Any]:
+    """Returns how a line of a label is drawn, among the names of a figure's lines."""
+    from matplotlib.colors import to_rgb
+
+    colour = colour_of(label)
+    alike = [name for name in names if colour_of(name) == colour]
+    place = alike.index(label)
+    darker = _DARKER[place % len(_DARKER)]
+    end = 1.0 if darker < 0 else 0.0
+    return {
+        "color": tuple(x + abs(darker) * (end - x) for x in to_rgb(colour)),
+        "ls": _DASHES[place % len(_DASHES)],
+        "marker": _MARKS[place % len(_MARKS)],
+        "ms": 5,
+        "lw": 1.8,
+    }
 
 
 def new_figure(height: float) -> "Figure":

@@ -10,8 +10,8 @@ from rnnshare.figure_style import (
     FONT,
     INK,
     MUTED,
-    colour_of,
     dress,
+    line_style,
     new_figure,
     note,
     say_what_refutes,
@@ -21,11 +21,6 @@ from rnnshare.statistics import bootstrap_interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Lines of one sharing have shades of its colour, and differ in dash and mark.
-_DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 2)))
-_MARKS = ("o", "s", "^", "D", "v", "X")
-_DARKER = (0.0, 0.65, 0.3, 0.5, 0.8, -0.5)  # towards black; below 0 towards white
 
 
 class MemoryPanel(NamedTuple):
@@ -95,24 +90,6 @@ def draw_memory(panels: Sequence[MemoryPanel], refuted: str, below: str) -> "Fig
     return figure
 
 
-def _style(label: str, names: Sequence[str]) -> dict[str, Any]:
-    """Returns how a line of a label is drawn, the same in every panel."""
-    from matplotlib.colors import to_rgb
-
-    colour = colour_of(label)
-    alike = [name for name in names if colour_of(name) == colour]
-    place = alike.index(label)
-    darker = _DARKER[place % len(_DARKER)]
-    end = 1.0 if darker < 0 else 0.0
-    return {
-        "color": tuple(x + abs(darker) * (end - x) for x in to_rgb(colour)),
-        "ls": _DASHES[place % len(_DASHES)],
-        "marker": _MARKS[place % len(_MARKS)],
-        "ms": 5,
-        "lw": 1.8,
-    }
-
-
 def _draw_scores(
     panel: "Axes",
     lengths: npt.ArrayLike,
@@ -136,7 +113,7 @@ def _draw_scores(
         ends[:, 0],
         yerr=np.maximum([low, high], 0.0),
         capsize=2.5,
-        **_style(label, names),
+        **line_style(label, names),
     )
 
 
@@ -149,7 +126,7 @@ def _draw_gradients(
     if not there.any():
         return
     ends = np.exp([bootstrap_interval(one) for one in np.log(norms[:, there]).T])
-    style = _style(label, names)
+    style = line_style(label, names)
     every = max(1, there.sum() // 6)
     panel.plot(back[there], ends[:, 0], markevery=every, **style)
     panel.fill_between(

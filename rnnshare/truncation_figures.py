@@ -1,7 +1,7 @@
 """Figures of truncated back-propagation: its costs, reach, and where it misleads."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,9 @@ from rnnshare.figure_style import (
     GRID,
     INK,
     MUTED,
-    colour_of,
     dress,
     grid_of,
+    line_style,
     new_figure,
     note,
     say_what_refutes,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRONG, _RIGHT = COLOURS["Untied"], COLOURS["Tied"]
-_LOOKS = (("o", "-"), ("s", "--"), ("^", ":"), ("v", "-."), ("D", "--"))
+_DASHES = ("-", "--", ":", "-.")
 
 
 def draw_costs(
@@ -47,11 +47,11 @@ def draw_costs(
     )
     windows = list(costs)
     panels = grid_of(figure, 3, 3)
-    colour = colour_of("Tied")
-    panels[0].plot(windows, [cost[0] for cost in costs.values()], "o-", color=colour)
+    style = line_style("Tied", ["Tied"])
+    panels[0].plot(windows, [cost[0] for cost in costs.values()], **style)
     panels[0].set_yscale("log")
     for panel, part in zip(panels[1:], (1, 2), strict=True):
-        _errorbars(panel, windows, [cost[part] for cost in costs.values()], colour)
+        _errorbars(panel, windows, [cost[part] for cost in costs.values()], style)
     level = float(np.mean(np.asarray(costs[windows[-1]][2], np.float64)))
     panels[2].axhspan(level, level + 0.05, color=GRID, zorder=0, lw=0)
     panels[2].axhline(level, color=INK, lw=1, ls=":", zorder=0)
@@ -94,19 +94,16 @@ def draw_lags(
     for index, (panel, (title, arms)) in enumerate(
         zip(panels, found.items(), strict=True)
     ):
-        used: dict[str, int] = {}
         for label, values in arms.items():
-            colour = colour_of(label)
-            look = _LOOKS[used.setdefault(colour, 0) % len(_LOOKS)]
-            used[colour] += 1
-            handles[label] = _errorbars(
-                panel, range(len(lags)), list(np.asarray(values).T), colour, *look
-            )
+            style = line_style(label, list(arms))
+            samples = list(np.asarray(values).T)
+            handles[label] = _errorbars(panel, range(len(lags)), samples, style)
         panel.axvspan(-0.4, 0.5, color=GRID, alpha=0.5, lw=0, zorder=0)
         for level, name in ((chance, "chance"), (half_way, "learnt above")):
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
             if not index:
-                note(panel, name, (-0.4, level), (3, -8), "left", MUTED)
+                at = (len(lags) - 0.6, level)
+                note(panel, name, at, (0, -8), "right", MUTED)
         panel.set_xticks(range(len(lags)), lags)
         panel.set_xlim(-0.4, len(lags) - 0.6)
         panel.set_ylim(-0.02, 1.05)
@@ -148,10 +145,10 @@ def draw_signs(
     note(left, "true", (windows[-1], true), (0, -9), "right", MUTED)
     left.legend(frameon=False, fontsize=FONT - 1, loc="center right")
     dress(left, "window k (steps)", "derivative of the loss in p", "y")
-    for (window, curve), look in zip(losses.items(), _LOOKS, strict=False):
+    for (window, curve), dash in zip(losses.items(), _DASHES, strict=False):
         colour = _WRONG if wrong[window - 1] else _RIGHT
         curve = np.maximum(np.asarray(curve, np.float64), 1e-6)
-        right.plot(curve, color=colour, ls=look[1], label=f"k = {window}")
+        right.plot(curve, color=colour, ls=dash, label=f"k = {window}")
     right.set_yscale("log")
     right.set_ylim(1e-6, 1e5)
     right.legend(frameon=False, fontsize=FONT - 1)
@@ -163,21 +160,11 @@ def _errorbars(
     panel: "Axes",
     x: Sequence[float],
     samples: Sequence[npt.ArrayLike],
-    colour: str,
-    marker: str = "o",
-    dash: str = "-",
-):
+    style: Mapping[str, Any],
+) -> Any:
     """Draws means with 95 % intervals; returns the line for a legend."""
     ends = np.array([bootstrap_interval(np.asarray(y)) for y in samples])
     sides = [ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]]
     return panel.errorbar(
-        x,
-        ends[:, 0],
-        yerr=np.maximum(sides, 0.0),
-        color=colour,
-        marker=marker,
-        ls=dash,
-        ms=5,
-        lw=1.8,
-        capsize=2.5,
+        x, ends[:, 0], yerr=np.maximum(sides, 0.0), capsize=2.5, **style
     )
