@@ -10,24 +10,22 @@ import time
 
 from absl import flags
 
-from experiments import (
-    cell_comparison,
-    cell_state,
-    common,
-    core_claim,
-    gap_decomposition,
-    identities,
-    length_generalisation,
-    over_fitting,
-    position_generalisation,
-    resources,
-    spectrum,
-    temporal_structure,
-    translation,
-    truncated_bptt,
-    universality,
-)
+from experiments.cell_comparison import __main__ as cell_comparison
+from experiments.cell_state import __main__ as cell_state
 from experiments.claims import CLAIMS
+from experiments.core_claim import __main__ as core_claim
+from experiments.gap_decomposition import __main__ as gap_decomposition
+from experiments.identities import __main__ as identities
+from experiments.lab import flags as common
+from experiments.length_generalisation import __main__ as length_generalisation
+from experiments.over_fitting import __main__ as over_fitting
+from experiments.position_generalisation import __main__ as position_generalisation
+from experiments.resources import __main__ as resources
+from experiments.spectrum import __main__ as spectrum
+from experiments.temporal_structure import __main__ as temporal_structure
+from experiments.translation import __main__ as translation
+from experiments.truncated_bptt import __main__ as truncated_bptt
+from experiments.universality import __main__ as universality
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
@@ -58,9 +56,9 @@ def main() -> None:
     common.use_devices()
     import jax
 
-    from experiments.real_data_study import load_all
-    from experiments.studies import decided, environment
-    from rnnshare import report
+    from experiments.lab import finding as report
+    from experiments.lab.trials import decided, environment
+    from experiments.real_data.measure import load_all
 
     folder = common.workdir("answer")
     with common.user_errors():
@@ -109,7 +107,8 @@ def lead(findings) -> str:
 
 def tying_matrices(folder):
     """Draws the tying matrix of each sharing; returns its path and caption."""
-    from rnnshare import Cyclic, Segments, Tied, Untied, figures
+    from rnnshare import Cyclic, Segments, Tied, Untied
+    from rnnshare.plotting import panels as figures
 
     path, num_steps = "figures/tying.png", 12
     sharings = [Tied(), Segments(12, 3), Cyclic(4), Untied(12)]

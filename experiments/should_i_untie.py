@@ -9,7 +9,7 @@ Expect:   'untie all maps' at a drift of 0.2, 'leave it tied' at 0.
 
 from absl import flags
 
-from experiments import common
+from experiments.lab import flags as common
 
 TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
 
@@ -47,9 +47,10 @@ def main() -> None:
     from collections import Counter
     from statistics import median
 
-    from rnnshare import Tied, untying
-    from rnnshare.study import Setting
-    from rnnshare.training import Recipe, fit
+    from rnnshare import Tied
+    from rnnshare.analysis import untying
+    from rnnshare.training.fitting import Recipe, fit
+    from rnnshare.training.study import Setting
 
     with common.user_errors():
         make_task = make_task_of()
@@ -112,7 +113,7 @@ def check(train, setting, tied, advised, num_steps):
     import dataclasses
 
     from rnnshare import Tied, Untied
-    from rnnshare.statistics import paired_difference
+    from rnnshare.analysis.statistics import paired_difference
 
     leave = advised == Tied()
     other = Untied(num_steps, same_init=True) if leave else advised

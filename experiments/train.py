@@ -8,7 +8,7 @@ Expect:   a test accuracy of about 0.9 untied; with --sharing=tied, about 0.97.
 
 from absl import flags
 
-from experiments import common
+from experiments.lab import flags as common
 
 TASKS = (
     "copy_memory",
@@ -105,8 +105,8 @@ def make_setting():
     import optax
 
     import rnnshare
-    from rnnshare.study import Setting
-    from rnnshare.training import Recipe
+    from rnnshare.training.fitting import Recipe
+    from rnnshare.training.study import Setting
 
     num_steps = make_task(0).num_steps
     count, period = _NUM_TEMPLATES.value, float(_PERIOD.value)
@@ -152,8 +152,8 @@ def main() -> None:
     common.use_devices()
     from statistics import median
 
-    from rnnshare import runs
-    from rnnshare.training import fit
+    from rnnshare.training import rows as runs
+    from rnnshare.training.fitting import fit
 
     with common.user_errors():
         setting = make_setting()
@@ -200,7 +200,7 @@ def _open(names):
     """Returns the metrics file of the workdir, empty; refuses another run's folder."""
     import pathlib
 
-    from rnnshare import runs
+    from rnnshare.training import rows as runs
 
     folder = pathlib.Path(common.WORKDIR.value or "")
     line = runs.json_line({**names, "num_seeds": _NUM_SEEDS.value})

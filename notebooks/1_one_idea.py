@@ -30,10 +30,11 @@ import pandas as pd
 from flax import nnx
 
 from rnnshare import RNN, Cyclic, GRUCell, LSTMCell, Segments, Tied, Untied
-from rnnshare import expand, figure_style, num_parameters, tasks, unroll
-from rnnshare.figures import draw_tying_matrices
-from rnnshare.study import Setting
-from rnnshare.training import Recipe, fit
+from rnnshare import expand, num_parameters, tasks, unroll
+from rnnshare.plotting import style as figure_style
+from rnnshare.plotting.panels import draw_tying_matrices
+from rnnshare.training.study import Setting
+from rnnshare.training.fitting import Recipe, fit
 
 # %matplotlib inline
 # One device a core, so that replicas train side by side.

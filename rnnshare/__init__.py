@@ -1,24 +1,40 @@
 """rnnshare: RNNs whose weights are shared across time as much as you say."""
 
-from rnnshare.cells import AffineCell, ElmanCell, GRUCell, LSTMCell
-from rnnshare.combinations import Basis, Drift, Hypernetwork, Mixture
-from rnnshare.conversion import convert
-from rnnshare.corrections import LowRank, Scaled, TimeInput
-from rnnshare.models import SequenceModel
-from rnnshare.partition import Partition
-from rnnshare.rnn import RNN
+from rnnshare.cells import (
+    AffineCell,
+    ElmanCell,
+    GRUCell,
+    HyperLSTMCell,
+    LSTMCell,
+    StateMixtureCell,
+)
+from rnnshare.models import (
+    RNN,
+    SequenceModel,
+    count_flops,
+    count_parameters,
+    match_width,
+)
 from rnnshare.sharing import (
+    Basis,
     Cyclic,
+    Drift,
+    Hypernetwork,
+    LowRank,
+    Mixture,
+    Partition,
+    Scaled,
     Segments,
     Sharing,
     Tied,
+    TimeInput,
     Untied,
+    convert,
     expand,
     num_parameters,
+    soft_tying,
+    tying_penalty,
 )
-from rnnshare.sizing import count_flops, count_parameters, match_width
-from rnnshare.soft_tying import soft_tying, tying_penalty
-from rnnshare.state_cells import HyperLSTMCell, StateMixtureCell
 from rnnshare.unrolling import map_steps, unroll
 
 __all__ = [

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare import data, texts
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_split
+from rnnshare.tasks.data import arrays as data
+from rnnshare.tasks.data import texts
 
 _EMBEDDED = 16
 
@@ -112,7 +113,7 @@ def mnist1d(
       shuffled_each: put the steps of each example in an order of its own, which depends
         on the split.
       max_translation: how far digits are moved along time, 0 for not at all; see
-        `rnnshare.data.mnist1d`.
+        `rnnshare.tasks.data.arrays.mnist1d`.
       validation_fraction: of the training part.
 
     Raises:

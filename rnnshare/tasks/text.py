@@ -7,8 +7,8 @@ import math
 import jax
 import numpy as np
 
-from rnnshare import texts
 from rnnshare.tasks.base import Batch, Metrics, as_pytree
+from rnnshare.tasks.data import texts
 from rnnshare.tasks.real import ArrayTask
 
 # Windows in the sets: as many in every split, so that models share a compilation.

@@ -11,13 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.number_words import (
-    CHARACTERS,
-    LANGUAGES,
-    LONGEST,
-    NUM_NUMBERS,
-    number_words,
-)
 from rnnshare.tasks.base import (
     Batch,
     Classification,
@@ -26,6 +19,13 @@ from rnnshare.tasks.base import (
     check_split,
     cross_entropy,
     masked_mean,
+)
+from rnnshare.tasks.data.number_words import (
+    CHARACTERS,
+    LANGUAGES,
+    LONGEST,
+    NUM_NUMBERS,
+    number_words,
 )
 
 END = 10  # the symbol after the last digit
@@ -177,7 +177,7 @@ def translation(
 
     Args:
       split: which numbers are where.
-      language: a key of `rnnshare.number_words.LANGUAGES`.
+      language: a key of `rnnshare.tasks.data.number_words.LANGUAGES`.
       trained_below: 1000 or 10,000.
 
     Raises:

@@ -1,0 +1,97 @@
+"""Gradients at the carry of a study's models, and the slope at which they vanish.
+
+Shape letters: S seeds, T steps, B examples, H hidden features.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnshare import Untied, expand, unroll
+from rnnshare.analysis.statistics import line_fit
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.models.rnn import step_of
+from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
+from rnnshare.training.fitting import Loop, Replica
+
+SMALLEST = 1e-30  # gradient norms below are float32's last bits
+
+
+def initial(setting, seed):
+    """Returns the parameters before training."""
+    replica = Replica(
+        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
+    )
+    return _initial(Loop(setting.make_model(), setting.recipe))(replica)
+
+
+@functools.lru_cache(maxsize=4)
+def _initial(loop):
+    return _run_once(lambda replica: loop.init(replica).params)
+
+
+def _run_once(function, **options):
+    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
+    if jax.default_backend() == "cpu":
+        options["compiler_options"] = {"xla_backend_optimization_level": "0"}
+    return jax.jit(function, **options)
+
+
+def gradient_norms(setting, params, count, num_steps):
+    """Returns [T], norms of the gradient at the carry that each step was given.
+
+    Of a random linear map of the last output, the same for every cell and seed, over
+    the first `count` test examples, up to `num_steps`, T.
+    """
+    run = _gradients_of(setting, count, num_steps)
+    return step_norms(run(params["layers"][0]["weights"]))
+
+
+@functools.lru_cache(maxsize=4)
+def _gradients_of(setting, count, num_steps):
+    return _run_once(functools.partial(_gradients, setting, count, num_steps))
+
+
+def _gradients(setting, count, num_steps, stored):
+    """Returns the gradients at the carry, leaves [T, B, H]."""
+    task = setting.make_task(0)
+    inputs = task.held_out("test").inputs[:count, :num_steps]
+    cell = Blueprint.of(
+        functools.partial(setting.cell, task.in_features, setting.hidden_features)
+    )
+    weights = expand(setting.sharing, stored, task.num_steps)
+    weights = jax.tree.map(lambda w: w[:num_steps], weights)
+    carry = cell.bind().initialize_carry((count, task.in_features))
+    shape = count, setting.hidden_features
+    readout = jax.random.normal(jax.random.key(0), shape, jnp.float32)
+
+    def loss(nudges):
+        _, outputs = unroll(
+            nudged(step_of(cell)),
+            Untied(num_steps),
+            weights,
+            (jnp.swapaxes(inputs, 0, 1), nudges),
+            carry,
+        )
+        return jnp.sum(outputs[-1] * readout)
+
+    return carry_gradients(loss, carry, num_steps)
+
+
+def decay(norms):
+    """Returns [S], the slope of the log gradient norm per step back, of norms [S, T].
+
+    0 where nothing vanishes; -1 where a step leaves 1 / e. Norms below what float32
+    holds are left out.
+    """
+    back = np.arange(norms.shape[1], 0, -1.0)
+
+    def slope(row):
+        there = row > SMALLEST
+        if there.sum() < 3:
+            return np.nan
+        return line_fit(back[there], np.log(row[there])).slope.estimate
+
+    return np.array([slope(row) for row in norms])

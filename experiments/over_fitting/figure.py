@@ -1,0 +1,165 @@
+"""Figures of over-fitting: train-test gaps, and what is memorised of random labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.style import (
+    FONT,
+    INK,
+    MUTED,
+    colour_of,
+    dress,
+    grid_of,
+    new_figure,
+    note,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [S, X]
+_DASHES = ("-", "--", ":")
+_MARKS = ("o", "s", "^")
+
+
+class GapRow(NamedTuple):
+    """One row of panels of `draw_gaps`, which share their y axis.
+
+    Attributes:
+      title: what the row shows, and what would have refuted the claim.
+      ylabel: with its unit.
+      panels: title -> {label: (x [X], y [S, X])}; a label that begins with a sharing's
+        name has its colour.
+      lines: name -> (x [X], y [X]), what chance and the oracle have.
+    """
+
+    title: str
+    ylabel: str
+    panels: Mapping[str, Mapping[str, Curve]]
+    lines: Mapping[str, Curve] = {}
+
+
+def draw_gaps(rows: Sequence[GapRow], xlabel: str) -> "Figure":
+    """Draws curves over x, log scale, with intervals over seeds: a panel a cell.
+
+    Args:
+      rows: from top to bottom.
+      xlabel: with its unit; the x are powers of two.
+    """
+    figure = new_figure(height=0.5 + 2.75 * len(rows))
+    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    handles: dict[str, Any] = {}
+    for part, row in zip(parts, rows, strict=True):
+        part.suptitle(row.title, fontsize=FONT, color=INK, x=0.02, ha="left")
+        axes = part.subplots(1, len(row.panels), sharey=True, squeeze=False)[0]
+        for column, (panel, (title, curves)) in enumerate(
+            zip(axes, row.panels.items(), strict=True)
+        ):
+            handles |= _draw_curves(panel, curves)
+            panel.axhline(0.0, color=INK, lw=1.0, zorder=0)
+            panel.set_title(title, fontsize=FONT - 1, color=INK)
+            _fraction_ticks(panel, curves)
+            dress(panel, "", "" if column else row.ylabel, "y")
+            for name, (x, y) in row.lines.items():
+                panel.plot(x, y, color=INK, lw=1.2, ls=":")
+                if column == len(axes) - 1:
+                    at = (float(np.ravel(x)[-1]), float(np.ravel(y)[-1]))
+                    note(panel, name, at, (0, -8), "right", MUTED)
+    parts[-1].supxlabel(xlabel, fontsize=FONT, color=INK)
+    _legend(figure, handles)
+    return figure
+
+
+def draw_memorised(
+    panels: Mapping[str, Mapping[str, Curve]], title: str = ""
+) -> "Figure":
+    """Draws the bits that are memorised of N random labels: a panel a cell.
+
+    Args:
+      panels: title -> {label: (N [X], bits [S, X])}; labels of one colour differ in
+        their dash. All N bits, the line of a perfect memory, and 0, that of a guess,
+        are drawn.
+      title: what would have refuted the claim.
+    """
+    figure = new_figure(height=4.2)
+    figure.suptitle(title, fontsize=FONT, color=INK, x=0.02, ha="left")
+    handles: dict[str, Any] = {}
+    top = max(
+        np.asarray(y, np.float64).mean(0).max()
+        for curves in panels.values()
+        for _, y in curves.values()
+    )
+    axes = grid_of(figure, len(panels), len(panels))
+    for column, (panel, (name, curves)) in enumerate(
+        zip(axes, panels.items(), strict=True)
+    ):
+        handles |= _draw_curves(panel, curves)
+        sizes = np.unique(np.concatenate([np.ravel(x) for x, _ in curves.values()]))
+        fine = np.geomspace(sizes[0], sizes[-1], 200)
+        panel.plot(fine, fine, color=INK, lw=1.2, ls=":")
+        panel.axhline(0.0, color=INK, lw=1.2, ls=":")
+        panel.set_xscale("log", base=2)
+        few = sizes[:: max(1, -(-len(sizes) // 4))]
+        panel.set_xticks(few, [f"{size:g}" for size in few])
+        panel.minorticks_off()
+        panel.set_ylim(-0.17 * top, 1.3 * top)
+        panel.set_title(name, fontsize=FONT - 1, color=INK)
+        dress(panel, "examples N", "" if column else "bits memorised", grid="y")
+        if column == 0:
+            # Left of the line, where no curve can be.
+            at = (min(1.15 * top, sizes[-1]), 1.15 * top)
+            note(panel, "all N bits", at, (-6, 0), "right", MUTED)
+            note(panel, "guessing: 0", (sizes[-1], 0.0), (0, -8), "right", MUTED)
+        else:
+            panel.tick_params(labelleft=False)
+    _legend(figure, handles)
+    return figure
+
+
+def _draw_curves(panel: "Axes", curves: Mapping[str, Curve]) -> dict[str, Any]:
+    """Draws means over seeds with their intervals; returns the lines by label."""
+    drawn: dict[str, Any] = {}
+    used: dict[str, int] = {}
+    for label, (x, y) in curves.items():
+        values, colour = np.asarray(y, np.float64), colour_of(label)
+        style = used.setdefault(colour, 0)
+        used[colour] += 1
+        ends = np.array([bootstrap_interval(one) for one in values.T])
+        low, high = ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]
+        drawn[label] = panel.errorbar(
+            x,
+            ends[:, 0],
+            yerr=np.maximum([low, high], 0.0),
+            color=colour,
+            marker=_MARKS[style % len(_MARKS)],
+            ls=_DASHES[style % len(_DASHES)],
+            ms=5,
+            lw=1.8,
+            capsize=2.5,
+        )
+    return drawn
+
+
+def _fraction_ticks(panel: "Axes", curves: Mapping[str, Curve]) -> None:
+    """Names some of the x as fractions, 1/64."""
+    panel.set_xscale("log", base=2)
+    places = np.unique(np.concatenate([np.ravel(x) for x, _ in curves.values()]))
+    few = places[:: max(1, -(-len(places) // 3))]
+    panel.set_xticks(few, [f"1/{1 / x:g}" if x < 1 else f"{x:g}" for x in few])
+    panel.minorticks_off()
+
+
+def _legend(figure: "Figure", handles: Mapping[str, Any]) -> None:
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=FONT - 1,
+    )

@@ -1,0 +1,45 @@
+"""What finished trainings say: statistics, the score test, and the advice."""
+
+from rnnshare.analysis.score_tests import (
+    ScoreTest,
+    score_test,
+)
+from rnnshare.analysis.statistics import (
+    Interval,
+    LineFit,
+    bootstrap_interval,
+    holm,
+    line_fit,
+    log_log_slope,
+    memorised_bits,
+    paired_difference,
+    paired_p_value,
+    rank_correlation,
+)
+from rnnshare.analysis.untying import (
+    Advice,
+    advise,
+    alternatives,
+    run_tests,
+    scores_of,
+)
+
+__all__ = [
+    "Advice",
+    "Interval",
+    "LineFit",
+    "ScoreTest",
+    "advise",
+    "alternatives",
+    "bootstrap_interval",
+    "holm",
+    "line_fit",
+    "log_log_slope",
+    "memorised_bits",
+    "paired_difference",
+    "paired_p_value",
+    "rank_correlation",
+    "run_tests",
+    "score_test",
+    "scores_of",
+]

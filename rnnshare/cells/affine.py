@@ -1,0 +1,242 @@
+"""Recurrent cells on one cut: two affine maps, and a pointwise function of their sum.
+
+    a = x W_input + b_input           `input`, D to G
+    u = h W_recurrent (+ b_recurrent) `recurrent`, H to G
+    carry, y = activate(carry, a, u)  no parameters, no matrix products
+
+The cut is what makes them fast: `input` needs no carry, so it can be done for all steps
+at once, and `activate` is cheap to differentiate by itself. The cells are
+`flax.nnx.RNNCellBase`s: they run in `nnx.RNN` as in `rnnshare.RNN`.
+
+Shape letters: B batch (any number of axes), D input features, H hidden features,
+G = gates x H gate features.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.sharing.drawing import draw_many, orthogonal
+
+Initializer = jax.nn.initializers.Initializer
+
+
+class AffineCell(nnx.RNNCellBase):
+    """What the cells share: the two affine maps and the step made of them.
+
+    A subclass names its gates, says whether the recurrent map has a bias of
+    its own, and defines `activate`.
+    """
+
+    gates: ClassVar[tuple[str, ...]]  # their names, in the order of G
+    recurrent_bias: ClassVar[bool] = False
+    adds: ClassVar[bool] = False  # `activate` reads the sum of the two maps only
+    is_cudnn_lstm: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any):
+        """Takes back what a base says of its `activate` where a cell has another."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "activate" in own or "pointwise" in own:
+            if "linearize" not in own:
+                cls.linearize = AffineCell.linearize  # type: ignore[method-assign]
+                cls.push = AffineCell.push  # type: ignore[method-assign]
+            for name in ("adds", "is_cudnn_lstm"):
+                setattr(cls, name, own.get(name, False))
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        *,
+        kernel_init: Initializer | None = None,
+        recurrent_init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        """Draws the parameters.
+
+        Args:
+          in_features: D.
+          hidden_features: H.
+          kernel_init: of the input kernel [D, G]; LeCun normal by default.
+          recurrent_init: of each gate's recurrent kernel [H, H]; orthogonal by default.
+          bias_init: of the biases [G]; zeros by default.
+          dtype: what to compute in; by default what inputs and parameters promote to.
+          param_dtype: what the parameters and a fresh carry are in.
+          rngs: where the draws come from.
+        """
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        self.dtype = dtype
+        self.param_dtype = param_dtype
+        affine = functools.partial(
+            nnx.Linear,
+            out_features=self.num_gates * hidden_features,
+            bias_init=bias_init or nnx.initializers.zeros_init(),
+            dtype=dtype,
+            param_dtype=param_dtype,
+            rngs=rngs,
+        )
+        self.input = affine(
+            in_features, kernel_init=kernel_init or nnx.initializers.lecun_normal()
+        )
+        self.recurrent = affine(
+            hidden_features,
+            use_bias=self.recurrent_bias,
+            kernel_init=_gate_by_gate(recurrent_init or orthogonal, self.num_gates),
+        )
+
+    @staticmethod
+    def activate(carry: Any, from_input: jax.Array, from_hidden: jax.Array) -> Any:
+        """Returns the next carry and the output.
+
+        Args:
+          carry: of [*B, H] leaves.
+          from_input: [*B, G], what `input` made of x.
+          from_hidden: [*B, G], what `recurrent` made of h.
+        """
+        raise TypeError("AffineCell is abstract. Use ElmanCell, GRUCell or LSTMCell.")
+
+    @property
+    def pointwise(self) -> Callable[..., Any]:
+        """`activate` with the options of this cell."""
+        return self.activate
+
+    def linearize(
+        self, carry: Any, from_input: jax.Array, from_hidden: jax.Array
+    ) -> tuple[tuple[Any, jax.Array], Any]:
+        """Returns what `activate` returns, and its derivative there for `push`.
+
+        A subclass that knows its derivative says it here and in `push`, in the fewest
+        arrays: a fused unroll keeps them of every step.
+
+        Args:
+          carry: see `activate`.
+          from_input: see `activate`.
+          from_hidden: see `activate`.
+        """
+        at = (carry, from_input, from_hidden)
+        return self.pointwise(*at), at
+
+    def push(
+        self,
+        derivative: Any,
+        carry: Any,
+        from_input: jax.Array,
+        from_hidden: jax.Array,
+    ) -> tuple[Any, jax.Array]:
+        """Returns the tangents of the next carry and the output; linear in the last 3.
+
+        Args:
+          derivative: what `linearize` returns.
+          carry: tangents of the carry.
+          from_input: [*B, G], tangents of what `input` made of x.
+          from_hidden: [*B, G], tangents of what `recurrent` made of h.
+        """
+        return jax.jvp(self.pointwise, derivative, (carry, from_input, from_hidden))[1]
+
+    @staticmethod
+    def hidden(carry: Any) -> jax.Array:
+        """Returns h [*B, H], the part of the carry that the recurrent map reads."""
+        return carry
+
+    @property
+    def num_gates(self) -> int:
+        """G / H."""
+        return len(self.gates)
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        """Runs one step: carry of [*B, H] leaves, inputs [*B, D], output [*B, H]."""
+        return self.pointwise(
+            carry, self.input(inputs), self.recurrent(self.hidden(carry))
+        )
+
+    def initialize_carry(
+        self,
+        input_shape: tuple[int, ...],
+        rngs: Any = None,
+        carry_init: Initializer | None = None,
+    ) -> Any:
+        """Returns the carry before the first step: h [*B, H], zero by default."""
+        shape = (*input_shape[:-1], self.hidden_features)
+        if carry_init is None:
+            return jnp.zeros(shape, self.param_dtype)
+        key = rngs.carry() if isinstance(rngs, nnx.Rngs) else rngs()
+        return carry_init(key, shape, self.param_dtype)
+
+    @property
+    def num_feature_axes(self) -> int:
+        """One: the features are the last axis."""
+        return 1
+
+
+@dataclasses.dataclass(frozen=True)
+class AffineStep:
+    """The step of an `AffineCell`, by the products of its two kernels.
+
+    Attributes:
+      cell: the blueprint of an `AffineCell`.
+    """
+
+    cell: Blueprint
+    input_map: ClassVar[tuple[str, ...]] = ("input",)
+    recurrent_map: ClassVar[tuple[str, ...]] = ("recurrent",)
+
+    @staticmethod
+    def suits(cell: Any) -> bool:
+        """Whether a cell's step is that of `AffineCell`, and not another."""
+        return (
+            isinstance(cell, AffineCell)
+            and type(cell).__call__ is AffineCell.__call__
+            and type(cell.input) is type(cell.recurrent) is nnx.Linear
+        )
+
+    def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        """Runs the cell with all its weights."""
+        return self.cell.bind(weights)(carry, x)
+
+    def by_products(
+        self,
+        product: Callable[[tuple[str, ...], jax.Array], jax.Array],
+        weights: Any,
+        carry: Any,
+        x: jax.Array,
+    ) -> tuple[Any, jax.Array]:
+        """Runs the cell by `product(path, x)`; of the weights it reads the biases."""
+
+        def affine(name: str, x: jax.Array) -> jax.Array:
+            y = product((name, "kernel"), x)
+            bias = weights[name].get("bias")
+            if bias is None:
+                return y
+            return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+        cell = self.cell.bind()
+        return cell.pointwise(
+            carry, affine("input", x), affine("recurrent", cell.hidden(carry))
+        )
+
+    def parts(self) -> AffineCell:
+        """Returns the cell without weights, for a fused unroll: its parts read none."""
+        return self.cell.bind()
+
+
+def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]:
+    """Returns an initialiser of [H, G] that draws each gate's [H, H] by itself."""
+
+    def init_gates(key, shape, dtype=jnp.float32, **_):
+        hidden = shape[0]
+        keys = jax.random.split(key, num_gates)
+        gates = draw_many(lambda k: init(k, (hidden, hidden), dtype), keys)
+        return jnp.moveaxis(gates, 0, 1).reshape(shape)
+
+    return init_gates

@@ -1,0 +1,262 @@
+"""`SequenceModel`: embedding or dense input, RNN layers, and a read-out.
+
+`BagOfSteps` is its control, which knows the steps and not their order.
+
+Shape letters: B batch, T time, D input features, H hidden features, O outputs.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rnnshare.models.rnn import RNN, params_of, stored_of
+from rnnshare.sharing.base import Sharing
+from rnnshare.sharing.templates import Tied
+from rnnshare.unrolling.scan import map_steps
+
+READOUTS = ("last", "every")
+
+
+class Readout(nnx.Module):
+    """A linear map of the features of every step, its weights under a sharing.
+
+    `y_t = h_t W_t + b_t`. Parameters, tied: O (H + 1).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        sharing: Sharing = Tied(),
+        *,
+        rngs: nnx.Rngs,
+    ):
+        """Draws the weights: kernels LeCun normal, biases zero."""
+
+        def init_layer(key: jax.Array) -> dict[str, jax.Array]:
+            shape = (in_features, out_features)
+            kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
+            return {"kernel": kernel, "bias": jnp.zeros(out_features)}
+
+        self.sharing = nnx.static(sharing)
+        self.weights = params_of(sharing.init(rngs.params(), init_layer))
+
+    def __call__(
+        self, features: jax.Array, seq_lengths: Any = None, **where: Any
+    ) -> jax.Array:
+        """Returns [T, *B, O] of features [T, *B, H]; zeros in the padding.
+
+        `where` in the sequence they stand, if they are a chunk: `map_steps`'s `start`
+        and `num_steps`.
+        """
+        stored = jax.tree.map(
+            lambda w: w.astype(features.dtype), stored_of(self.weights)
+        )
+        return map_steps(
+            _affine, self.sharing, stored, features, lengths=seq_lengths, **where
+        )
+
+
+class SequenceModel(nnx.Module):
+    """Reads a sequence and answers once, or at every step.
+
+        inputs [B, T, D], or tokens int[B, T] -> embedding
+        -> RNN layers, each with its own sharing, dropout between them
+        -> read-out: [B, O] at the last real step, or [B, T, O] at every step
+
+    Parameters: those of the layers' sharings, O (H + 1) for a tied read-out, and
+    D num_tokens for an embedding.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[..., nnx.RNNCellBase],
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        sharing: Sharing | Sequence[Sharing] = Tied(),
+        *,
+        rngs: nnx.Rngs,
+        num_tokens: int | None = None,
+        readout: str = "last",
+        readout_sharing: Sharing = Tied(),
+        dropout: float = 0.0,
+        remat: bool = False,
+    ):
+        """Draws the weights.
+
+        Args:
+          cell: `cell(in_features, hidden_features, rngs=...)`, such as `LSTMCell`.
+          in_features: D; with num_tokens, the size of the embedding.
+          hidden_features: H, the same for each layer.
+          out_features: O.
+          sharing: one for the one layer, or a sequence with one a layer.
+          rngs: where the draws come from.
+          num_tokens: read token numbers 0..num_tokens-1 through an embedding.
+          readout: 'last' answers at the last real step, 'every' at each.
+          readout_sharing: of the read-out; tied, unless you untie it too.
+          dropout: the fraction of features dropped between layers while training.
+          remat: recompute each step in the backward pass; see `unroll`.
+
+        Raises:
+          ValueError: on an unknown readout, a dropout outside [0, 1), or no layer.
+        """
+        layers = [sharing] if isinstance(sharing, Sharing) else list(sharing)
+        if not layers:
+            raise ValueError("sharing is empty. Give one Sharing for each layer.")
+        if readout not in READOUTS:
+            raise ValueError(f"readout is {readout!r}. Use 'last' or 'every'.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}. Use a fraction in [0, 1).")
+        self.readout_at = readout
+        self.embedding = nnx.data(
+            None
+            if num_tokens is None
+            else nnx.Embed(num_tokens, in_features, rngs=rngs)
+        )
+        self.dropout = nnx.Dropout(dropout)
+        widths = [in_features] + [hidden_features] * len(layers)
+        self.layers = nnx.List(
+            RNN(
+                functools.partial(cell, width, hidden_features),
+                layer_sharing,
+                rngs=rngs,
+                remat=remat,
+            )
+            for width, layer_sharing in zip(widths, layers, strict=False)
+        )
+        self.readout = Readout(
+            hidden_features, out_features, readout_sharing, rngs=rngs
+        )
+
+    def __call__(
+        self,
+        inputs: jax.Array,
+        *,
+        seq_lengths: Any = None,
+        initial_carry: Sequence[Any] | None = None,
+        return_carry: bool = False,
+        start: int | jax.Array = 0,
+        num_steps: int | None = None,
+        rngs: Any = None,
+    ) -> Any:
+        """Returns the answers, [B, O] or [B, T, O].
+
+        Args:
+          inputs: [B, T, D] floating, or with num_tokens int[B, T].
+          seq_lengths: int[B], the real steps of each sequence.
+          initial_carry: one carry a layer; those of `initialize_carry` by default.
+          return_carry: return (answers, the final carry of each layer).
+          start: the absolute step of the first input, to run a sequence in chunks.
+          num_steps: those of the whole sequence, where `start` is traced; see `unroll`.
+          rngs: `nnx.Rngs` with a stream 'dropout', while training; without it nothing
+            is dropped.
+        """
+        features = self._features(inputs)
+        if initial_carry is None:
+            initial_carry = [None] * len(self.layers)
+        carries = []
+        for i, (layer, carry) in enumerate(
+            zip(self.layers, initial_carry, strict=True)
+        ):
+            if i and rngs is not None:
+                features = self.dropout(features, deterministic=False, rngs=rngs)
+            carry, features = layer(
+                features,
+                initial_carry=carry,
+                seq_lengths=seq_lengths,
+                return_carry=True,
+                time_major=True,
+                start=start,
+                num_steps=num_steps,
+            )
+            carries.append(carry)
+        answers = self.readout(features, seq_lengths, start=start, num_steps=num_steps)
+        if self.readout_at == "every":
+            answers = jnp.swapaxes(answers, 0, 1)
+        else:
+            answers = _at_last_step(answers, seq_lengths)
+        return (answers, carries) if return_carry else answers
+
+    def initialize_carry(self, inputs: jax.Array) -> list[Any]:
+        """Returns the carry that each layer begins such inputs with."""
+        features = self._features(inputs)
+        carries = []
+        for layer in self.layers:
+            carries.append(layer.initialize_carry(features))
+            shape = (*features.shape[:-1], layer.cell.bind().hidden_features)
+            features = jnp.zeros(shape, features.dtype)
+        return carries
+
+    def _features(self, inputs: jax.Array) -> jax.Array:
+        """Returns [T, B, D], time first, once for all layers."""
+        features = jnp.swapaxes(inputs, 0, 1)
+        return features if self.embedding is None else self.embedding(features)
+
+
+class BagOfSteps(nnx.Module):
+    """A control without order: a function of the mean of a function of each step.
+
+        inputs [B, T, D], or tokens int[B, T] -> embedding
+        -> dense and ReLU, step by step -> mean over the real steps -> dense and ReLU
+        -> read-out, [B, O]
+
+    Parameters: H (D + 1) + H (H + 1) + O (H + 1), and D num_tokens for an embedding.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        *,
+        rngs: nnx.Rngs,
+        num_tokens: int | None = None,
+    ):
+        """Draws the weights; see `SequenceModel` for the arguments."""
+        self.embedding = nnx.data(
+            None
+            if num_tokens is None
+            else nnx.Embed(num_tokens, in_features, rngs=rngs)
+        )
+        self.step = nnx.Linear(in_features, hidden_features, rngs=rngs)
+        self.mix = nnx.Linear(hidden_features, hidden_features, rngs=rngs)
+        self.readout = nnx.Linear(hidden_features, out_features, rngs=rngs)
+
+    def __call__(
+        self, inputs: jax.Array, *, seq_lengths: Any = None, rngs: Any = None
+    ) -> jax.Array:
+        """Returns the answers, [B, O]; called as `SequenceModel` is."""
+        del rngs
+        features = inputs if self.embedding is None else self.embedding(inputs)
+        features = nnx.relu(self.step(features))
+        num_steps = features.shape[1]
+        lengths = jnp.asarray(num_steps if seq_lengths is None else seq_lengths)
+        lengths = jnp.broadcast_to(lengths, features.shape[:1])[:, None]
+        real = (jnp.arange(num_steps)[None] < lengths)[..., None]
+        total = jnp.sum(jnp.where(real, features, jnp.zeros_like(features)), axis=1)
+        mean = total / jnp.maximum(lengths, 1).astype(total.dtype)
+        return self.readout(nnx.relu(self.mix(mean)))
+
+
+def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    bias = weights["bias"]
+    return x @ weights["kernel"] + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+
+
+def _at_last_step(answers: jax.Array, seq_lengths: Any) -> jax.Array:
+    """Returns [B, O], the answers [T, B, O] at each sequence's last real step.
+
+    A sequence of length 0 has no last step, and is answered with zeros.
+    """
+    if seq_lengths is None:
+        return answers[-1]
+    last = jnp.broadcast_to(jnp.asarray(seq_lengths) - 1, answers.shape[1:2])
+    picked = jnp.take_along_axis(
+        answers, jnp.clip(last, 0, len(answers) - 1)[None, :, None], axis=0
+    )[0]
+    return jnp.where(last[:, None] >= 0, picked, jnp.zeros_like(picked))

@@ -1,0 +1,31 @@
+"""Primitives of figures, which any study or notebook may use."""
+
+from rnnshare.plotting.panels import (
+    IntervalRow,
+    draw_errors,
+    draw_intervals,
+    draw_paired,
+    draw_parameter_counts,
+    draw_tying_matrices,
+    save,
+    tying_matrix,
+)
+from rnnshare.plotting.style import (
+    COLOURS,
+    colour_of,
+    line_style,
+)
+
+__all__ = [
+    "COLOURS",
+    "IntervalRow",
+    "colour_of",
+    "draw_errors",
+    "draw_intervals",
+    "draw_paired",
+    "draw_parameter_counts",
+    "draw_tying_matrices",
+    "line_style",
+    "save",
+    "tying_matrix",
+]

@@ -1,0 +1,177 @@
+"""What a run leaves behind: strict JSON lines, parameters, and lines of progress."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+Row = dict[str, Any]
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """Returns a row as one line of strict JSON; a number that is not finite is null."""
+
+    def strict(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: strict(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [strict(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    return json.dumps(strict(row), allow_nan=False) + "\n"
+
+
+class JsonLines:
+    """A file of rows that is only ever appended to, one strict JSON object a line.
+
+    Each row is on disk when `append` returns. A line that was cut short by a crash is
+    dropped when the file is opened again. `pandas.read_json(path, lines=True)` reads
+    the file.
+    """
+
+    def __init__(self, path: str | pathlib.Path):
+        """Opens the file at `path`, which need not exist.
+
+        Raises:
+          ValueError: if a line other than a last, unfinished one is no JSON object.
+        """
+        self.path = pathlib.Path(path)
+        self.rows: list[Row] = []
+        if not self.path.exists():
+            return
+        whole, newline, _ = self.path.read_bytes().rpartition(b"\n")
+        for number, line in enumerate(whole.splitlines() if newline else [], 1):
+            try:
+                self.rows.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.path}, line {number} is not JSON ({error}). Mend or remove "
+                    "the file; nothing was written to it."
+                ) from None
+        finished = len(whole) + len(newline)
+        if finished < self.path.stat().st_size:
+            os.truncate(self.path, finished)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Writes a row."""
+        line = json_line(row)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append(json.loads(line))
+
+
+def save_params(path: str | pathlib.Path, params: Any) -> None:
+    """Writes a pytree's arrays to an `.npz` file, named by their paths; atomically."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
+    named = {_name(keys): np.asarray(leaf) for keys, leaf in leaves}
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **named)  # type: ignore[arg-type]
+    partial.replace(path)
+
+
+def load_params(path: str | pathlib.Path, like: Any) -> Any:
+    """Returns the pytree that `save_params` wrote.
+
+    Args:
+      path: of the `.npz` file; its checksums are verified.
+      like: a pytree of the same structure and shapes, such as `nnx.to_pure_dict` or
+        `rnnshare.cells.blueprint.pure_params` returns.
+
+    Raises:
+      ValueError: if a leaf is missing or has another shape.
+    """
+    with np.load(path) as arrays:
+
+        def read(keys: Any, leaf: Any) -> np.ndarray:
+            name = _name(keys)
+            if name not in arrays:
+                raise ValueError(
+                    f"{path} has no {name!r}; it holds {', '.join(sorted(arrays))}. "
+                    "Build the model as it was built for training."
+                )
+            array = arrays[name]
+            if array.shape != leaf.shape:
+                raise ValueError(
+                    f"{name} is {array.shape} in {path}, but {leaf.shape} here. Build "
+                    "the model as it was built for training."
+                )
+            return array
+
+        return jax.tree_util.tree_map_with_path(read, like)
+
+
+def environment() -> dict[str, str]:
+    """Returns versions and hardware, for a report."""
+    from importlib import metadata
+
+    names = ("rnnshare", "jax", "flax", "optax", "numpy")
+    versions = {name: metadata.version(name) for name in names}
+    device = jax.devices()[0]
+    return {
+        "device": f"{jax.device_count()} x {device.device_kind}",
+        "cores": str(os.cpu_count()),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+@contextlib.contextmanager
+def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
+    """Shows progress on stderr: a bar on a terminal, else plain lines.
+
+    Args:
+      total: steps in all.
+      label: what is running.
+
+    Yields:
+      `update(step, note)`, to be called as steps are done.
+    """
+    if not sys.stderr.isatty():
+
+        def plain(step: int, note: str) -> None:
+            print(f"{label}: {step}/{total} {note}", file=sys.stderr, flush=True)
+
+        yield plain
+        return
+
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, note="")
+        yield lambda step, note: bar.update(task, completed=step, note=note)
+
+
+def _name(keys: Any) -> str:
+    return jax.tree_util.keystr(keys, simple=True, separator="/")

@@ -1,0 +1,284 @@
+"""The fused way to unroll a cell on the affine cut: products for all steps at once.
+
+    a_t = x_t W_t + b_t                      one product for all steps
+    carry, y_t = activate(carry, a_t, h U_t) the loop, with one product a step
+
+and its derivative, in the direction of dotted stored weights, inputs and carry:
+
+    e_t = h_{t-1} dU_t                       one product for all steps
+    d carry, d y_t = J_t (d carry, d a_t, e_t + dh U_t)        a linear loop
+
+The loop keeps J_t, the derivative of the pointwise `activate`, and nothing else. JAX
+transposes the second half: the linear loop becomes the one that runs backward, and
+e_t's product the gradient of the recurrent kernel, which a scan of the whole step adds
+up from T small ones. As the derivative is a rule for `jvp`, it serves in both modes,
+to any order and under `vmap`.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnshare.sharing.base import Sharing, leaf_at
+from rnnshare.unrolling.padding import check_carry, keep
+
+Carry = Any
+Path = tuple[str, ...]
+
+
+class FusedStep(Protocol):
+    """A step on the affine cut: two affine maps and a pointwise function.
+
+    Attributes:
+      input_map, recurrent_map: paths to the two maps in the weights of a step, each a
+        dictionary of a kernel [in, G] and perhaps a bias [G].
+    """
+
+    input_map: Path
+    recurrent_map: Path
+
+    def parts(self) -> Any:
+        """Returns `hidden`, `adds`, `pointwise`, `linearize` and `push`.
+
+        They are those of `rnnshare.cells.AffineCell`.
+        """
+
+
+def why_not_fused(
+    step: Any, sharing: Sharing, per_step: Any, inputs: Any
+) -> str | None:
+    """Returns why a step under a sharing has no fused way; None if it has one."""
+    if not all(map(functools.partial(hasattr, step), FusedStep.__annotations__)):
+        return "the step is not that of an AffineCell (ElmanCell, GRUCell, LSTMCell)"
+    if not hasattr(inputs, "ndim"):
+        return "the inputs are not one array"
+    if not sharing.fuses(per_step):
+        return f"{sharing!r} has no products of all steps at once that would pay"
+    return None
+
+
+def fused_unroll(
+    step: FusedStep,
+    sharing: Sharing,
+    common: Any,
+    per_step: Any,
+    inputs: jax.Array,
+    carry: Carry,
+    *,
+    is_real: jax.Array | None = None,
+    reverse: bool = False,
+    remat: bool = False,
+    unroll: int = 1,
+) -> tuple[Carry, Any]:
+    """Does what the scan of `rnnshare.unroll` does; see there.
+
+    Args:
+      step: see `FusedStep`.
+      sharing: one that fuses.
+      common: what its `split` returns.
+      per_step: what its `split` returns, index arrays NumPy.
+      inputs: [T, *B, D].
+      carry: leaves [*B, H].
+      is_real: bool[T, *b], b the first axes of B; None where all steps are.
+      reverse: run from the last step to the first.
+      remat: keep nothing of the loop; the backward pass runs it again.
+      unroll: see `jax.lax.scan`.
+    """
+    if is_real is not None:
+        inputs = keep(is_real, inputs)
+    moving, whole = _part_from_known(per_step)
+    parts = _Loop(
+        step,
+        step.parts(),
+        sharing,
+        whole,
+        functools.partial(
+            jax.lax.scan, length=len(inputs), reverse=reverse, unroll=unroll
+        ),
+    )
+    loop: Any = jax.custom_jvp(parts.run)
+    loop.defjvp(parts.derive)
+    if remat:
+        loop = jax.checkpoint(loop)
+    return loop(common, moving, inputs, carry, is_real)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """The loop over time and its derivative, as functions of arrays.
+
+    Attributes:
+      step: where the two maps are.
+      cell: what `FusedStep.parts` returns.
+      sharing: how the weights are shared.
+      whole: `whole(moving)` returns the sharing's `per_step`.
+      scan: `jax.lax.scan`, told how many steps and in which direction.
+    """
+
+    step: FusedStep
+    cell: Any
+    sharing: Sharing
+    whole: Callable[[list[Any]], Any]
+    scan: Callable[..., Any]
+
+    def run(self, *arguments: Any) -> tuple[Carry, Any]:
+        """Returns carry and outputs of (common, moving, inputs, carry, is_real)."""
+
+        def activate(*at: Any) -> Any:
+            return self.cell.pointwise(*at), None
+
+        results, _ = self._forward(activate, *arguments)
+        return results
+
+    def derive(self, primals: Any, tangents: Any) -> Any:
+        """Returns what `run` does, and its tangents."""
+
+        def linearize(carry: Carry, a: jax.Array, u: jax.Array) -> Any:
+            results, derivative = self.cell.linearize(carry, a, u)
+            return results, (self.cell.hidden(carry), derivative)
+
+        results, (before, derivatives) = self._forward(linearize, *primals)
+        common, moving, inputs, _, is_real = primals
+        d_common, d_moving, d_inputs, d_carry, _ = tangents
+
+        def input_map(common: Any, moving: Any, inputs: jax.Array) -> jax.Array:
+            return self._maps(self.step.input_map, common, moving, inputs)
+
+        def recurrent_map(common: Any, moving: Any) -> jax.Array:
+            return self._maps(self.step.recurrent_map, common, moving, before)
+
+        at, along = (common, moving), (d_common, d_moving)
+        _, da = jax.jvp(input_map, (*at, inputs), (*along, d_inputs))
+        _, du = jax.jvp(recurrent_map, at, along)
+        if self.cell.adds:
+            da, du = da + du, None
+        scanned = (self.whole(moving), derivatives, da, du, is_real)
+        return results, self._push(_transposed(common), d_carry, scanned)
+
+    def _forward(
+        self,
+        function: Callable[..., Any],
+        common: Any,
+        moving: Any,
+        inputs: jax.Array,
+        carry: Carry,
+        is_real: Any,
+    ) -> Any:
+        """Runs the loop; also returns what `function` keeps of every step."""
+        hoists = _hoists(inputs)
+        if hoists:
+            inputs = self._maps(self.step.input_map, common, moving, inputs)
+
+        def body(carry: Carry, scanned: Any) -> Any:
+            own, a, is_real = scanned
+            if not hoists:
+                a = self._map(self.step.input_map, common, own, a)
+            h = self.cell.hidden(carry)
+            u = self._map(self.step.recurrent_map, common, own, h)
+            (new, y), kept = function(carry, a, u)
+            check_carry(carry, new)
+            if is_real is not None:
+                new, y = keep(is_real, new, carry), keep(is_real, y)
+            return new, (y, kept)
+
+        scanned = (self.whole(moving), inputs, is_real)
+        carry, (outputs, kept) = self.scan(body, carry, scanned)
+        return (carry, outputs), kept
+
+    def _push(self, common: Any, d_carry: Carry, scanned: Any) -> Any:
+        """Runs the linear loop of the tangents."""
+        kernel = (*self.step.recurrent_map, "kernel")
+
+        def body(d_carry: Carry, scanned: Any) -> Any:
+            own, derivative, da, du, is_real = scanned
+            dh = self.cell.hidden(d_carry)
+            through = self.sharing.product(common, own, kernel, dh)
+            du = through if du is None else through + du
+            new, dy = self.cell.push(derivative, d_carry, da, du)
+            if is_real is not None:
+                new, dy = keep(is_real, new, d_carry), keep(is_real, dy)
+            return new, dy
+
+        return self.scan(body, d_carry, scanned)
+
+    def _map(self, path: Path, common: Any, own: Any, x: jax.Array) -> jax.Array:
+        """Returns one of the affine maps at one step: [*B, G] of x [*B, in]."""
+        y = self.sharing.product(common, own, (*path, "kernel"), x)
+        bias = leaf_at(self.sharing.merge(common, own), path).get("bias")
+        return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+    def _maps(self, path: Path, common: Any, moving: Any, x: jax.Array) -> jax.Array:
+        """Returns one of the affine maps at all steps: [T, *B, G] of x [T, *B, in]."""
+        per_step = self.whole(moving)
+        y = self.sharing.products(common, per_step, (*path, "kernel"), x)
+
+        def bias_of(_: Any, own: Any) -> Any:
+            return leaf_at(self.sharing.merge(common, own), path).get("bias")
+
+        axis: int | None = 0
+        if (
+            isinstance(per_step, np.ndarray)
+            and len(x)
+            and np.all(per_step == per_step[0])
+        ):
+            per_step, axis = per_step[0], None  # the sum over steps is that of tied
+        bias = jax.vmap(bias_of, (0, axis))(jnp.arange(len(x)), per_step)
+        if bias is None:
+            return y
+        return y + bias.reshape(len(x), *(1,) * (y.ndim - 2), bias.shape[-1])
+
+
+def _hoists(inputs: jax.Array) -> bool:
+    """Whether the input map is better done before the loop, for all steps at once.
+
+    On a CPU not, where a batch fills the products inside the loop: what is done before
+    has to be written and read again.
+    """
+    return jax.default_backend() != "cpu" or math.prod(inputs.shape[1:-1]) < 8
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Transposed:
+    """A kernel that lies transposed, as the product of the backward loop reads it.
+
+    That loop is the transpose of a product with this; with a kernel as it is stored,
+    XLA transposes it anew at every step.
+    """
+
+    array: jax.Array  # [..., out, in]
+
+    def __rmatmul__(self, x: jax.Array) -> jax.Array:
+        return jax.lax.dot_general(x, self.array, (((x.ndim - 1,), (1,)), ((), ())))
+
+
+def _transposed(weights: Any) -> Any:
+    """Returns the weights with every kernel transposed."""
+
+    def transpose(leaf: jax.Array) -> Any:
+        return leaf if leaf.ndim < 2 else _Transposed(jnp.swapaxes(leaf, -1, -2))
+
+    return jax.tree.map(transpose, weights)
+
+
+def _part_from_known(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """Returns the leaves that are not NumPy, and the way back to the tree.
+
+    What is NumPy is known while tracing; an argument of a function that JAX transforms
+    would not stay so, and `products` groups steps by it.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    known = [leaf if isinstance(leaf, np.ndarray) else None for leaf in leaves]
+    moving = [None if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+
+    def whole(moving: list[Any]) -> Any:
+        leaves = [m if k is None else k for m, k in zip(moving, known, strict=True)]
+        return jax.tree.unflatten(structure, leaves)
+
+    return moving, whole

@@ -1,0 +1,255 @@
+"""Every script: wrong flags in one line, small runs, the same twice."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments import answer
+from experiments.claims import CLAIMS
+from experiments.drift_map import __main__ as drift_map
+from experiments.identities import __main__ as identities
+from experiments.lab import flags as common
+from experiments.real_data import __main__ as real_data
+
+ROOT = pathlib.Path(__file__).parent.parent
+FLAGS_OF = {
+    "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
+    "identities": ("preset", "workdir"),
+    "real_data": ("preset", "workdir"),
+    "spectrum": ("preset", "workdir", "explain"),
+    "should_i_untie": ("task", "drift", "periods", "check"),
+    "answer": ("preset", "workdir"),
+    "length_generalisation": ("task", "eval_max_length", "workdir"),
+    "core_claim": ("preset", "workdir"),
+    "drift_map": ("preset", "workdir"),
+    "over_fitting": ("preset", "workdir"),
+    "cell_comparison": ("preset", "workdir"),
+    "truncated_bptt": ("preset", "workdir"),
+    "cell_state": ("preset", "workdir"),
+    "translation": ("preset", "workdir"),
+    "universality": ("preset", "workdir"),
+    "resources": ("preset", "workdir"),
+}
+RULES = {
+    key: rule
+    for study in (drift_map, real_data, *answer.EXPERIMENTS)
+    for key, rule in study.RULES.items()
+}
+ANSWERED = [key for key in CLAIMS if key in RULES]
+TINY = (
+    "--task=adding", "--task_steps=6", "--num_steps=4", "--validate_every=2",
+    "--hidden_features=4", "--batch_size=4",
+)  # fmt: skip
+
+
+def script(name, *flags, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", *flags],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=1_800,
+        check=False,
+    )
+
+
+def strict_json(text):
+    """Reads JSON, and refuses the NaN and Infinity that Python adds to it."""
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def assert_refused(done, text):
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--learning_rate=nan"], "must be a finite number"),
+        (["--learning_rate=inf"], "inf is not a number in the range"),
+        (["--learning_rate=-1"], "-1.0 is not a number in the range"),
+        (["--clip_norm=nan"], "must be a finite number"),
+        (["--sharing=untyed"], "Did you mean untied?"),
+        (["--task=japanese_vowel"], "Did you mean japanese_vowels?"),
+        (["--cell=lsmt"], "Did you mean lstm?"),
+        (["--same_init", "false"], "unexpected words: false"),
+        (["--hidden_feature=3"], "Unknown command line flag 'hidden_feature'"),
+        (["--hidden_features=0"], "0 is not a positive integer"),
+        (["--seed=-1"], "-1 is not an integer in the range"),
+        (["--same_init=maybe"], "Non-boolean argument"),
+        (["--dropout=1.5"], "1.5 is not a number in the range"),
+        ([*TINY, "--sharing=segments", "--num_segments=9"], "more segments than steps"),
+        ([*TINY, "--num_steps=5"], "not a multiple of validate_every=2"),
+    ],
+)
+def test_wrong_flags_are_one_line_and_make_nothing(flags, text, tmp_path):
+    workdir = tmp_path / "run"
+    assert_refused(script("train", *flags, f"--workdir={workdir}"), text)
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize("name", ["identities", "real_data", "spectrum", "answer"])
+def test_a_wrong_preset_or_word_makes_nothing(name, tmp_path):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    assert_refused(script(name, "--preset=quikc", workdir), "Did you mean quick?")
+    assert_refused(script(name, "smoke", workdir), "unexpected words: smoke")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), [("train", TINY), ("identities", ["--preset=smoke"])]
+)
+def test_a_workdir_that_is_a_file_is_refused(name, flags, tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("mine")
+    assert_refused(script(name, *flags, f"--workdir={path}"), str(path))
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", FLAGS_OF)
+def test_help(name):
+    done = script(name, "--help")
+    shown = re.findall(r"^ +--(?:\[no\])?(\w+):", done.stdout, re.MULTILINE)
+    assert set(FLAGS_OF[name]) <= set(shown)
+    assert name == "train" or "same_init" not in shown
+    assert "Question:" in done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("sharing", common.SHARINGS[4:])
+def test_train_between_tied_and_untied(sharing):
+    done = script("train", *TINY, f"--sharing={sharing}", "--cell=gru")
+    assert done.returncode == 0, done.stderr
+    name = sharing.replace("_", "")
+    assert re.search(rf"^adding_6: GRUCell, {name}\(", done.stdout, re.I | re.M)
+
+
+@pytest.mark.parametrize("sharing", ["tied", "untied", "segments", "cyclic"])
+def test_train(sharing, tmp_path):
+    flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
+    done = script("train", *flags, f"--workdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
+    assert f"parameters: {sets * 112 + 5:,}" in done.stdout
+    assert "test loss" in done.stdout
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    rows = [strict_json(line) for line in lines]
+    assert [row.get("step") for row in rows] == [2, 2, 4, 4, None, None]
+    assert [row["seed"] for row in rows] == [0, 1] * 3
+    setting = strict_json((tmp_path / "setting.json").read_text())
+    assert setting["sharing"].lower().startswith(sharing)
+    assert (setting["task"], setting["num_seeds"]) == ("adding_6", 2)
+    with np.load(tmp_path / "params.npz") as params:
+        assert sum(params[name].size for name in params) == sets * 112 + 5
+
+
+def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
+    def bytes_of_files():
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    seen = []
+    for _ in range(2):
+        assert script("train", *TINY, f"--workdir={tmp_path}").returncode == 0
+        seen.append(bytes_of_files())
+    assert set(seen[0]) == {"metrics.jsonl", "setting.json", "params.npz"}
+    assert seen[0]["metrics.jsonl"] == seen[1]["metrics.jsonl"]
+    assert seen[0]["setting.json"] == seen[1]["setting.json"]
+    other = script("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
+    assert_refused(other, "holds another run")
+    assert bytes_of_files() == seen[1]
+
+
+def test_every_claim_that_is_put_to_the_test_has_its_rule_beforehand():
+    assert set(RULES) == set(CLAIMS)
+    for rule in (*RULES.values(),):
+        assert re.search(r"supported\b[^.:]* if ", rule.lower())
+        assert "refuted" in rule.lower()
+    assert set(identities.STEPS) == set(identities.NUM_SEEDS) == set(common.PRESETS)
+
+
+@pytest.mark.slow
+def test_answer(tmp_path):
+    done = script("answer", "--preset=smoke", f"--workdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    claims = strict_json((tmp_path / "claims.json").read_text())
+    assert [claim["id"] for claim in claims] == ANSWERED
+    keys = "id claim verdict effect interval num_seeds rule command figure seconds"
+    for claim in claims:
+        assert set(claim) == set(keys.split())
+        assert (tmp_path / claim["figure"]).is_file()
+        low, high = claim["interval"]
+        assert low <= claim["effect"] <= high
+        assert claim["rule"] == RULES[claim["id"]]
+    verdicts = {claim["id"]: claim["verdict"] for claim in claims}
+    for key in set(RULES) - set(identities.RULES):
+        assert verdicts.pop(key) in ("supported", "refuted", "inconclusive")
+    assert set(verdicts.values()) == {"supported"}
+    # A claim stands in the table of verdicts, or among those not yet tested.
+    page = (tmp_path / "report.md").read_text()
+    verdict = "(?:supported|refuted|inconclusive)"
+    rows = re.findall(rf"^\| (\w+) \| .* \| {verdict} \|", page, re.MULTILINE)
+    assert rows == ANSWERED
+    waiting = [key for key in CLAIMS if key not in ANSWERED]
+    _, _, untested = page.partition("## Not yet tested")
+    assert re.findall(r"^- \*\*(\w+)\*\*", untested, re.MULTILINE) == waiting
+    web = (tmp_path / "report.html").read_text()
+    assert re.findall(r"<li><b>(\w+)</b>", web) == waiting
+    assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
+
+
+def test_explain():
+    done = script("spectrum", "--explain")
+    assert done.returncode == 0, done.stderr
+    rows, name = {}, ""
+    for line in done.stdout.splitlines()[2:]:
+        name = line[:62].strip() or name
+        rows[name, line[74:83].strip()] = line[83:].split("  ")
+    reads = {key: [word.strip() for word in row if word.strip()]
+             for key, row in rows.items()}  # fmt: skip
+    assert reads["Tied()", "-"] == ["same"] * 3
+    untied = "Untied(num_steps=8)"
+    assert reads[untied, "error"] == ["error"] * 3
+    assert reads[untied, "hold"] == ["step 7"] * 3
+    assert reads[untied, "cycle"] == ["step 0", "step 1", "step 0"]
+    assert reads["Scaled(num_steps=8)", "base"] == ["base"] * 3
+    assert reads["Drift()", "-"] == ["new"] * 3
+
+
+def test_should_i_untie():
+    flags = ("--hidden_features=4", "--num_steps=8", "--num_seeds=2", "--periods=5")
+    done = script("should_i_untie", *flags)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^advice: .*models; median p 0\.\d+", done.stdout, re.MULTILINE)
+    assert "period 5, recurrent: statistic" in done.stdout
+    assert re.search(r"^check: .* the advice is \w+$", done.stdout, re.MULTILINE)
+    assert_refused(script("should_i_untie", "--periods=20"), "does not show in 30 step")
+    assert_refused(script("should_i_untie", "--periods=x"), "Use whole numbers")
+
+
+@pytest.mark.slow
+def test_length_generalisation(tmp_path):
+    flags = ("--preset=smoke", f"--workdir={tmp_path}")
+    longer = ("--task=parity", "--eval_max_length=11", "--num_seeds=1")
+    done = script("length_generalisation", *flags, *longer)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figures/lengths.png").is_file()
+    lines = (tmp_path / "length_generalisation.jsonl").read_text().splitlines()
+    rows = [strict_json(line) for line in lines]
+    for row in rows:  # each length by itself only as far as the plan says
+        longest = 8 if row["reading"] == "stretch" else 11
+        assert len(row["accuracy_by_length"]) == longest
+    assert {row["language"] for row in rows} == {"parity"}
+    refused = script("length_generalisation", *flags, "--eval_max_length=2")
+    assert_refused(refused, "--eval_max_length=2 is not above --train_max_length=4")

@@ -1,0 +1,255 @@
+"""The split of the tied-untied gap, the correlation of two gaps, and their verdicts."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.gap_decomposition import measure as gap_study
+from experiments.gap_decomposition.agreement import (
+    agreement_verdict,
+    correlation,
+    two_gaps,
+)
+from experiments.gap_decomposition.claims import (
+    complete,
+    contrast,
+    decompose,
+    gap_verdict,
+    parts_of,
+)
+from experiments.gap_decomposition.measure import PLANS, SHARINGS, MakeRule
+from rnnshare import ElmanCell, Untied
+from rnnshare.analysis.statistics import Interval
+from rnnshare.tasks import LocalRule
+from rnnshare.training.fitting import fit
+from rnnshare.training.loop import Loop, Replica
+
+SMOKE = PLANS["smoke"]
+
+
+def test_the_parts_add_up_to_the_gap_of_the_mixture():
+    rng = np.random.default_rng(0)
+    gaps, longer = rng.normal(size=(2, 50, 4))
+    parts = decompose(gaps, longer)
+    np.testing.assert_allclose(parts.sum(-1), gaps.mean(-1), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "longer", "expected"),
+    [
+        # Longer training closes all of it: resources.
+        ((1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0)),
+        # It stays, and is the same wherever it is measured: estimation.
+        ((1, 1, 1, 1), (1, 1, 1, 1), (0, 1, 0, 0)),
+        # Fresh examples alone: still estimation, as it underlies the unseen sets.
+        ((0, 1, 1, 1), (0, 1, 1, 1), (0, 0.75, 0, 0)),
+        ((0, 0, 1, 0), (0, 0, 1, 0), (0, 0, 0.25, 0)),
+        ((0, 0, 0, 1), (0, 0, 0, 1), (0, 0, 0, 0.25)),
+        # Confident wrong answers: longer training widens the gap.
+        ((0, 0, 1, 0), (0, 0, 3, 0), (-0.5, 0, 0.75, 0)),
+    ],
+)
+def test_each_part_is_what_it_is_called(gaps, longer, expected):
+    np.testing.assert_allclose(decompose(np.array(gaps), np.array(longer)), expected)
+
+
+def test_a_cells_parts_are_the_mean_over_its_settings_and_of_error_rates_too():
+    values = np.random.default_rng(1).uniform(size=(3, 2, 2, 5, 4))
+    names = [("A", 4, 10), ("A", 4, 20), ("B", 4, 10)]
+    by_case = dict(zip(names, values, strict=True))
+    loss, error = parts_of(by_case, "loss"), parts_of(by_case, "accuracy")
+    for seed in range(5):
+        gap = 0.0  # of cell A after s steps, in plain loops
+        for setting in (0, 1):
+            for part in range(4):
+                tied, untied = values[setting, :, 0, seed, part]
+                gap += (untied - tied) / 8
+        assert loss["A"][seed].sum() == pytest.approx(gap)
+    np.testing.assert_allclose(error["B"], -loss["B"])
+    np.testing.assert_allclose(contrast(np.array([1.0, 2.0, 4.0, 8.0])), 9.0)
+
+
+def test_a_seed_with_a_diverged_run_is_left_out():
+    fine, broken = np.ones((3, 4)), np.array([1.0, np.nan, 1.0])
+    assert complete([fine, broken]).tolist() == [True, False, True]
+
+
+ABOVE, BELOW, ACROSS = Interval(2, 1, 3), Interval(-2, -3, -1), Interval(0, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "overall", "verdict"),
+    [
+        ([ABOVE, ABOVE, ACROSS], ABOVE, "supported"),
+        ([ABOVE, ACROSS, ACROSS], ABOVE, "inconclusive"),
+        ([ABOVE, ABOVE, BELOW], ACROSS, "inconclusive"),
+        ([ABOVE, BELOW], ACROSS, "inconclusive"),
+        ([BELOW, BELOW, ACROSS], BELOW, "refuted"),
+        ([BELOW, ACROSS, ACROSS], BELOW, "inconclusive"),
+    ],
+)
+def test_the_verdict_of_the_parts(cells, overall, verdict):
+    assert gap_verdict(cells, overall) == verdict
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        (Interval(0.9, 0.4, 0.95), "supported"),
+        (Interval(0.9, 0.2, 0.95), "inconclusive"),
+        (Interval(0.5, 0.4, 0.6), "inconclusive"),
+        (Interval(0.1, -0.3, 0.5), "refuted"),
+        (Interval(0.1, -0.3, 0.85), "inconclusive"),
+        (Interval(-0.9, -1.0, -0.8), "refuted"),
+    ],
+)
+def test_the_verdict_of_the_correlation(interval, verdict):
+    assert agreement_verdict(interval) == verdict
+
+
+def test_the_correlation_is_that_of_the_settings_means():
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=(20, 1))
+    x = truth + 0.1 * rng.normal(size=(20, 5))
+    y = 2 * truth + 0.1 * rng.normal(size=(20, 5))
+    found = correlation(x, y)
+    a, b = x.mean(1) - x.mean(), y.mean(1) - y.mean()
+    assert found.estimate == pytest.approx((a @ b) / np.sqrt((a @ a) * (b @ b)))
+    assert 0.95 < found.low <= found.high <= 1
+    assert correlation(x, -y).high < -0.95
+    assert correlation(np.ones((20, 5)), y) == Interval(0, 0, 0)
+
+
+def test_two_gaps_by_their_definition():
+    by_case = {"a": np.array([[1.0, 1.5, 4.0]]), "b": np.array([[2.0, 2.0, 2.0]])}
+    assert [gap.tolist() for gap in two_gaps(by_case, "loss")] == [
+        [[0.5], [0.0]],
+        [[2.5], [0.0]],
+    ]
+    assert two_gaps(by_case, "accuracy")[1].tolist() == [[-2.5], [0.0]]
+
+
+def test_plans_hold_what_the_rules_speak_of():
+    for plan in PLANS.values():
+        settings = len(plan.agreement_cells) * len(plan.lengths)
+        settings *= len(plan.agreement_sizes) * len(plan.agreement_sharings)
+        assert settings >= 20
+        assert all(num_steps % 2 == 0 for num_steps in plan.lengths)
+    assert PLANS["quick"].agreement_sharings == tuple(SHARINGS)
+    assert (PLANS["quick"].num_seeds, PLANS["full"].num_seeds) == (5, 10)
+
+
+def test_every_arm_is_tuned_by_as_many_trainings():
+    plan = PLANS["full"]
+    for count in (1, len(plan.starts)):
+        options = count * len(plan.rates)
+        assert plan.tuning % options == 0
+
+
+@functools.cache
+def trained(longer):
+    """Returns the setting of a small untied model, and it trained on one seed."""
+    make_task, sharing = MakeRule(4, 20, 8), Untied(8)
+    setting = gap_study.candidates(SMOKE, make_task, ElmanCell, [sharing], 8)[0]
+    if longer:
+        setting = gap_study.longer(setting)
+    told = []
+    fitted = fit(
+        setting.make_model(),
+        setting.recipe,
+        [(make_task(3), 3, 1e-2)],
+        on_chunk=lambda step, rows: told.append((step, rows[0]["validation_loss"])),
+    )
+    return setting, fitted, told
+
+
+def test_untied_weights_past_the_training_stay_at_their_initial_values():
+    setting, fitted, _ = trained(longer=False)
+    replica = Replica(setting.make_task(3), np.uint32(3), np.float32(1e-2))
+    loop = Loop(setting.make_model(), setting.recipe)
+    initial = jax.jit(lambda: loop.init(replica).params["layers"])()
+    for new, old in zip(
+        jax.tree.leaves(fitted.params[0]["layers"]),
+        jax.tree.leaves(initial),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(new[4:], old[4:])
+        assert not np.array_equal(new[:4], old[:4])
+    assert "test_loss_later" in fitted.metrics[0]
+    assert "validation_loss_later" not in fitted.metrics[0]
+
+
+def test_the_longer_training_begins_as_the_shorter_one():
+    (_, _, short), (_, _, long) = trained(longer=False), trained(longer=True)
+    assert long[: len(short)] == short
+    assert len(long) == gap_study.LONGER * len(short)
+
+
+def test_the_sets_of_the_rule_by_their_definition():
+    task = LocalRule.of(6, split=1, num_examples=7, test_steps=12, num_held_out=40)
+    seen = {str(row.tolist()) for row in jax.device_get(task.held_out("train").inputs)}
+    drawn = jax.device_get(task.sample(jax.random.key(0), 200).inputs)
+    assert {str(row.tolist()) for row in drawn} == seen and len(seen) <= 7
+    assert task.held_out("validation").inputs.shape == (40, 6, 1)
+    batch = jax.device_get(task.held_out("test"))
+    assert batch.inputs.shape == (40, 12, 1)
+    for i in range(40):
+        before = -1
+        for t in range(12):
+            assert batch.targets[i, t] == (batch.inputs[i, t, 0] != before)
+            before = batch.inputs[i, t, 0]
+    # Probabilities that differ by set, so that each metric tells which it is of.
+    chance = np.where(task.shown, 0.9, 0.6).tolist() + [0.2] * 6
+    right = jnp.log(jnp.array(chance))[None, :, None]
+    wrong = jnp.log(1 - jnp.array(chance))[None, :, None]
+    outputs = jnp.where(jax.nn.one_hot(batch.targets, 2) == 1, right, wrong)
+    found = task.metrics(outputs, batch)
+    for suffix, p in (("", 0.9), ("_unseen", 0.6), ("_later", 0.2)):
+        assert found[f"loss{suffix}"] == pytest.approx(-np.log(p), rel=1e-5)
+        assert float(found[f"accuracy{suffix}"]) == float(p > 0.5)
+
+
+def test_the_lines_are_those_of_guessing_and_of_the_rule():
+    task = LocalRule.of(8, split=0, test_steps=16, num_held_out=4_000)
+    batch = jax.device_get(task.held_out("test"))
+    x = batch.inputs[..., 0]
+    rule = np.concatenate([x[:, :1] != -1, x[:, 1:] != x[:, :-1]], axis=1)
+    lines = task.lines
+    outputs = {
+        "chance": jnp.zeros((4_000, 16, 2)),
+        "oracle": 1e3 * jax.nn.one_hot(rule.astype(np.int32), 2),
+    }
+    for name, answers in outputs.items():
+        found = task.metrics(answers, batch)
+        for suffix in ("", "_unseen", "_later"):
+            for metric, value in lines[name].items():
+                assert found[f"{metric}{suffix}"] == pytest.approx(value, abs=0.02)
+
+
+def test_no_coin_tells_its_own_answer():
+    """So a model without memory is at chance too, but at step 0."""
+    batch = LocalRule.of(4, num_held_out=4_000).held_out("validation")
+    x, answers = np.asarray(batch.inputs[:, 1:, 0]), np.asarray(batch.targets[:, 1:])
+    assert np.mean(answers[x == 1]) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(answers[x == -1]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_rule_and_its_names():
+    assert LocalRule.of(4).name == "local_rule_4"
+    task = MakeRule(4, 20, 8)(5)
+    assert (task.name, int(task.seed)) == ("local_rule_4_n20_to_8", 5)
+    again = dataclasses.replace(task, num_examples=np.int32(30))
+    assert jax.tree.structure(task) == jax.tree.structure(again)
+    with pytest.raises(ValueError, match="test_steps is 3, but num_steps is 4"):
+        LocalRule.of(4, test_steps=3)
+
+
+def test_figures_refuse_other_parts():
+    from experiments.gap_decomposition.figure import Bar, draw_parts
+
+    with pytest.raises(ValueError, match="takes 4 names and parts, but 'A' has 2"):
+        draw_parts({"y": [Bar("A", [ABOVE, ABOVE], ABOVE)]}, ["a", "b"])

@@ -1,0 +1,282 @@
+"""The resource ledger: bytes by formulas, the unrolled step, the rules, the figures."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.resources import figure as resource_figures
+from experiments.resources import judgement as judgement
+from experiments.resources import measure as study
+from experiments.resources.cases import (
+    IN_FEATURES,
+    OUT_FEATURES,
+    Case,
+    FixedBatch,
+    without_best,
+)
+from experiments.resources.program import (
+    Memory,
+    compile_step,
+    contender,
+    memory_of,
+    stored_bytes,
+)
+from rnnshare.analysis.statistics import Interval
+from rnnshare.training.loop import Replica
+
+SMALL = Case("LSTM", "Untied", 4, 3, 5)
+ROUNDS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+
+
+def cell_parameters(cell, hidden):
+    """The scalars of one cell, by its formula; the GRU has two biases."""
+    gates, biases = {"Elman": (1, 1), "GRU": (3, 2), "LSTM": (4, 1)}[cell]
+    return gates * hidden * (IN_FEATURES + hidden + biases)
+
+
+@pytest.mark.parametrize(
+    ("arm", "copies"), [("Tied", 1), ("Untied", 7), ("Segments", 4), ("Cyclic", 4)]
+)
+@pytest.mark.parametrize("cell", ["Elman", "GRU", "LSTM"])
+def test_stored_bytes_are_those_of_the_formula(cell, arm, copies):
+    parameters, optimizer = stored_bytes(Case(cell, arm, 6, 2, 7))
+    readout = OUT_FEATURES * (6 + 1)
+    assert parameters == 4 * (copies * cell_parameters(cell, 6) + readout)
+    assert optimizer == 2 * parameters + 4  # two averages, and the count
+
+
+@functools.cache
+def memory(arm, num_steps, hidden=4):
+    case = Case("LSTM", arm, hidden, 3, num_steps)
+    return memory_of(case)
+
+
+def test_memory_grows_with_t_and_what_tied_stores_does_not():
+    for arm in study.ENDS:
+        short, long = memory(arm, 5), memory(arm, 10)
+        assert short.temporary < long.temporary and short.total < long.total
+        assert short[:2] == stored_bytes(dataclasses.replace(SMALL, arm=arm))
+        for one, steps in ((short, 5), (long, 10)):
+            batch = 4 * 3 * (steps * IN_FEATURES + 1)
+            assert one.total >= one.stored + one.temporary + batch
+            assert one.total < one.stored + one.temporary + batch + 1_000  # donated
+    assert memory("Tied", 5).stored == memory("Tied", 10).stored
+    assert memory("Untied", 5).stored < memory("Untied", 10).stored
+
+
+def test_memory_is_the_same_however_hard_xla_tries():
+    options = {"xla_backend_optimization_level": "3"}
+    assert compile_step(SMALL, options).memory == memory_of(SMALL)
+
+
+def as_unrolled(params, case):
+    """The scanned model's parameters in the places of the unrolled one's."""
+    weights = params["layers"][0]["weights"]
+    count = 1 if case.arm == "Tied" else case.num_steps
+    cells = {
+        t: weights if case.arm == "Tied" else jax.tree.map(lambda w, t=t: w[t], weights)
+        for t in range(count)
+    }
+    return {"cells": cells, "readout": params["readout"]}
+
+
+@pytest.mark.parametrize("arm", study.ENDS)
+def test_an_unrolled_step_is_the_scanned_one(arm):
+    case = dataclasses.replace(SMALL, arm=arm)
+    draws = np.random.default_rng(0)
+    inputs = draws.normal(size=(3, 5, IN_FEATURES)).astype(np.float32)
+    task = FixedBatch(jnp.array(inputs), jnp.array([0, 1, 1], jnp.int32))
+    replica = Replica(task, jnp.uint32(7), jnp.float32(0.1))
+    scanned = without_best(case.loop().init(replica))
+    unrolled = dataclasses.replace(case, form="unrolled")
+    state = without_best(unrolled.loop().init(replica))
+    params = as_unrolled(scanned.params, case)
+    same = jax.tree.structure(params) == jax.tree.structure(state.params)
+    assert same, jax.tree.structure(state.params)
+    state = state._replace(params=jax.tree.map(jnp.array, params))  # donated: a copy
+    programs = compile_step(case).program, compile_step(unrolled).program
+    for _ in range(3):
+        scanned, loss = programs[0](replica, scanned)
+        state, other = programs[1](replica, state)
+        np.testing.assert_allclose(loss, other, rtol=1e-5)
+        # Adam's first average is the gradient's: the parameters may differ by its sign.
+        mean, other_mean = (
+            next(x.mu for x in jax.tree.leaves(one.optimizer_state,
+                 is_leaf=lambda x: hasattr(x, "mu")) if hasattr(x, "mu"))
+            for one in (scanned, state)
+        )  # fmt: skip
+        wanted = jax.tree.leaves(as_unrolled(mean, case))
+        for one, two in zip(wanted, jax.tree.leaves(other_mean), strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
+    assert loss < 0.9 * np.log(2)  # it has learnt some of its one batch
+
+
+def test_a_contender_trains_on_at_every_run():
+    one, weighed = contender(SMALL)
+    for _ in range(3):
+        one.run()  # the state is donated: a used one would raise
+    assert weighed.total > 0 and one.compile_seconds > 0
+
+
+def test_the_largest_t_fits_and_a_longer_one_does_not():
+    case, budget = Case("Elman", "Untied", 4, 2, 5), 2**18
+    most, needs = judgement.most_steps(case, 5_000, budget)  # a guess too large
+    assert needs <= budget and 100 < most < 5_000
+    longer = dataclasses.replace(case, num_steps=int(1.02 * most))
+    assert memory_of(longer).total > budget
+
+
+def test_a_limit_is_what_memory_and_time_both_allow():
+    times = np.array([0.5, 0.25, 0.1])
+    limit = judgement.Limit(1_000, 0, 400 / times)
+    np.testing.assert_array_equal(limit.steps, [800, 1_000, 1_000])
+
+
+@pytest.mark.parametrize(
+    ("logs", "verdict"),
+    [
+        ((0.5, 0.6), "supported"),  # exp(0.55) = 1.73
+        ((0.0, 1.2), "supported"),  # the mean decides
+        ((0.0, 0.6), "inconclusive"),
+        ((-0.2, 0.1), "refuted"),
+        ((0.1, 0.15), "refuted"),
+    ],
+)
+def test_the_rule_of_time(logs, verdict):
+    found = {i: np.exp(log + 0.02 * ROUNDS) for i, log in enumerate(logs)}
+    decided, mean = judgement.judge_time(found)
+    assert decided == verdict
+    assert mean.estimate == pytest.approx(np.exp(np.mean(logs)))
+
+
+def test_noisy_rounds_decide_nothing():
+    noisy = {0: np.exp(0.5 + ROUNDS)}
+    assert judgement.judge_time(noisy)[0] == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("slopes", "verdict"),
+    [
+        ([(0, 1), (0.04, 0.96)], "supported"),
+        ([(0, 1), (0, 0.9)], "inconclusive"),
+        ([(0, 1), (0.5, 1), (0, 0.5)], "inconclusive"),
+        ([(1, 1), (0, 0.01), (0, 1)], "refuted"),
+    ],
+)
+def test_the_rule_of_what_is_stored(slopes, verdict):
+    found = {i: dict(zip(study.ENDS, pair, strict=True))
+             for i, pair in enumerate(slopes)}  # fmt: skip
+    assert judgement.judge_stored(found) == verdict
+
+
+@pytest.mark.parametrize(
+    ("largest", "verdict"),
+    [
+        ([(9_000, 100), (90_000, 8_000)], "supported"),
+        ([(9_000, 100), (90_000, 50_000)], "refuted"),
+        ([(9_000, 100), (90_000, 20_000)], "inconclusive"),
+        ([(900, 800), (9_000, 100)], "inconclusive"),  # no long sequence
+        ([(20_000, 10_000)], "inconclusive"),  # a half within the noise
+    ],
+)
+def test_the_rule_of_the_largest_t(largest, verdict):
+    noise = 1 + 0.01 * ROUNDS
+    found = {i: {"Tied": np.full(5, float(tied)), "Untied": untied * noise}
+             for i, (tied, untied) in enumerate(largest)}  # fmt: skip
+    decided, shares = judgement.judge_limits(found)
+    assert decided == verdict
+    for i, (tied, untied) in enumerate(largest):
+        assert shares[i].estimate == pytest.approx(untied / tied)
+    most = max(untied / tied for tied, untied in largest)
+    assert judgement.largest(shares).estimate == pytest.approx(most)
+
+
+def test_ratios_and_activations_pair_a_case_with_its_tied_one():
+    tied = dataclasses.replace(SMALL, arm="Tied")
+    times = {SMALL: np.array([3.0, 4.0]), tied: np.array([1.0, 2.0])}
+    (found,) = judgement.ratios(times, [tied, SMALL]).values()
+    np.testing.assert_array_equal(found, [3.0, 2.0])
+    weighed = {SMALL: Memory(5, 10, 40, 70), tied: Memory(1, 2, 30, 40)}
+    assert judgement.activations(weighed, SMALL) == 30
+    assert weighed[SMALL].stored == 15
+
+
+def test_laws_and_the_crossing_on_made_up_bytes():
+    plan = study.PLANS["quick"]
+
+    def made_up(case):
+        untied = case.arm == "Untied"
+        stored = 12 * case.num_steps * case.hidden_features if untied else 12
+        activations = 4 * case.num_steps * case.batch_size
+        return Memory(stored // 3, 2 * stored // 3, activations, stored + activations)
+
+    cases = [c for width in plan.widths
+             for c in study.law_cases(plan, "LSTM", width)]  # fmt: skip
+    weighed = {case: made_up(case) for case in cases + study.map_cases(plan)}
+    for width in plan.widths:  # 12 T H against 4 T B
+        assert judgement.crossing(plan, weighed, width) == pytest.approx(3 * width)
+    slope = judgement.law_slope(plan, "Untied", lambda case: weighed[case].total)
+    assert slope == pytest.approx(Interval(1, 1, 1))
+    stored = {arm: judgement.law_slope(plan, arm, lambda c: weighed[c].stored).estimate
+              for arm in study.ENDS}  # fmt: skip
+    assert stored == pytest.approx({"Tied": 0, "Untied": 1})
+
+
+@pytest.mark.parametrize("preset", study.PLANS)
+def test_each_case_is_raced_once_and_with_its_tied_one(preset):
+    plan = study.PLANS[preset]
+    groups = study.races(plan)
+    cases = [case for group in groups for case in group]
+    assert len(cases) == len(set(cases))
+    for group in groups:
+        for case in group:
+            assert dataclasses.replace(case, arm="Tied") in group
+    # What the findings look up is there.
+    raced = set(cases)
+    for cell in plan.law_cells:
+        for width in plan.widths:
+            assert raced >= set(study.law_cases(plan, cell, width))
+    assert raced >= set(study.batch_cases(plan, (plan.batch_size,)))
+    assert {plan.grid_steps} <= set(plan.steps) and plan.batch_size in plan.batches
+
+
+def test_nothing_is_read_from_or_left_in_the_cache_of_programs():
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    with pytest.raises(KeyError), study.compiled_anew():
+        assert getattr(jax.config, name) > 1e6
+        raise KeyError
+    assert getattr(jax.config, name) == before
+
+
+def test_the_figures_draw_levels_and_every_line():
+    one = Interval(2.0, 1.5, 3.0)
+    figure = resource_figures.draw_step_times(
+        {"GRU": ((8, 16), [one, one])},
+        {"GRU, H = 8": ((1, 2), [one, one])},
+        {"Tied, scanned": ((2, 4), (1, 1)), "Untied, unrolled": ((2, 4), (2, 4))},
+        {"refuted below 1.2": 1.2},
+    )
+    for panel in figure.axes[:2]:
+        levels = [line for line in panel.lines if set(line.get_ydata()) == {1.2}]
+        assert len(levels) == 1
+    assert "refuted below 1.2" in [text.get_text() for text in figure.axes[1].texts]
+    assert len(figure.axes[2].lines) == 2
+    line = (1, 2, 4), (1.0, 2.0, 3.0)
+    figure = resource_figures.draw_ledger(
+        {"H = 8": {"Tied: stored": line, "activations": line}}, {"Untied, H = 8": line}
+    )
+    dashes = [drawn.get_linestyle() for drawn in figure.axes[0].lines]
+    assert dashes == ["-", "--"]
+    assert any(set(drawn.get_ydata()) == {1.0} for drawn in figure.axes[1].lines)
+    most = resource_figures.Largest([8, 16], [one, one], [True, False])
+    figure = resource_figures.draw_largest({"1 GiB": {"Tied": most}}, 1_000, 0.5, 0.1)
+    shares = [list(drawn.get_ydata()) for drawn in figure.axes[0].lines]
+    assert [1.0, 1.0] in shares and [0.2, 0.2] in shares
+    marks = {drawn.get_markerfacecolor() for drawn in figure.axes[0].lines
+             if drawn.get_marker() == "o"}  # fmt: skip
+    assert len(marks) == 2  # filled, and open

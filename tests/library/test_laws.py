@@ -1,0 +1,331 @@
+"""The laws that every sharing obeys with every cell; the table is in law_cases.py."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from rnnshare import Cyclic, Segments, Tied, Untied, expand, num_parameters
+from tests.library.law_cases import (
+    CELLS,
+    FEW_PAIRS,
+    LENGTHS,
+    PAIRS,
+    POLICIES,
+    SHARINGS,
+    B,
+    D,
+    H,
+    T,
+    assert_close,
+    assert_equal,
+    case,
+    generic,
+    gradient_of,
+    ids,
+    pulled,
+)
+
+
+# Module scope: the tests of one case stand together, and share what it compiled.
+@pytest.fixture(scope="module", params=PAIRS, ids=ids(PAIRS))
+def c(request):
+    return case(*request.param)
+
+
+@pytest.fixture(params=FEW_PAIRS, ids=ids(FEW_PAIRS))
+def few(request):
+    return case(*request.param)
+
+
+def cell_of(request):
+    return request.node.callspec.params["c"][1]
+
+
+def test_l1_meaning(c, request):
+    """A run is the untied run of what `expand` returns."""
+    stored, inputs, carry = c.arguments
+    each = jax.jit(lambda s: expand(c.sharing, s, T))(stored)
+    untied, _ = case("Untied", cell_of(request)).gradient(each, inputs, carry)
+    results, _ = c.gradient(*c.arguments)
+    assert_close(results, untied)
+
+
+def test_l2_gradient(c, request):
+    """Its gradient is the transpose of `expand` at the untied gradient."""
+    stored, inputs, carry = c.arguments
+
+    @jax.jit
+    def pull(stored, g_each):
+        return jax.vjp(lambda s: expand(c.sharing, s, T), stored)[1](g_each)[0]
+
+    each = jax.jit(lambda s: expand(c.sharing, s, T))(stored)
+    untied = case("Untied", cell_of(request)).gradient
+    _, (g_each, *g_others) = untied(each, inputs, carry)
+    _, (g_stored, *others) = c.gradient(*c.arguments)
+    assert_close(others, g_others)
+    assert_close(g_stored, pull(stored, g_each))
+    if c.sharing == Tied():
+        assert_close(g_stored, jax.tree.map(lambda g: np.sum(g, 0), g_each))
+
+
+def test_l5_lengths(c):
+    """The padding is inert to the bit, and a length is the shorter run."""
+    stored, inputs, carry = c.arguments
+    run = c.gradient_with_lengths
+    if not c.is_causal:
+        with pytest.raises(ValueError, match="over the batch's one length"):
+            run(stored, inputs, carry, LENGTHS)
+        return
+    is_real = np.arange(T)[:, None, None] < LENGTHS[:, None]
+    clean = run(stored, np.where(is_real, inputs, np.float32(0)), carry, LENGTHS)
+    for filling in (1e30, np.nan, np.inf):
+        dirty = np.where(is_real, inputs, np.float32(filling))
+        assert_equal(run(stored, dirty, carry, LENGTHS), clean)
+    (final, outputs), (g_stored, g_inputs, g_carry) = clean
+    assert not np.any(np.where(is_real, 0, outputs))
+    assert not np.any(np.where(is_real, 0, g_inputs))
+    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves((g_stored, g_carry)))
+    first = functools.partial(jax.tree.map, lambda leaf: leaf[0])
+    assert_equal(first(final), first(carry))  # the sequence of length 0
+
+    n = 4
+    (final, outputs), (g_stored, g_inputs, g_carry) = run(
+        stored, inputs, carry, np.full(B, n, np.int32)
+    )
+    cut = ((final, outputs[:n]), (g_stored, g_inputs[:n], g_carry))
+    assert_close(cut, c.gradient(stored, inputs[:n], carry))
+
+
+def test_l8_one_trace_for_repeated_calls(c):
+    traces = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(sharing, stored, inputs, carry):
+        traces.append(sharing)
+        return jax.eval_shape(c.run, stored, inputs, carry) and jnp.sum(inputs)
+
+    stored, inputs, carry = c.arguments
+    for scale in (1, 2, 3):
+        run(dataclasses.replace(c.sharing), stored, np.float32(scale) * inputs, carry)
+    assert len(traces) == 1
+
+
+def test_l12_every_entry_gets_a_gradient(c, request):
+    """No scheme trains a part of itself: every entry of every weight set moves."""
+    _, (g_stored, *_) = c.gradient(*c.arguments)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(g_stored):
+        rests = cell_of(request) == "IRNN"  # a rectifier may rest for some units
+        assert np.any(leaf) if rests else np.all(leaf), jax.tree_util.keystr(path)
+
+
+ENDS = {
+    "Segments(T, 1)": (Segments(T, 1), "Tied"),
+    "Cyclic(1)": (Cyclic(1), "Tied"),
+    "Segments(T, T)": (Segments(T, T), "Untied"),
+    "Cyclic(T)": (Cyclic(T), "Untied"),
+}
+
+
+@pytest.mark.parametrize("cell", ["Elman", "GRU", "LSTM", "nnx.OptimizedLSTM"])
+def test_l3_ends(cell):
+    """Where a sharing selects, its ends are tied and untied bit for bit."""
+    for end, limit in ENDS.values():
+        limit = case(limit, cell)
+        stored, inputs, carry = limit.arguments
+        results, (g_limit, *g_others) = limit.gradient(*limit.arguments)
+        if limit.sharing == Tied():
+            stack = functools.partial(jax.tree.map, lambda w: w[None])
+            stored, g_limit = stack(stored), stack(g_limit)
+        assert_equal(
+            case(end, cell).gradient(stored, inputs, carry),
+            (results, (g_limit, *g_others)),
+        )
+
+
+def test_l4_streaming(few):
+    """Chunks with `start` and the carry handed on are the whole, lengths and all."""
+    if not few.is_causal:
+        pytest.skip("stretch reads whole sequences")
+    stored, inputs, carry = few.arguments
+
+    def chunk(inputs, carry, lengths, start):
+        return few.run(stored, inputs, carry, lengths=lengths, start=start)
+
+    runs = [jax.jit(chunk, static_argnames="start")]
+    if few.may_start_anywhere:
+        runs.append(jax.jit(chunk))  # where in the sequence may be traced
+    whole = runs[0](inputs, carry, LENGTHS, start=0)
+    for run in runs:
+        state, outputs = carry, []
+        for start, stop in ((0, 1), (1, 4), (4, T)):
+            left = np.clip(LENGTHS - start, 0, stop - start)
+            state, y = run(inputs[start:stop], state, left, start=start)
+            outputs.append(y)
+        assert_close((state, np.concatenate(outputs)), whole)
+
+
+def test_l14_truncation(few):
+    """Windows joined are the whole; one window of T steps has the full gradient.
+
+    Where a window begins is traced, as in the training loop.
+    """
+
+    def windows(window, stored, inputs, carry):
+        def one(carry, scanned):
+            start, x = scanned
+            return few.run(stored, x, carry, start=start, num_steps=T)
+
+        starts = window * jnp.arange(T // window)
+        parts = inputs.reshape(T // window, window, B, D)
+        carry, outputs = jax.lax.scan(one, carry, (starts, parts))
+        return carry, outputs.reshape(T, B, -1)
+
+    if not few.is_causal:
+        with pytest.raises(ValueError, match="stretches its weights over a whole"):
+            windows(2, *few.arguments)
+        return
+    whole, gradients = few.gradient(*few.arguments)
+    assert_close(jax.jit(functools.partial(windows, 2))(*few.arguments), whole)
+    at_once = gradient_of(functools.partial(windows, T))(*few.arguments)
+    assert_close(at_once, (whole, gradients))
+
+
+def test_l5_in_reverse(few):
+    """Each sequence runs from its last real step to its first, its weights in place."""
+    if not few.is_causal:
+        pytest.skip("stretch takes no vector of lengths")
+    stored, inputs, carry = few.arguments
+    run = gradient_of(
+        lambda *args: few.run(*args[:3], lengths=args[3], reverse=True),
+    )
+    is_real = np.arange(T)[:, None, None] < LENGTHS[:, None]
+    clean = run(stored, np.where(is_real, inputs, np.float32(0)), carry, LENGTHS)
+    dirty = np.where(is_real, inputs, np.float32(np.nan))
+    assert_equal(run(stored, dirty, carry, LENGTHS), clean)
+    (final, outputs), _ = clean
+    backwards = jax.jit(functools.partial(few.run, reverse=True))
+    for i, n in enumerate(LENGTHS):
+        if n == 0:
+            assert_equal(*(jax.tree.map(lambda x: x[0], t) for t in (final, carry)))
+        else:
+            h, y = backwards(stored, inputs[:n], carry)
+            mine = jax.tree.map(lambda x, i=i: x[i], (final, h))
+            assert_close(*mine)
+            assert_close(outputs[:n, i], y[:, i])
+
+
+def test_l5_untied_gradients_beyond_the_last_real_step_are_zero():
+    c = case("Untied", "LSTM")
+    lengths = np.array([2, 0, 4], np.int32)
+    _, (grads, *_) = c.gradient_with_lengths(*c.arguments, lengths)
+    for leaf in jax.tree.leaves(grads):
+        assert not np.any(leaf[4:])
+        assert np.all(np.any(np.reshape(leaf[:4], (4, -1)), axis=1))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(st.data())
+def test_l5_any_lengths_and_batch_axes(data):
+    """Several batch axes with lengths are the loop over their sequences."""
+    batch = tuple(data.draw(st.lists(st.integers(1, 3), min_size=0, max_size=2)))
+    num_inputs = data.draw(st.integers(1, 5))
+    size = int(np.prod(batch))
+    lengths = data.draw(
+        st.lists(st.integers(0, num_inputs), min_size=size, max_size=size)
+    )
+    c = case(data.draw(st.sampled_from(["Tied", "Untied", "Segments"])), "Elman")
+    stored, *_ = c.arguments
+    inputs = generic((num_inputs, *batch, D), seed=5)
+    carry = generic((*batch, H), seed=6)
+    final, outputs = c.run(
+        stored, inputs, carry, lengths=np.array(lengths, np.int32).reshape(batch)
+    )
+    for index, n in zip(np.ndindex(*batch), lengths, strict=True):
+        assert not np.any(outputs[(slice(n, None), *index)])
+        h = carry[index]
+        for t in range(n):
+            weights = jax.tree.map(lambda w, t=t: w[t], expand(c.sharing, stored, T))
+            h, y = c.step(weights, h, inputs[(t, *index)])
+            assert_close(outputs[(t, *index)], y)
+        assert_close(final[index], h)
+
+
+@pytest.mark.parametrize("how", [{"remat": True}, {"unroll": 4}, "eager"], ids=str)
+def test_l6_ways_to_run(few, how):
+    """Remat, unrolling and jit change nothing beyond rounding."""
+    expected = few.gradient(*few.arguments)
+    if how == "eager":
+        results, transpose = jax.vjp(few.run, *few.arguments)
+        pull = jax.tree.map(
+            lambda leaf, i: generic(leaf.shape, i),
+            results,
+            jax.tree.unflatten(
+                jax.tree.structure(results), range(len(jax.tree.leaves(results)))
+            ),
+        )
+        assert_close((results, transpose(pull)), expected)
+    else:
+        run = gradient_of(functools.partial(few.run, **how))
+        assert_close(run(*few.arguments), expected)
+
+
+def test_l7_vmap_is_the_loop(few):
+    """Over the batch, and over stored weights."""
+    stored, inputs, carry = few.arguments
+    run = jax.jit(few.run)
+    over_batch = jax.jit(jax.vmap(few.run, in_axes=(None, 1, 0), out_axes=(0, 1)))
+    assert_close(over_batch(stored, inputs, carry), run(stored, inputs, carry))
+    two = jax.tree.map(lambda w: np.stack([w, np.float32(0.5) * w]), stored)
+    both = jax.jit(jax.vmap(few.run, in_axes=(0, None, None)))(two, inputs, carry)
+    for i in range(2):
+        mine, one = jax.tree.map(lambda leaf, i=i: leaf[i], (both, two))
+        assert_close(mine, run(one, inputs, carry))
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 64])
+@pytest.mark.parametrize("cell", CELLS)
+def test_l10_stored_parameters(cell, num_steps):
+    """A sharing of K weight sets stores K P, and its expansion has T P."""
+    one = num_parameters(case("Tied", cell).shapes)
+    half = (num_steps + 1) // 2
+    for sharing, sets in [
+        (Untied(num_steps), num_steps),
+        (Untied(num_steps, same_init=True), num_steps),
+        (Segments(num_steps, half), half),
+        (Cyclic(3), 3),
+    ]:
+        shapes = case(sharing, cell).shapes
+        assert num_parameters(shapes) == sets * one
+        each = jax.eval_shape(lambda s, k=sharing: expand(k, s, num_steps), shapes)
+        assert num_parameters(each) == num_steps * one
+
+
+@pytest.mark.parametrize("sharing", [*SHARINGS, *POLICIES])
+def test_l13_finite_differences(sharing):
+    """In float64, of a run with lengths."""
+    c = case(sharing, "GRU")
+    lengths = LENGTHS if c.is_causal else 4
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: jnp.asarray(x, np.float64), c.arguments)
+        run = jax.jit(lambda *args: pulled(c.run(*args, lengths=lengths)))
+        check_grads(run, wide, order=1, modes=["rev"], eps=1e-6, rtol=1e-6, atol=1e-6)
+
+
+def test_the_program_does_not_grow_with_the_steps():
+    """So compile time does not either."""
+
+    def num_lines(num_steps):
+        c = case(Untied(num_steps), "LSTM")
+        stored, _, carry = c.arguments
+        inputs = np.zeros((num_steps, B, D), np.float32)
+        run = jax.grad(lambda s: pulled(c.run(s, inputs, carry)))
+        return len(str(jax.make_jaxpr(run)(stored)).splitlines())
+
+    assert num_lines(16) == num_lines(128)

@@ -1,0 +1,148 @@
+"""Studies: rows that pandas reads, appended once, and not run again."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+
+from rnnshare import GRUCell, Tied, Untied
+from rnnshare.tasks import Adding, drift
+from rnnshare.training import study
+from rnnshare.training.fitting import Recipe, fit
+from rnnshare.training.rows import JsonLines
+from rnnshare.training.study import Replicate, Setting
+
+RECIPE = Recipe(num_steps=6, batch_size=8, validate_every=3)
+
+
+def adding(split):
+    del split
+    return Adding(6, num_held_out=32)
+
+
+BASE = Setting(adding, GRUCell, Tied(), 4, 1e-2, RECIPE)
+GRID = [
+    dataclasses.replace(BASE, sharing=sharing, learning_rate=rate)
+    for sharing in (Tied(), Untied(6))
+    for rate in (1e-2, 3e-2)
+]
+
+
+def test_rows_are_paired_kept_and_read_by_pandas(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = study.run(GRID, [Replicate(0), Replicate(1)], JsonLines(path))
+    assert [(r["sharing"], r["learning_rate"], r["seed"]) for r in rows] == [
+        (repr(s.sharing), s.learning_rate, seed) for s in GRID for seed in (0, 1)
+    ]
+    frame = pd.read_json(path, lines=True)
+    assert len(frame) == 8
+    assert frame.groupby("sharing").num_parameters.nunique().eq(1).all()
+
+    told = []
+    again = study.run(
+        GRID,
+        [Replicate(0), Replicate(1)],
+        JsonLines(path),
+        on_group=lambda setting, count, left: told.append((count, left)),
+    )
+    assert again == rows
+    assert told == [(4, 0), (4, 0)]
+
+
+def test_a_row_does_not_depend_on_which_others_run(tmp_path):
+    all_rows = study.run(
+        GRID, [Replicate(s) for s in range(3)], JsonLines(tmp_path / "a.jsonl")
+    )
+    alone = study.run(GRID[2:3], [Replicate(1)], JsonLines(tmp_path / "b.jsonl"))
+    assert alone[0] == all_rows[2 * 3 + 1]
+
+
+def test_the_number_of_devices_changes_nothing(tmp_path):
+    replicates = [Replicate(s) for s in range(3)]
+    rows = [
+        study.run(GRID[:1], replicates, JsonLines(tmp_path / f"{n}.jsonl"), mesh=mesh)
+        for n, mesh in ((1, jax.make_mesh((1,), ("replica",))), (2, None))
+    ]
+    assert jax.device_count() == 2
+    assert rows[0] == rows[1]
+
+
+def test_settings_of_one_program_are_compiled_and_run_together(tmp_path, monkeypatch):
+    """What differs in the data alone does; another model does not."""
+    few = functools.partial(drift, num_rows=50)
+    calls = []
+
+    def counted(model, recipe, replicas, **options):
+        calls.append(len(replicas))
+        return fit(model, recipe, replicas, **options)
+
+    monkeypatch.setattr(study, "fit", counted)
+    settings = [
+        dataclasses.replace(
+            BASE,
+            make_task=functools.partial(few, amount=amount, num_examples=n),
+            sharing=sharing,
+        )
+        for sharing in (Tied(), Untied(30))
+        for amount, n in ((0.0, 50), (0.2, 50), (0.2, 20))
+    ]
+    replicates = [Replicate(0), Replicate(1, 1)]
+    rows = study.run(settings, replicates, JsonLines(tmp_path / "a.jsonl"))
+    assert calls == [6, 6]
+    alone = study.run(settings[4:5], replicates, JsonLines(tmp_path / "b.jsonl"))
+    assert alone == rows[8:10]
+    assert len({row["test_loss"] for row in rows}) == len(rows)
+
+
+def test_the_same_study_twice_is_the_same_to_the_byte(tmp_path):
+    for name in ("a.jsonl", "b.jsonl"):
+        study.run(GRID[:1], [Replicate(0)], JsonLines(tmp_path / name))
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_every_column_that_names_a_setting_is_in_its_key(tmp_path):
+    """Else a changed setting would be taken for one that is done."""
+    changes = {
+        "hidden_features": 5,
+        "num_layers": 2,
+        "dropout": 0.5,
+        "readout_sharing": Untied(6),
+        "recipe": dataclasses.replace(RECIPE, num_steps=9),
+        "sharing": Untied(6, same_init=True),
+        "learning_rate": 2e-2,
+    }
+    keys = {study._key(BASE, Replicate(0)), study._key(BASE, Replicate(0, 1))}
+    for name, value in changes.items():
+        changed = dataclasses.replace(BASE, **{name: value})
+        keys.add(study._key(changed, Replicate(0)))
+    assert len(keys) == len(changes) + 2
+
+
+def test_tuning_takes_the_least_validation_loss(tmp_path):
+    rows = JsonLines(tmp_path / "rows.jsonl")
+    best = study.tune(GRID, [Replicate(7), Replicate(8)], rows)
+    frame = pd.DataFrame(rows.rows)
+    means = frame.groupby(["sharing", "learning_rate"]).validation_loss.mean()
+    assert (repr(best.sharing), best.learning_rate) == means.idxmin()
+
+
+def test_a_changed_row_file_is_refused(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\nnot json\n{"a": 2}\n')
+    with pytest.raises(ValueError, match=r"line 2 is not JSON .* nothing was written"):
+        JsonLines(path)
+    assert np.all(path.read_text() == '{"a": 1}\nnot json\n{"a": 2}\n')
+
+
+def test_optimizers_with_other_options_have_rows_of_their_own():
+    names = set()
+    for args in [(), (1.0,), (2.0,)]:
+        for options in [{}, {"momentum": 0.5}]:
+            recipe = Recipe(optimizer=functools.partial(optax.sgd, *args, **options))
+            setting = dataclasses.replace(BASE, recipe=recipe)
+            names.add(setting.columns()["optimizer"])
+    assert len(names) == 6
