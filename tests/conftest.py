@@ -1,18 +1,13 @@
 """Strict JAX for every test, and two devices, as the scripts have on two cores."""
 
-import importlib.metadata
 import itertools
 import os
 import pathlib
 
-# Compiling takes most of a test's time, and the laws hold at any level of it. XLA ends
-# a process whose flags it does not know: the second is given only where it was tried.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0"
-    + " --xla_cpu_use_fusion_emitters=false"
-    * importlib.metadata.version("jaxlib").startswith("0.10."),
-)
+from tests.xla_flags import with_those_of_tests
+
+# Before JAX is imported, which reads them.
+os.environ["XLA_FLAGS"] = with_those_of_tests(os.environ.get("XLA_FLAGS", ""))
 
 import jax
 import pytest

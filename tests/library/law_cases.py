@@ -1,9 +1,11 @@
 """The table of the laws: sharings x cells, with generic weights and data for each."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -229,8 +231,41 @@ def gradient_of(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def assert_equal(actual: Any, expected: Any) -> None:
-    """Bit for bit."""
+    """Bit for bit: of one program run twice, or of selection without arithmetic."""
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def assert_equal_to_rounding(
+    actual: Any, expected: Any, roundings: int, scale: float | None = None
+) -> None:
+    """Equal but for the rounding of two programs that compute the same.
+
+    XLA compiles the same sums in another order, or with products and sums joined into
+    one rounding, in another program, on another processor. A rounding errs by at most
+    u = eps / 2 of what it rounds; n of them, one after the other and independent, by
+    at most L sqrt(n) u of the largest term with probability 1 - 2 exp(-L^2 / 2)
+    (Higham and Mary, 2019, "A new approach to probabilistic rounding error analysis").
+    Both programs err, so they differ by up to L sqrt(n) eps. Here L is 4: errors are
+    u / sqrt(3) in the mean square, so it is seven of their standard deviations.
+
+    Args:
+      actual: a pytree; what is no float in it is equal.
+      expected: the same of the other program: its structure, shapes and dtypes too.
+      roundings: n, how many there are on the longest way from inputs to results.
+      scale: the largest term that is rounded; by default each leaf's largest value.
+    """
+    chex.assert_trees_all_equal_shapes_and_dtypes(actual, expected)
+
+    def check(a, b):
+        if not jnp.issubdtype(b.dtype, jnp.floating):
+            np.testing.assert_array_equal(a, b)
+            return
+        largest = np.max(np.abs(b), initial=0) if scale is None else scale
+        unit = float(largest) * float(jnp.finfo(b.dtype).eps)
+        tolerance = 4 * math.sqrt(roundings) * unit
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
+
+    jax.tree.map(check, actual, expected)
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
