@@ -28,11 +28,11 @@ PerStep = Any  # the half that only step t sees: leaves are [T, ...]
 InitCell = Callable[[jax.Array], Weights]
 
 
-keep_nothing = jax.checkpoint_policies.nothing_saveable
+save_nothing = jax.checkpoint_policies.nothing_saveable
 
 
-def keep_all_but_picks(primitive: Any, *_: Any, **__: Any) -> bool:
-    """A policy of `jax.checkpoint`: slices are taken again, all else is kept."""
+def save_all_but_slices(primitive: Any, *_: Any, **__: Any) -> bool:
+    """A policy of `jax.checkpoint`: slices are taken again, all else is saved."""
     return primitive.name not in ("dynamic_slice", "squeeze")
 
 
@@ -47,9 +47,9 @@ class Sharing(abc.ABC):
 
     num_steps: int | None
     policies: ClassVar[tuple[str, ...]] = ()  # what the field `beyond` may be
-    # What the backward pass keeps of a step (a policy of `jax.checkpoint`; None: all),
-    # where `merge` makes new kernels: kept, they fill the memory of untied weights.
-    keeps: ClassVar[Callable[..., bool] | None] = None
+    # What the backward pass saves of a step (a policy of `jax.checkpoint`; None: all),
+    # where `merge` makes new kernels: saved, they fill the memory of untied weights.
+    remat_policy: ClassVar[Callable[..., bool] | None] = None
 
     @abc.abstractmethod
     def init(self, key: jax.Array, init_cell: InitCell) -> Stored:
@@ -83,9 +83,9 @@ class Sharing(abc.ABC):
         def run(common, per_step_t, *args):
             return function(self.merge(common, per_step_t), *args)
 
-        if self.keeps is not None:
+        if self.remat_policy is not None:
             # In a scan the barrier against common subexpressions is not needed.
-            run = jax.checkpoint(run, prevent_cse=False, policy=self.keeps)
+            run = jax.checkpoint(run, prevent_cse=False, policy=self.remat_policy)
         return run(common, per_step_t, *args)
 
     def product(
@@ -133,7 +133,7 @@ class Sharing(abc.ABC):
 
         return jax.vmap(one)(jnp.arange(len(x)), per_step, x)
 
-    def over_members(self, function: Callable[["Sharing"], "Sharing"]) -> "Sharing":
+    def map_members(self, function: Callable[["Sharing"], "Sharing"]) -> "Sharing":
         """Returns the sharing with `function` of each sharing that it is built of."""
         del function
         return self

@@ -20,7 +20,7 @@ from rnnshare.sharing.base import (
     check_positive,
     check_stack,
     init_stack,
-    keep_nothing,
+    save_nothing,
     reads_mean,
     take,
 )
@@ -37,7 +37,7 @@ class Combination(Sharing):
     coefficients are made of.
     """
 
-    keeps = staticmethod(keep_nothing)
+    remat_policy = staticmethod(save_nothing)
     num_templates: int  # K
 
     @abc.abstractmethod

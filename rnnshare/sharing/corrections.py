@@ -17,7 +17,7 @@ from rnnshare.sharing.base import (
     Sharing,
     check_positive,
     check_stack,
-    keep_nothing,
+    save_nothing,
     leaf_at,
     take,
 )
@@ -40,7 +40,7 @@ class Correction(Sharing):
     leaves [T, ...]. At an unseen step under `beyond='base'` there is no correction.
     """
 
-    keeps = staticmethod(keep_nothing)
+    remat_policy = staticmethod(save_nothing)
     policies = ("error", "hold", "cycle", "stretch", "base")
     num_steps: int
     base: Sharing
@@ -79,7 +79,7 @@ class Correction(Sharing):
         """Returns the row [1, ...] of a correction that corrects nothing."""
         return jnp.zeros_like(correction[:1])
 
-    def over_members(self, function):  # noqa: D102
+    def map_members(self, function):  # noqa: D102
         return dataclasses.replace(self, base=function(self.base))  # type: ignore[type-var]
 
     def fuses(self, per_step):  # noqa: D102

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnshare.sharing.base import Sharing, Weights, keep_all_but_picks, keep_nothing
+from rnnshare.sharing.base import Sharing, Weights, save_all_but_slices, save_nothing
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.unseen import check_member, follow_policy
 
@@ -74,11 +74,11 @@ class Partition(Sharing):
         )
 
     @property
-    def keeps(self) -> Callable[..., bool] | None:  # type: ignore[override]
-        """The least that one of its parts keeps."""
-        kept = [member.keeps for member in self.members.values()]
-        for policy in (keep_nothing, keep_all_but_picks):
-            if policy in kept:
+    def remat_policy(self) -> Callable[..., bool] | None:  # type: ignore[override]
+        """The policy that saves least among those of its parts."""
+        policies = [member.remat_policy for member in self.members.values()]
+        for policy in (save_nothing, save_all_but_slices):
+            if policy in policies:
                 return policy
         return None
 
@@ -117,7 +117,7 @@ class Partition(Sharing):
             for label in shapes
         }
 
-    def over_members(self, function):  # noqa: D102
+    def map_members(self, function):  # noqa: D102
         parts = {label: function(part) for label, part in self.parts}
         return dataclasses.replace(self, parts=parts, rest=function(self.rest))
 

@@ -14,7 +14,7 @@ from rnnshare.sharing.base import (
     check_positive,
     check_stack,
     init_stack,
-    keep_all_but_picks,
+    save_all_but_slices,
     leaf_at,
     pick,
     reads_mean,
@@ -124,7 +124,7 @@ class Segments(Sharing):
     same_init: bool = False
     beyond: str = "error"
     policies = ("error", "hold", "cycle", "stretch", "mean")
-    keeps = staticmethod(keep_all_but_picks)
+    remat_policy = staticmethod(save_all_but_slices)
 
     def __post_init__(self):
         check_positive(self, num_steps=self.num_steps, num_segments=self.num_segments)
@@ -174,7 +174,7 @@ class Cyclic(Sharing):
     period: int
     same_init: bool = False
     num_steps = None
-    keeps = staticmethod(keep_all_but_picks)
+    remat_policy = staticmethod(save_all_but_slices)
 
     def __post_init__(self):
         check_positive(self, period=self.period)

@@ -147,7 +147,7 @@ def within(sharing: Any, num_steps: int) -> Any:
             sharing = dataclasses.replace(sharing, beyond="hold")
         elif sharing.beyond == "stretch":
             _refuse_stretch(sharing)
-    return sharing.over_members(lambda member: within(member, num_steps))
+    return sharing.map_members(lambda member: within(member, num_steps))
 
 
 def check_chunk(start: Any, num_inputs: int, num_steps: int) -> None:
