@@ -107,7 +107,7 @@ class Sharing(abc.ABC):
 
         return self.apply(times, common, per_step_t, x)
 
-    def fuses(self, per_step: PerStep) -> bool:
+    def supports_fused(self, per_step: PerStep) -> bool:
         """Whether a fused unroll pays: `products` needs no kernel of its own a step.
 
         Args:

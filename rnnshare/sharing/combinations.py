@@ -20,8 +20,8 @@ from rnnshare.sharing.base import (
     check_positive,
     check_stack,
     init_stack,
-    save_nothing,
     reads_mean,
+    save_nothing,
     take,
 )
 from rnnshare.sharing.time_functions import KINDS, as_times, time_functions

@@ -17,15 +17,15 @@ from rnnshare.sharing.base import (
     Sharing,
     check_positive,
     check_stack,
-    save_nothing,
     leaf_at,
+    save_nothing,
     take,
 )
 from rnnshare.sharing.combinations import check_kind, check_period
 from rnnshare.sharing.products import batched_products, flat_product
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.time_functions import KINDS, time_functions
-from rnnshare.sharing.unseen import Steps, check_member, check_policy, follow_policy
+from rnnshare.sharing.unseen import Steps, apply_beyond, check_member, check_policy
 
 
 def is_kernel(leaf: Any) -> bool:
@@ -65,7 +65,7 @@ class Correction(Sharing):
         correction = stored["correction"]
         check_stack(self, correction, self.num_steps)
         common, per_step = self.base.split(
-            stored["base"], follow_policy(self.base, steps)
+            stored["base"], apply_beyond(self.base, steps)
         )
         if self.beyond == "base":
             correction = jax.tree_util.tree_map_with_path(
@@ -82,9 +82,9 @@ class Correction(Sharing):
     def map_members(self, function):  # noqa: D102
         return dataclasses.replace(self, base=function(self.base))  # type: ignore[type-var]
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         base, _ = per_step
-        return self.base.fuses(base)
+        return self.base.supports_fused(base)
 
     def merge(self, common, per_step_t):  # noqa: D102
         base, correction = per_step_t
@@ -292,7 +292,7 @@ class TimeInput(Sharing):
         """Returns `x W`; the kernels are tied."""
         return x @ leaf_at(common["base"], path)
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         return True
 
     def products(self, common, per_step, path, x):  # noqa: D102

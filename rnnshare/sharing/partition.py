@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing, Weights, save_all_but_slices, save_nothing
 from rnnshare.sharing.templates import Tied
-from rnnshare.sharing.unseen import check_member, follow_policy
+from rnnshare.sharing.unseen import apply_beyond, check_member
 
 Path = tuple[str, ...]
 LabelOf = Callable[[Path], str]
@@ -123,7 +123,7 @@ class Partition(Sharing):
 
     def split(self, stored, steps):  # noqa: D102
         halves = {
-            label: member.split(stored[label], follow_policy(member, steps))
+            label: member.split(stored[label], apply_beyond(member, steps))
             for label, member in self.members.items()
             if label in stored
         }
@@ -141,10 +141,10 @@ class Partition(Sharing):
             )
         return self._join(whole)
 
-    def fuses(self, per_step):
+    def supports_fused(self, per_step):
         """Whether all parts do, and no kernel is cut into gates."""
         return not self.gates and all(
-            self.members[label].fuses(own) for label, own in per_step.items()
+            self.members[label].supports_fused(own) for label, own in per_step.items()
         )
 
     def product(self, common, per_step_t, path, x):

@@ -14,10 +14,10 @@ from rnnshare.sharing.base import (
     check_positive,
     check_stack,
     init_stack,
-    save_all_but_slices,
     leaf_at,
     pick,
     reads_mean,
+    save_all_but_slices,
     take,
     to_index,
     weighted_mean,
@@ -50,7 +50,7 @@ class Tied(Sharing):
     def merge(self, common, per_step_t):  # noqa: D102
         return common
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         return True
 
     def products(self, common, per_step, path, x):
@@ -94,7 +94,7 @@ class Untied(Sharing):
     def merge(self, common, per_step_t):  # noqa: D102
         return per_step_t
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         return True
 
     def products(self, common, per_step, path, x):
@@ -152,7 +152,7 @@ class Segments(Sharing):
     def merge(self, common, per_step_t):  # noqa: D102
         return pick(common, per_step_t)
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         return groups_well(per_step)
 
     def products(self, common, per_step, path, x):
@@ -189,7 +189,7 @@ class Cyclic(Sharing):
     def merge(self, common, per_step_t):  # noqa: D102
         return pick(common, per_step_t)
 
-    def fuses(self, per_step):  # noqa: D102
+    def supports_fused(self, per_step):  # noqa: D102
         return groups_well(per_step)
 
     def products(self, common, per_step, path, x):

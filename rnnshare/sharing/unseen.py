@@ -38,14 +38,14 @@ def resolve_steps(
     """
     if isinstance(start, jax.core.Tracer):
         steps = start + jnp.arange(count, dtype=start.dtype)
-        return follow_policy(sharing, steps, lengths)
+        return apply_beyond(sharing, steps, lengths)
     start = operator.index(start)
     if start < 0:
         raise ValueError(f"start is {start}, but steps are counted from 0.")
-    return follow_policy(sharing, np.arange(start, start + count), lengths)
+    return apply_beyond(sharing, np.arange(start, start + count), lengths)
 
 
-def follow_policy(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
+def apply_beyond(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
     """Returns which step's weights each of some consecutive absolute steps reads.
 
     A sharing without policies is defined at every step, or hands the steps on to its
@@ -131,7 +131,7 @@ def _refuse_stretch(sharing: Any) -> NoReturn:
     )
 
 
-def within(sharing: Any, num_steps: int) -> Any:
+def bounded_to(sharing: Any, num_steps: int) -> Any:
     """Returns a sharing that reads the same in sequences of `num_steps` steps.
 
     Its steps are known to end there, so it may start at a traced one: nothing in it
@@ -147,7 +147,7 @@ def within(sharing: Any, num_steps: int) -> Any:
             sharing = dataclasses.replace(sharing, beyond="hold")
         elif sharing.beyond == "stretch":
             _refuse_stretch(sharing)
-    return sharing.map_members(lambda member: within(member, num_steps))
+    return sharing.map_members(lambda member: bounded_to(member, num_steps))
 
 
 def check_chunk(start: Any, num_inputs: int, num_steps: int) -> None:

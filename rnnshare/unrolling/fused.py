@@ -58,7 +58,7 @@ def why_not_fused(
         return "the step is not that of an AffineCell (ElmanCell, GRUCell, LSTMCell)"
     if not hasattr(inputs, "ndim"):
         return "the inputs are not one array"
-    if not sharing.fuses(per_step):
+    if not sharing.supports_fused(per_step):
         return f"{sharing!r} has no products of all steps at once that would pay"
     return None
 
@@ -80,7 +80,7 @@ def fused_unroll(
 
     Args:
       step: see `FusedStep`.
-      sharing: one that fuses.
+      sharing: one that supports it, by `supports_fused`.
       common: what its `split` returns.
       per_step: what its `split` returns, index arrays NumPy.
       inputs: [T, *B, D].

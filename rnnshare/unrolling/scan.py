@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 
 from rnnshare.sharing.base import Sharing, Stored, as_index
-from rnnshare.sharing.unseen import check_chunk, resolve_steps, within
+from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
 from rnnshare.unrolling.cudnn import cudnn_unroll, why_not_cudnn
 from rnnshare.unrolling.fused import fused_unroll, why_not_fused
 from rnnshare.unrolling.padding import (
@@ -88,7 +88,7 @@ def unroll(
       unroll: how many steps to lay out in one iteration of the loop (`lax.scan`'s).
       implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`) does
         for all steps at once what needs no carry, for an `AffineCell` under a sharing
-        that fuses; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under
+        that supports it; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under
         `Tied`; 'auto' is fused where that is possible and no `remat` asked for, else
         the scan. They differ in rounding only.
 
@@ -103,7 +103,7 @@ def unroll(
     num_inputs = count_inputs(inputs)
     if num_steps is not None:
         check_chunk(start, num_inputs, num_steps)
-        sharing = within(sharing, num_steps)
+        sharing = bounded_to(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)
     is_real = None
@@ -236,7 +236,7 @@ def map_steps(
     num_inputs = count_inputs(inputs)
     if num_steps is not None:
         check_chunk(start, num_inputs, num_steps)
-        sharing = within(sharing, num_steps)
+        sharing = bounded_to(sharing, num_steps)
     steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
     common, per_step = sharing.split(stored, steps)
     is_real = None
