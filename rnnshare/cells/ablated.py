@@ -25,7 +25,7 @@ class NoCellPathLSTMCell(LSTMCell):
     The forget gate's weights are unread.
     """
 
-    adds = True
+    reads_sum_only = True
 
     @staticmethod
     def activate(carry, from_input, from_hidden):  # noqa: D102

@@ -36,19 +36,19 @@ class AffineCell(nnx.RNNCellBase):
 
     gates: ClassVar[tuple[str, ...]]  # their names, in the order of G
     recurrent_bias: ClassVar[bool] = False
-    adds: ClassVar[bool] = False  # `activate` reads the sum of the two maps only
+    reads_sum_only: ClassVar[bool] = False  # `activate` needs the two maps' sum alone
     is_cudnn_lstm: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
-        """Takes back what a base says of its `activate` where a cell has another."""
+        """Resets fused derivative and cuDNN flag if a subclass overrides `activate`."""
         super().__init_subclass__(**options)
-        own = vars(cls)
-        if "activate" in own or "pointwise" in own:
-            if "linearize" not in own:
-                cls.linearize = AffineCell.linearize  # type: ignore[method-assign]
-                cls.push = AffineCell.push  # type: ignore[method-assign]
-            for name in ("adds", "is_cudnn_lstm"):
-                setattr(cls, name, own.get(name, False))
+        defined = vars(cls)
+        if "activate" in defined or "pointwise" in defined:
+            if "forward_with_residuals" not in defined:
+                for name in ("forward_with_residuals", "jvp_from_residuals"):
+                    setattr(cls, name, getattr(AffineCell, name))
+            for name in ("reads_sum_only", "is_cudnn_lstm"):
+                setattr(cls, name, defined.get(name, False))
 
     def __init__(
         self,
@@ -111,13 +111,13 @@ class AffineCell(nnx.RNNCellBase):
         """`activate` with the options of this cell."""
         return self.activate
 
-    def linearize(
+    def forward_with_residuals(
         self, carry: Any, from_input: jax.Array, from_hidden: jax.Array
     ) -> tuple[tuple[Any, jax.Array], Any]:
-        """Returns what `activate` returns, and its derivative there for `push`.
+        """Returns what `activate` returns, and residuals for `jvp_from_residuals`.
 
-        A subclass that knows its derivative says it here and in `push`, in the fewest
-        arrays: a fused unroll keeps them of every step.
+        A subclass that knows its derivative writes both methods, and keeps the fewest
+        arrays: a fused unroll stores the residuals of every step.
 
         Args:
           carry: see `activate`.
@@ -127,9 +127,9 @@ class AffineCell(nnx.RNNCellBase):
         at = (carry, from_input, from_hidden)
         return self.pointwise(*at), at
 
-    def push(
+    def jvp_from_residuals(
         self,
-        derivative: Any,
+        residuals: Any,
         carry: Any,
         from_input: jax.Array,
         from_hidden: jax.Array,
@@ -137,12 +137,12 @@ class AffineCell(nnx.RNNCellBase):
         """Returns the tangents of the next carry and the output; linear in the last 3.
 
         Args:
-          derivative: what `linearize` returns.
+          residuals: what `forward_with_residuals` returns beside the results.
           carry: tangents of the carry.
           from_input: [*B, G], tangents of what `input` made of x.
           from_hidden: [*B, G], tangents of what `recurrent` made of h.
         """
-        return jax.jvp(self.pointwise, derivative, (carry, from_input, from_hidden))[1]
+        return jax.jvp(self.pointwise, residuals, (carry, from_input, from_hidden))[1]
 
     @staticmethod
     def hidden(carry: Any) -> jax.Array:
@@ -225,8 +225,8 @@ class AffineStep:
             carry, affine("input", x), affine("recurrent", cell.hidden(carry))
         )
 
-    def parts(self) -> AffineCell:
-        """Returns the cell without weights, for a fused unroll: its parts read none."""
+    def pointwise_cell(self) -> AffineCell:
+        """Returns the cell without weights: what a fused unroll calls reads none."""
         return self.cell.bind()
 
 

@@ -27,7 +27,7 @@ class ElmanCell(AffineCell):
     """
 
     gates = ("h",)
-    adds = True
+    reads_sum_only = True
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class ElmanCell(AffineCell):
         h = activation(from_input + from_hidden)
         return h, h
 
-    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+    def forward_with_residuals(self, carry, from_input, from_hidden):  # noqa: D102
         z = from_input + from_hidden
         h, slope = jax.jvp(self.activation, (z,), (jnp.ones_like(z),))
         return (h, h), slope
 
-    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
-        h = derivative * (from_input + from_hidden)
+    def jvp_from_residuals(self, residuals, carry, from_input, from_hidden):  # noqa: D102
+        h = residuals * (from_input + from_hidden)
         return h, h
 
 
@@ -105,7 +105,7 @@ class GRUCell(AffineCell):
         h = (1 - z) * n + z * carry
         return h, h
 
-    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+    def forward_with_residuals(self, carry, from_input, from_hidden):  # noqa: D102
         r, z, n, hidden_n = _gru_gates(from_input, from_hidden)
         h = (1 - z) * n + z * carry
         by_n = (1 - z) * (1 - n * n)
@@ -113,8 +113,8 @@ class GRUCell(AffineCell):
         by_z = (carry - n) * z * (1 - z)
         return (h, h), (by_r, by_z, by_n, by_n * r, z)
 
-    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
-        by_r, by_z, by_input_n, by_hidden_n, by_carry = derivative
+    def jvp_from_residuals(self, residuals, carry, from_input, from_hidden):  # noqa: D102
+        by_r, by_z, by_input_n, by_hidden_n, by_carry = residuals
         input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
         hidden_r, hidden_z, hidden_n = jnp.split(from_hidden, 3, axis=-1)
         h = by_r * (input_r + hidden_r) + by_z * (input_z + hidden_z)
@@ -147,7 +147,7 @@ class LSTMCell(AffineCell):
     """
 
     gates = ("i", "f", "g", "o")
-    adds = True
+    reads_sum_only = True
     is_cudnn_lstm = True
 
     def __init__(
@@ -181,7 +181,7 @@ class LSTMCell(AffineCell):
         h = nnx.sigmoid(o) * nnx.tanh(c)
         return (c, h), h
 
-    def linearize(self, carry, from_input, from_hidden):  # noqa: D102
+    def forward_with_residuals(self, carry, from_input, from_hidden):  # noqa: D102
         # One tanh for all gates, as sigmoid(z) = (tanh(z / 2) + 1) / 2: few operations
         # on wide arrays are faster than many on narrow ones.
         z = from_input + from_hidden
@@ -197,8 +197,8 @@ class LSTMCell(AffineCell):
         gates = slope * jnp.concatenate([g, carry[0], i, out], axis=-1)
         return ((c, h), h), (gates, f, o * (1 - out * out))
 
-    def push(self, derivative, carry, from_input, from_hidden):  # noqa: D102
-        gates, by_c, h_by_c = derivative
+    def jvp_from_residuals(self, residuals, carry, from_input, from_hidden):  # noqa: D102
+        gates, by_c, h_by_c = residuals
         i, f, g, o = jnp.split(gates * (from_input + from_hidden), 4, axis=-1)
         c = by_c * carry[0] + i + f + g
         h = o + h_by_c * c

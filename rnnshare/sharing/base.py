@@ -128,8 +128,8 @@ class Sharing(abc.ABC):
           x: [T, *batch, H].
         """
 
-        def one(_: Any, own: PerStep, x: jax.Array) -> jax.Array:
-            return self.product(common, own, path, x)
+        def one(_: Any, per_step_t: PerStep, x: jax.Array) -> jax.Array:
+            return self.product(common, per_step_t, path, x)
 
         return jax.vmap(one)(jnp.arange(len(x)), per_step, x)
 
@@ -175,7 +175,7 @@ def expand(sharing: Sharing, stored: Stored, num_steps: int | None = None) -> We
     steps = resolve_steps(sharing, count)
     common, per_step = sharing.split(stored, steps)
     # The steps come along for their axis: a tied sharing has nothing else to map over.
-    return jax.vmap(lambda _, own: sharing.merge(common, own))(
+    return jax.vmap(lambda _, per_step_t: sharing.merge(common, per_step_t))(
         as_index(steps), per_step
     )
 

@@ -144,7 +144,7 @@ class Partition(Sharing):
     def supports_fused(self, per_step):
         """Whether all parts do, and no kernel is cut into gates."""
         return not self.gates and all(
-            self.members[label].supports_fused(own) for label, own in per_step.items()
+            self.members[label].supports_fused(part) for label, part in per_step.items()
         )
 
     def product(self, common, per_step_t, path, x):

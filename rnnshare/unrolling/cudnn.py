@@ -11,12 +11,13 @@ import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
-from rnnshare.unrolling.padding import flip_real, keep
+from rnnshare.unrolling.padding import flip_real, where_real
 
 
 def why_not_cudnn(step: Any, sharing: Sharing, inputs: Any) -> str | None:
     """Returns why a step under a sharing is not cuDNN's LSTM; None if it is."""
-    if not hasattr(step, "parts") or not getattr(step.parts(), "is_cudnn_lstm", False):
+    cell = step.pointwise_cell() if hasattr(step, "pointwise_cell") else None
+    if not getattr(cell, "is_cudnn_lstm", False):
         return "the step is not that of an LSTMCell"
     if sharing != Tied():
         return f"{sharing!r} has more than one weight set; cuDNN takes Tied()"
@@ -49,7 +50,7 @@ def cudnn_unroll(
     num_inputs, *batch, features = inputs.shape
     lengths = jnp.full(batch, num_inputs, jnp.int32)
     if is_real is not None:
-        inputs = keep(is_real, inputs)
+        inputs = where_real(is_real, inputs)
         axes = (1,) * (len(batch) + 1 - is_real.ndim)
         real = jnp.sum(is_real, 0, dtype=jnp.int32)
         lengths = jnp.broadcast_to(real.reshape(real.shape + axes), batch)
@@ -78,10 +79,10 @@ def cudnn_unroll(
         run = jax.checkpoint(run)
     new, outputs = run(sharing.merge(common, per_step), inputs, carry)
     if is_real is not None:
-        new = keep(lengths > 0, new, carry)
+        new = where_real(lengths > 0, new, carry)
     if reverse:
         outputs = flip_real(outputs, lengths)
-    return new, outputs if is_real is None else keep(is_real, outputs)
+    return new, outputs if is_real is None else where_real(is_real, outputs)
 
 
 def _packed(weights: Any) -> jax.Array:

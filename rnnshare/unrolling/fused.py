@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing.base import Sharing, leaf_at
-from rnnshare.unrolling.padding import check_carry, keep
+from rnnshare.unrolling.padding import check_carry, where_real
 
 Carry = Any
 Path = tuple[str, ...]
@@ -43,10 +43,11 @@ class FusedStep(Protocol):
     input_map: Path
     recurrent_map: Path
 
-    def parts(self) -> Any:
-        """Returns `hidden`, `adds`, `pointwise`, `linearize` and `push`.
+    def pointwise_cell(self) -> Any:
+        """Returns the cell without weights, for what it computes at each unit.
 
-        They are those of `rnnshare.cells.AffineCell`.
+        That is `hidden`, `pointwise`, `reads_sum_only`, `forward_with_residuals` and
+        `jvp_from_residuals`, as in `rnnshare.cells.AffineCell`.
         """
 
 
@@ -91,22 +92,22 @@ def fused_unroll(
       unroll: see `jax.lax.scan`.
     """
     if is_real is not None:
-        inputs = keep(is_real, inputs)
-    moving, whole = _part_from_known(per_step)
-    parts = _Loop(
+        inputs = where_real(is_real, inputs)
+    traced, rebuild = _part_from_known(per_step)
+    rules = _Loop(
         step,
-        step.parts(),
+        step.pointwise_cell(),
         sharing,
-        whole,
+        rebuild,
         functools.partial(
             jax.lax.scan, length=len(inputs), reverse=reverse, unroll=unroll
         ),
     )
-    loop: Any = jax.custom_jvp(parts.run)
-    loop.defjvp(parts.derive)
+    loop: Any = jax.custom_jvp(rules.run)
+    loop.defjvp(rules.derive)
     if remat:
         loop = jax.checkpoint(loop)
-    return loop(common, moving, inputs, carry, is_real)
+    return loop(common, traced, inputs, carry, is_real)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,20 +116,20 @@ class _Loop:
 
     Attributes:
       step: where the two maps are.
-      cell: what `FusedStep.parts` returns.
+      cell: what `FusedStep.pointwise_cell` returns.
       sharing: how the weights are shared.
-      whole: `whole(moving)` returns the sharing's `per_step`.
+      rebuild: `rebuild(traced)` returns the sharing's `per_step`.
       scan: `jax.lax.scan`, told how many steps and in which direction.
     """
 
     step: FusedStep
     cell: Any
     sharing: Sharing
-    whole: Callable[[list[Any]], Any]
+    rebuild: Callable[[list[Any]], Any]
     scan: Callable[..., Any]
 
     def run(self, *arguments: Any) -> tuple[Carry, Any]:
-        """Returns carry and outputs of (common, moving, inputs, carry, is_real)."""
+        """Returns carry and outputs of (common, traced, inputs, carry, is_real)."""
 
         def activate(*at: Any) -> Any:
             return self.cell.pointwise(*at), None
@@ -139,33 +140,33 @@ class _Loop:
     def derive(self, primals: Any, tangents: Any) -> Any:
         """Returns what `run` does, and its tangents."""
 
-        def linearize(carry: Carry, a: jax.Array, u: jax.Array) -> Any:
-            results, derivative = self.cell.linearize(carry, a, u)
-            return results, (self.cell.hidden(carry), derivative)
+        def with_residuals(carry: Carry, a: jax.Array, u: jax.Array) -> Any:
+            results, residuals = self.cell.forward_with_residuals(carry, a, u)
+            return results, (self.cell.hidden(carry), residuals)
 
-        results, (before, derivatives) = self._forward(linearize, *primals)
-        common, moving, inputs, _, is_real = primals
-        d_common, d_moving, d_inputs, d_carry, _ = tangents
+        results, (before, residuals) = self._forward(with_residuals, *primals)
+        common, traced, inputs, _, is_real = primals
+        d_common, d_traced, d_inputs, d_carry, _ = tangents
 
-        def input_map(common: Any, moving: Any, inputs: jax.Array) -> jax.Array:
-            return self._maps(self.step.input_map, common, moving, inputs)
+        def input_map(common: Any, traced: Any, inputs: jax.Array) -> jax.Array:
+            return self._maps(self.step.input_map, common, traced, inputs)
 
-        def recurrent_map(common: Any, moving: Any) -> jax.Array:
-            return self._maps(self.step.recurrent_map, common, moving, before)
+        def recurrent_map(common: Any, traced: Any) -> jax.Array:
+            return self._maps(self.step.recurrent_map, common, traced, before)
 
-        at, along = (common, moving), (d_common, d_moving)
+        at, along = (common, traced), (d_common, d_traced)
         _, da = jax.jvp(input_map, (*at, inputs), (*along, d_inputs))
         _, du = jax.jvp(recurrent_map, at, along)
-        if self.cell.adds:
+        if self.cell.reads_sum_only:
             da, du = da + du, None
-        scanned = (self.whole(moving), derivatives, da, du, is_real)
-        return results, self._push(_transposed(common), d_carry, scanned)
+        scanned = (self.rebuild(traced), residuals, da, du, is_real)
+        return results, self._run_tangents(_transposed(common), d_carry, scanned)
 
     def _forward(
         self,
         function: Callable[..., Any],
         common: Any,
-        moving: Any,
+        traced: Any,
         inputs: jax.Array,
         carry: Carry,
         is_real: Any,
@@ -173,53 +174,53 @@ class _Loop:
         """Runs the loop; also returns what `function` keeps of every step."""
         hoists = _hoists(inputs)
         if hoists:
-            inputs = self._maps(self.step.input_map, common, moving, inputs)
+            inputs = self._maps(self.step.input_map, common, traced, inputs)
 
         def body(carry: Carry, scanned: Any) -> Any:
-            own, a, is_real = scanned
+            per_step_t, a, is_real = scanned
             if not hoists:
-                a = self._map(self.step.input_map, common, own, a)
+                a = self._map(self.step.input_map, common, per_step_t, a)
             h = self.cell.hidden(carry)
-            u = self._map(self.step.recurrent_map, common, own, h)
+            u = self._map(self.step.recurrent_map, common, per_step_t, h)
             (new, y), kept = function(carry, a, u)
             check_carry(carry, new)
             if is_real is not None:
-                new, y = keep(is_real, new, carry), keep(is_real, y)
+                new, y = where_real(is_real, new, carry), where_real(is_real, y)
             return new, (y, kept)
 
-        scanned = (self.whole(moving), inputs, is_real)
+        scanned = (self.rebuild(traced), inputs, is_real)
         carry, (outputs, kept) = self.scan(body, carry, scanned)
         return (carry, outputs), kept
 
-    def _push(self, common: Any, d_carry: Carry, scanned: Any) -> Any:
+    def _run_tangents(self, common: Any, d_carry: Carry, scanned: Any) -> Any:
         """Runs the linear loop of the tangents."""
         kernel = (*self.step.recurrent_map, "kernel")
 
         def body(d_carry: Carry, scanned: Any) -> Any:
-            own, derivative, da, du, is_real = scanned
+            per_step_t, residuals, da, du, is_real = scanned
             dh = self.cell.hidden(d_carry)
-            through = self.sharing.product(common, own, kernel, dh)
+            through = self.sharing.product(common, per_step_t, kernel, dh)
             du = through if du is None else through + du
-            new, dy = self.cell.push(derivative, d_carry, da, du)
+            new, dy = self.cell.jvp_from_residuals(residuals, d_carry, da, du)
             if is_real is not None:
-                new, dy = keep(is_real, new, d_carry), keep(is_real, dy)
+                new, dy = where_real(is_real, new, d_carry), where_real(is_real, dy)
             return new, dy
 
         return self.scan(body, d_carry, scanned)
 
-    def _map(self, path: Path, common: Any, own: Any, x: jax.Array) -> jax.Array:
+    def _map(self, path: Path, common: Any, per_step_t: Any, x: jax.Array) -> jax.Array:
         """Returns one of the affine maps at one step: [*B, G] of x [*B, in]."""
-        y = self.sharing.product(common, own, (*path, "kernel"), x)
-        bias = leaf_at(self.sharing.merge(common, own), path).get("bias")
+        y = self.sharing.product(common, per_step_t, (*path, "kernel"), x)
+        bias = leaf_at(self.sharing.merge(common, per_step_t), path).get("bias")
         return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 
-    def _maps(self, path: Path, common: Any, moving: Any, x: jax.Array) -> jax.Array:
+    def _maps(self, path: Path, common: Any, traced: Any, x: jax.Array) -> jax.Array:
         """Returns one of the affine maps at all steps: [T, *B, G] of x [T, *B, in]."""
-        per_step = self.whole(moving)
+        per_step = self.rebuild(traced)
         y = self.sharing.products(common, per_step, (*path, "kernel"), x)
 
-        def bias_of(_: Any, own: Any) -> Any:
-            return leaf_at(self.sharing.merge(common, own), path).get("bias")
+        def bias_of(_: Any, per_step_t: Any) -> Any:
+            return leaf_at(self.sharing.merge(common, per_step_t), path).get("bias")
 
         axis: int | None = 0
         if (
@@ -275,10 +276,10 @@ def _part_from_known(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """
     leaves, structure = jax.tree.flatten(tree)
     known = [leaf if isinstance(leaf, np.ndarray) else None for leaf in leaves]
-    moving = [None if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+    traced = [None if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
 
-    def whole(moving: list[Any]) -> Any:
-        leaves = [m if k is None else k for m, k in zip(moving, known, strict=True)]
+    def rebuild(traced: list[Any]) -> Any:
+        leaves = [t if k is None else k for t, k in zip(traced, known, strict=True)]
         return jax.tree.unflatten(structure, leaves)
 
-    return moving, whole
+    return traced, rebuild

@@ -61,7 +61,7 @@ def before(lengths: jax.Array | np.ndarray, num_inputs: int) -> jax.Array:
     return step.reshape((-1,) + (1,) * lengths.ndim) < jnp.asarray(lengths)[None]
 
 
-def keep(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
+def where_real(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
     """Returns the tree where steps are real, else the other one (zeros by default)."""
 
     def select(leaf, other):

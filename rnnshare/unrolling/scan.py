@@ -16,7 +16,7 @@ from rnnshare.unrolling.padding import (
     check_carry,
     check_lengths,
     count_inputs,
-    keep,
+    where_real,
 )
 
 Carry = Any
@@ -86,11 +86,11 @@ def unroll(
         reads W_t in both directions.
       remat: recompute each step in the backward pass instead of keeping what is in it.
       unroll: how many steps to lay out in one iteration of the loop (`lax.scan`'s).
-      implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`) does
-        for all steps at once what needs no carry, for an `AffineCell` under a sharing
-        that supports it; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under
-        `Tied`; 'auto' is fused where that is possible and no `remat` asked for, else
-        the scan. They differ in rounding only.
+      implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`)
+        does for all steps at once what needs no carry, for an `AffineCell` under a
+        sharing that supports it; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on
+        their GPUs under `Tied`; 'auto' is fused where that is possible and no `remat`
+        asked for, else the scan. They differ in rounding only.
 
     Returns:
       The final carry, and the outputs [T, *batch, ...] in the order of the inputs.
@@ -183,10 +183,10 @@ def scan_unroll(
             return new_carry, y
         # The padding is cleared before the step, not only after it: a NaN that is
         # computed and then discarded still poisons the gradient.
-        x = keep(is_real_t, x)
+        x = where_real(is_real_t, x)
         new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
         check_carry(carry, new_carry)
-        return keep(is_real_t, new_carry, carry), keep(is_real_t, y)
+        return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
 
     if remat:
         body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
@@ -248,7 +248,7 @@ def map_steps(
     def one(_, per_step_t, x, is_real_t):
         if is_real_t is None:
             return sharing.apply(function, common, per_step_t, x)
-        x = keep(is_real_t, x)
-        return keep(is_real_t, sharing.apply(function, common, per_step_t, x))
+        x = where_real(is_real_t, x)
+        return where_real(is_real_t, sharing.apply(function, common, per_step_t, x))
 
     return jax.vmap(one)(as_index(steps), per_step, inputs, is_real)

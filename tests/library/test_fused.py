@@ -143,7 +143,7 @@ def test_chunks(sharing, start):
 
 @pytest.mark.parametrize("cell", ["Elman", "IRNN", "GRU", "LSTM"])
 def test_cells_know_their_derivative(cell):
-    """`linearize` and `push` are the derivative of `activate`, in float64."""
+    """What a cell says of its derivative is that of `activate`, in float64."""
     module = case("Tied", cell).blueprint.bind()
     with jax.enable_x64(True):
         width = module.num_gates * H
@@ -153,10 +153,12 @@ def test_cells_know_their_derivative(cell):
             jax.tree.map(lambda x: x.astype(float), generic_like(shapes, seed))
             for seed in (1, 2)
         )
-        results, derivative = module.linearize(*at)
+        results, residuals = module.forward_with_residuals(*at)
         expected = jax.jvp(module.pointwise, at, tangents)
-        assert_close((results, module.push(derivative, *tangents)), expected, 1e-12)
-        if module.adds:
+        assert_close(
+            (results, module.jvp_from_residuals(residuals, *tangents)), expected, 1e-12
+        )
+        if module.reads_sum_only:
             carry, a, u = at
             moved = module.pointwise(carry, a + u, jnp.zeros_like(u))
             assert_close(results, moved, 1e-12)
@@ -180,9 +182,12 @@ def test_to_second_order(sharing, cell):
 
 
 def test_a_cell_with_another_function_takes_nothing_back():
-    assert Flipped.linearize is AffineCell.linearize and Flipped.push is AffineCell.push
-    assert not Flipped.adds and not Flipped.is_cudnn_lstm
-    assert LSTMCell.adds and LSTMCell.is_cudnn_lstm
+    assert (
+        Flipped.forward_with_residuals is AffineCell.forward_with_residuals
+        and Flipped.jvp_from_residuals is AffineCell.jvp_from_residuals
+    )
+    assert not Flipped.reads_sum_only and not Flipped.is_cudnn_lstm
+    assert LSTMCell.reads_sum_only and LSTMCell.is_cudnn_lstm
 
 
 def test_derivatives_agree_with_those_of_the_scan():

@@ -334,8 +334,8 @@ def test_traced_steps_read_the_same(name, policy):
     @jax.jit
     def chunk(start):
         steps = resolve_steps(sharing, 3, start=start)
-        common, own = sharing.split(stored, steps)
-        return jax.vmap(lambda _, t: sharing.merge(common, t))(steps, own)
+        common, per_step = sharing.split(stored, steps)
+        return jax.vmap(lambda _, t: sharing.merge(common, t))(steps, per_step)
 
     whole = expand(c.sharing, stored, 21)
     for start in (0, 3, 18):
