@@ -32,6 +32,7 @@ from tests.library.law_cases import (
     T,
     assert_close,
     assert_equal,
+    assert_equal_to_rounding,
     case,
     generic,
     generic_like,
@@ -63,6 +64,13 @@ def through(source, target, stored, **options):
     return expand(target, convert(stored, source, target, **options), num_steps)
 
 
+def selects(sharing):
+    """Whether the weights of a step are some of those stored, without arithmetic."""
+    if isinstance(sharing, Partition):
+        return all(map(selects, sharing.members.values()))
+    return isinstance(sharing, Tied | Untied | Segments | Cyclic)
+
+
 # From tied to anything
 
 
@@ -74,11 +82,10 @@ def test_tied_goes_to_anything(name, cell):
     assert describe(stored) == describe(case(name, cell).shapes)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(stored))
     expected, found = copies(weights, T), expand(target, stored, T)
-    rounds = any(word in repr(target) for word in ("Mixture", "bspline"))
-    if rounds:
-        assert_close(found, expected, 1e-6)
-    else:
+    if selects(target):
         assert_equal(found, expected)
+    else:  # a sum of templates, the coefficient of one of them nearly one
+        assert_equal_to_rounding(found, expected, 1 + T)
 
 
 LEAVING = [pair for pair in TARGETS if pair[0] not in ("Tied", "Partition-Tied")]
@@ -117,18 +124,19 @@ def test_anything_goes_to_untied(name, cell):
     sharing = case(name, cell).sharing
     stored = stored_in(sharing, cell)
     weights = expand(sharing, stored, T)
+    # `convert` calls `expand`, and what is untied is stored as it comes.
     assert_equal(convert(stored, sharing, Untied(T)), weights)
 
 
 EXACT = {
-    "Segments to finer": (Segments(T, 2), Segments(T, 6), 0.0),
+    "Segments to finer": (Segments(T, 2), Segments(T, 6), 0),
     "Segments to Mixture": (Segments(T, 3), Mixture(T, 3), 1e-6),
     "Untied to Mixture": (Untied(T), Mixture(T, T), 1e-6),
     "Untied to free Mixture": (Untied(T), Mixture(T, T, kind="free"), 1e-5),
     "Segments to fewer free": (Segments(T, 3), Mixture(T, 4, kind="free"), 1e-5),
     "Untied to full rank": (Untied(T), LowRank(T, 4), 1e-5),
     "Untied to full rank of Cyclic": (Untied(T), LowRank(T, 9, base=Cyclic(2)), 1e-5),
-    "Cyclic to LowRank of Cyclic": (Cyclic(2), LowRank(T, 1, base=Cyclic(2)), 0.0),
+    "Cyclic to LowRank of Cyclic": (Cyclic(2), LowRank(T, 1, base=Cyclic(2)), 1e-6),
     "Untied to Fourier": (Untied(T), Basis(T, period=T), 1e-5),
     "Untied to Chebyshev": (Untied(T), Basis(T, "chebyshev", period=T), 1e-5),
     "Drift to Drift": (Drift(), Drift(unit=7.0), 1e-6),
@@ -139,7 +147,7 @@ EXACT = {
     "by gates": (
         Partition({"f": Cyclic(3)}, gates=LSTMCell.gates),
         Partition({"f": Untied(T)}, gates=LSTMCell.gates),
-        1e-7,
+        1e-6,
     ),
 }
 
@@ -173,7 +181,8 @@ def test_periods_go_to_their_multiples(source, target):
 def test_segments_go_to_finer_segments_of_a_longer_model():
     stored = stored_in(Segments(8, 2))
     found = convert(stored, Segments(8, 2), Segments(8, 4))
-    assert_equal(found, jax.tree.map(lambda w: np.repeat(w, 2, axis=0), stored))
+    finer = jax.tree.map(lambda w: np.repeat(w, 2, axis=0), stored)
+    assert_equal_to_rounding(found, finer, 2)  # means of two equal sets
 
 
 def test_mixtures_cluster_steps_wherever_they_stand():
@@ -207,7 +216,8 @@ def test_what_reads_one_set_gets_the_mean(target, owner):
         return np.stack([w[np.array(owner) == k].mean(0) for k in owner])
 
     expected = jax.tree.map(lambda w: mean(w).astype(np.float32), weights)
-    assert_close(through(Untied(T), target, weights), expected, 1e-7)
+    found = through(Untied(T), target, weights)
+    assert_equal_to_rounding(found, expected, 1)  # from float64
 
 
 @pytest.mark.parametrize("rank", [1, 3])
@@ -372,9 +382,10 @@ def test_a_sharing_of_your_own_registers():
 
     for target in (Alternating(), Partition({"kernel": Alternating()}, Cyclic(2))):
         found = convert(weights, Cyclic(2), target, num_steps=T)
-        assert_equal(expand(target, found, T), expand(Cyclic(2), weights, T))
+        both = expand(target, found, T), expand(Cyclic(2), weights, T)
+        assert_equal_to_rounding(*both, 3)  # means of three equal sets
         back = convert(found, target, Cyclic(2))
-        assert_equal(back, weights)
+        assert_equal_to_rounding(back, weights, 3)
 
 
 TOO_FEW = {

@@ -87,6 +87,12 @@ def by_hand(model, source, length, target=None):
     return np.stack(logits), np.array(tokens)
 
 
+def assert_decided(logits):
+    """The largest is so by more than rounding: two programs choose the same token."""
+    second, first = np.moveaxis(np.sort(logits, axis=-1)[..., -2:], -1, 0)
+    assert np.min(first - second) > 1e-4
+
+
 _expand = jax.jit(expand, static_argnums=(0, 2))
 
 
@@ -114,7 +120,8 @@ def test_it_is_what_single_steps_make(cell, sharing, reverse):
     for i in range(B):
         forced, _ = by_hand(model, inputs.source[i], lengths[i], inputs.target[i])
         np.testing.assert_allclose(logits[i], forced, rtol=1e-5, atol=1e-6)
-        _, greedy = by_hand(model, inputs.source[i], lengths[i])
+        own, greedy = by_hand(model, inputs.source[i], lengths[i])
+        assert_decided(own)
         np.testing.assert_array_equal(tokens[i], greedy)
 
 
@@ -127,6 +134,7 @@ def test_fed_its_own_answer_it_gives_it_again_and_only_then(sharing):
         _, own = run(model, inputs, lengths)
         targets = np.where(np.arange(B)[:, None] < 3, own, inputs.target)
         logits, _ = run(model, Pair(inputs.source, targets), lengths)
+        assert_decided(logits)
         np.testing.assert_array_equal(jnp.argmax(logits[:3], -1), own[:3])
         by_logits = (jnp.argmax(logits, -1) == targets).all(1)
         np.testing.assert_array_equal(by_logits, (own == targets).all(1))
@@ -144,6 +152,8 @@ def test_untied_weights_that_are_equal_are_the_tied_ones():
         run(model, inputs, lengths) for model in (tied, untied)
     )
     np.testing.assert_allclose(logits, others, rtol=1e-6, atol=1e-6)
+    fed = tied, Pair(inputs.source, tokens), lengths
+    assert_decided(run(*fed)[0])
     np.testing.assert_array_equal(tokens, other_tokens)
     # The tied gradient is the sum over steps of the untied one.
     one, each = (gradient(model, inputs, lengths) for model in (tied, untied))

@@ -33,7 +33,7 @@ from rnnshare.machines import (
     stacks_at_start,
     tops_of,
 )
-from tests.test_machines import BEAVERS
+from tests.experiments.test_machines import BEAVERS
 
 
 def exact_end(compiled, stacks, num_steps):
@@ -178,6 +178,7 @@ def test_the_float_cell_is_the_exact_cell_where_floats_suffice():
         wanted = np.zeros(len(row), np.float32)
         for unit, value in exact.items():
             wanted[unit] = float(value)
+        # No rounding: these are fractions of few bits, which every program adds alike.
         np.testing.assert_array_equal(row, wanted)
     assert read_carry(compiled, exact)[0] == "accept"
 
@@ -195,6 +196,7 @@ def test_the_cell_is_one_of_rnn_and_of_unroll():
         jnp.zeros((18, 0)), initial_carry=carry, return_carry=True, time_major=True
     )
     own_last, own_outputs = compiled.cell.run(np.zeros((18, 0)), carry)
+    # Fractions of few bits again: no sum of them is rounded.
     np.testing.assert_array_equal(last, own_last)
     np.testing.assert_array_equal(outputs, own_outputs)
     halted = compiled.machine.states.index("H")

@@ -155,11 +155,11 @@ def test_policies_read_what_they_say():
     stored = {"w": jnp.arange(5.0)}
 
     def read(policy, count):
-        return list(np.asarray(expand(Untied(5, beyond=policy), stored, count)["w"]))
+        return np.asarray(expand(Untied(5, beyond=policy), stored, count)["w"]).tolist()
 
     assert read("hold", 7) == [0, 1, 2, 3, 4, 4, 4]
     assert read("cycle", 7) == [0, 1, 2, 3, 4, 0, 1]
-    assert read("mean", 7) == [0, 1, 2, 3, 4, 2, 2]
+    assert read("mean", 7) == pytest.approx([0, 1, 2, 3, 4, 2, 2], rel=1e-6)
     assert read("stretch", 10) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert read("stretch", 2) == [0, 2]
 

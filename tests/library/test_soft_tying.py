@@ -8,7 +8,12 @@ import pytest
 import scipy.optimize
 
 from rnnshare.sharing.tying import KINDS, soft_tying, tying_penalty
-from tests.library.law_cases import assert_close, assert_equal, generic
+from tests.library.law_cases import (
+    assert_close,
+    assert_equal,
+    assert_equal_to_rounding,
+    generic,
+)
 
 T = 5
 by_kind = pytest.mark.parametrize("kind", KINDS)
@@ -210,7 +215,8 @@ def test_it_follows_adam_under_jit_on_a_part_of_the_tree(kind):
 
     free, tied = fit(0.0), fit(30.0)
     assert_close(free, targets, 1e-2)
-    assert_equal(tied["readout"], free["readout"])
+    # Adam's 200 steps, some 15 operations each, in two programs.
+    assert_equal_to_rounding(tied["readout"], free["readout"], 200 * 15)
     apart = [float(tying_penalty(found["steps"], kind)) for found in (free, tied)]
     assert apart[1] < 0.05 * apart[0]
 
