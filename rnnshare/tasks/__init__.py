@@ -3,8 +3,8 @@
 from rnnshare.tasks.base import Batch, Classification, Task
 from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.tasks.drawn import DrawnTask
-from rnnshare.tasks.drift import DriftTask, drift, drift_oracles
-from rnnshare.tasks.drift_stream import STREAMING, DriftStream, drift_stream
+from rnnshare.tasks.drifting import DriftTask, drift, drift_oracles
+from rnnshare.tasks.drifting_stream import STREAMING, DriftStream, drift_stream
 from rnnshare.tasks.formal import (
     NON_REGULAR,
     REGULAR,

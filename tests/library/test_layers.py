@@ -1,129 +1,131 @@
-"""Imports point one way: sharing <- cells, rnn <- models <- training <- experiments."""
+"""Imports point one way: sharing <- unrolling <- cells <- models <- training <- ...
 
-import ast
-import pathlib
+HOUSE.md draws the wings; what is tested is read from the folders of `rnnshare`.
+"""
+
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
-LAYERS = (
-    {
-        "sharing", "unseen", "unrolling", "time_functions", "combinations",
-        "corrections", "partition", "conversion", "soft_tying", "drawing", "fused",
-        "cudnn", "stepping", "products",
-    },
-    {"blueprint", "cells", "rnn", "state_cells", "sizing", "power",
-     "ablated_cells"},
-    {"models", "encoder_decoder"},
-    {"loop", "training", "study", "score_test", "untying", "truncation"},
-)  # fmt: skip
-BESIDE = {
-    "data", "texts", "tasks", "statistics", "runs", "figures", "figure_style", "report",
-    "report_pages", "report_style", "measures", "weight_figures", "curve_figures",
-    "decomposition_figures", "map_figures", "gap_figures", "truncation_figures",
-    "depth_figures", "memory_figures", "number_words",
-    "translation_figures", "clock_figures", "resource_figures",
-}  # fmt: skip
-HEAVY = (
+from tests.imports import (
+    ROOT,
+    circle,
+    functions_named_as_modules,
+    graph,
+    imports,
+    modules,
+)
+
+LAYERS = ("sharing", "unrolling", "cells", "models", "training", "analysis")
+MAY_IMPORT = (
+    {wing: {*LAYERS[:i]} for i, wing in enumerate(LAYERS)}
+    | {
+        "tasks": set(),  # samplers, which know no model
+        "machines": set(LAYERS[: 1 + LAYERS.index("models")]),
+        "plotting": {"sharing", "analysis"},
+    }
+)
+MAY_IMPORT["training"] |= {"tasks"}
+MAY_IMPORT["analysis"] |= {"tasks"}
+WITHOUT_FLAX = ("sharing", "unrolling")
+HEAVY = {
     "matplotlib", "pandas", "sktime", "mnist1d", "mlxtend", "faker", "music21",
-    "num2words",
-    "scipy.stats",
-)  # fmt: skip
+    "num2words", "scipy",
+}  # fmt: skip
+LIBRARY = modules("rnnshare")
 
 
-def imports(source):
-    """Returns the dotted names that a source imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
+def wing_of(module):
+    """Returns `sharing` of `rnnshare.sharing.base`; '' of the package itself."""
+    return [*module.split("."), ""][1]
 
 
-def own_imports(source):
-    """Returns what a source imports of rnnshare: modules, or names of the package."""
-    names = {name for name in imports(source) if name.split(".")[0] == "rnnshare"}
-    return {[*name.split("."), "__init__"][1] for name in names}
+def tops(path, **options):
+    """Returns the packages that a file imports; '' of a relative import."""
+    return {name.split(".")[0] for name in imports(path.read_text(), **options)}
 
 
-def files(module):
-    folder = ROOT / "rnnshare" / module
-    return sorted(folder.glob("*.py")) if folder.is_dir() else [
-        ROOT / "rnnshare" / f"{module}.py"
-    ]  # fmt: skip
+def test_every_folder_has_its_layer():
+    folders = {path.parent.name for path in (ROOT / "rnnshare").glob("*/__init__.py")}
+    assert folders == MAY_IMPORT.keys()
+    assert {m for m in LIBRARY if m.count(".") == 1} == {
+        f"rnnshare.{wing}" for wing in MAY_IMPORT
+    }
 
 
-@pytest.mark.parametrize("level", range(len(LAYERS)))
-def test_nothing_points_back(level):
-    allowed = set().union(*LAYERS[: level + 1])
-    if level == len(LAYERS) - 1:
-        allowed |= BESIDE
-    for module in LAYERS[level]:
-        for path in files(module):
-            assert own_imports(path.read_text()) <= allowed, path
+@pytest.mark.parametrize("wing", MAY_IMPORT)
+def test_nothing_points_back(wing):
+    """Nor in a function: a layer that is needed late is needed all the same."""
+    allowed = MAY_IMPORT[wing] | {wing}
+    for module, others in graph(LIBRARY).items():
+        if wing_of(module) == wing:
+            wrong = {other for other in others if wing_of(other) not in allowed}
+            assert not wrong, module
 
 
-def test_what_stands_beside_imports_no_model():
-    for module in BESIDE:
-        for path in files(module):
-            draws = module in ("figures", "measures", "weight_figures", "curve_figures")
-            allowed = BESIDE | ({"sharing"} if draws else set())
-            assert own_imports(path.read_text()) <= allowed, path
+def test_plotting_takes_statistics_alone_from_the_analysis():
+    for module, others in graph(LIBRARY).items():
+        if wing_of(module) == "plotting":
+            taken = {other for other in others if wing_of(other) == "analysis"}
+            assert taken <= {"rnnshare.analysis.statistics"}, module
 
 
-def test_every_module_has_its_layer():
-    found = {path.stem for path in (ROOT / "rnnshare").glob("*.py")} - {"__init__"}
-    found |= {"tasks", "power"}
-    assert found == set().union(*LAYERS, BESIDE)
+def test_no_circle():
+    assert circle(graph(LIBRARY, at_top=True)) == []
+
+
+def test_no_module_is_named_as_a_function_of_its_folder():
+    for wing in MAY_IMPORT:
+        assert functions_named_as_modules(ROOT / "rnnshare" / wing) == [], wing
 
 
 def test_the_core_knows_no_flax_and_the_library_no_flags():
-    for path in (ROOT / "rnnshare").rglob("*.py"):
-        tops = {name.split(".")[0] for name in imports(path.read_text())}
+    for module, path in LIBRARY.items():
         # A relative import has an empty first part; imports are absolute here.
-        assert not tops & {"absl", "experiments", "notebooks", ""}, path
-        if path.stem in LAYERS[0]:
-            assert "flax" not in tops, path
+        assert not tops(path) & {"absl", "experiments", "notebooks", ""}, path
+        if wing_of(module) in WITHOUT_FLAX:
+            assert "flax" not in tops(path), path
+
+
+def test_heavy_packages_are_imported_in_functions_and_figures_in_plotting():
+    for module, path in LIBRARY.items():
+        assert not tops(path, at_top=True) & HEAVY, path
+        if wing_of(module) != "plotting":
+            assert "matplotlib" not in tops(path), path
 
 
 def test_the_import_is_light():
     """It adds nothing heavy to what Flax brings along."""
     code = (
         "import sys, flax.nnx; before = set(sys.modules); import rnnshare; "
-        f"print(sorted((set(sys.modules) - before) & set({HEAVY})), "
-        "len(set(sys.modules) - before) > 5)"
+        "new = set(sys.modules) - before; "
+        f"print(sorted(new & {HEAVY - {'scipy'} | {'scipy.stats'}}), len(new) > 5)"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True
-    )
-    assert out.stdout.decode().strip() == "[] True"
-
-
-def test_heavy_packages_are_imported_in_functions_only():
-    for path in (ROOT / "rnnshare").rglob("*.py"):
-        top = ast.parse(path.read_text())
-        # `if TYPE_CHECKING:` runs nothing.
-        lazy = (ast.FunctionDef, ast.ClassDef, ast.If)
-        top.body = [node for node in top.body if not isinstance(node, lazy)]
-        tops = {name.split(".")[0] for name in imports(ast.unparse(top))}
-        assert not tops & {name.split(".")[0] for name in HEAVY}, path
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert out.stdout.strip() == "[] True"
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    ("source", "anywhere", "at_top"),
     [
-        ("import rnnshare", {"__init__"}),
-        ("from rnnshare import RNN, sharing", {"RNN", "sharing"}),
-        ("import rnnshare.models.rnn as r", {"rnn"}),
-        ("def f():\n    from rnnshare.tasks.base import Task", {"tasks"}),
-        ("import jax, rnnshared.models", set()),
+        ("import rnnshare", {"rnnshare"}, {"rnnshare"}),
+        ("from rnnshare import RNN", {"rnnshare.RNN"}, {"rnnshare.RNN"}),
+        ("from .rnn import RNN", {".rnn.RNN"}, {".rnn.RNN"}),
+        ("def f():\n    import a.b", {"a.b"}, set()),
+        ("class C:\n    import a", {"a"}, {"a"}),
+        ("if TYPE_CHECKING:\n    import a", {"a"}, set()),
+        ("try:\n    import a\nexcept ImportError:\n    import b", *[{"a", "b"}] * 2),
     ],
 )
-def test_the_parser_sees_every_kind_of_import(source, expected):
-    assert own_imports(source) == expected
-    assert imports("from .rnn import RNN") == {".rnn.RNN"}
+def test_the_parser_sees_every_kind_of_import(source, anywhere, at_top):
+    assert imports(source) == anywhere
+    assert imports(source, at_top=True) == at_top
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]

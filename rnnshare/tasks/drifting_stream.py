@@ -17,7 +17,7 @@ import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree
 from rnnshare.tasks.drawn import DrawnTask
-from rnnshare.tasks.drift import (
+from rnnshare.tasks.drifting import (
     _FILLED,
     _INPUT_VARIANCE,
     _LARGEST,
