@@ -91,7 +91,7 @@ def functions_named_as_modules(folder: pathlib.Path) -> list[str]:
     """
     siblings = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     siblings |= {path.parent.name for path in folder.glob("*/__init__.py")}
-    package = ".".join(folder.relative_to(ROOT).parts)
+    package = ".".join(folder.parts[-2:])
     init = folder / "__init__.py"
     return sorted(
         name

@@ -1,41 +1,151 @@
-"""README's code runs as it stands, and its commands exist."""
+"""README's code runs block by block, its commands exist, and its tree is the tree."""
 
 import json
-import pathlib
 import re
+import shlex
 import subprocess
+import sys
 
-ROOT = pathlib.Path(__file__).parent.parent
+import pytest
+
+from tests.imports import ROOT
+
 README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+LINES = [
+    line.partition(" #")[0].strip()
+    for language, text in BLOCKS
+    if language == "bash"
+    for line in text.replace("\\\n", " ").splitlines()
+]
+COMMANDS = sorted({line for line in LINES if line and not line.startswith("#")})
 
 
-def test_the_code_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 4
-    namespace: dict = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Tied() (32, 28, 64) 19712")
-    assert lines[1].startswith("Untied(num_steps=28) (32, 28, 64) 551936")
-    assert lines[-1] == "35 units; Agreement(first_error=None, num_steps=108)"
-    assert namespace["every_step"]["rec"].shape == (28, 8, 8)
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_every_block_runs_by_itself(number):
+    """In a namespace of its own: what a reader copies is what is run."""
+    exec(compile(PYTHON[number], f"README.md, block {number}", "exec"), {})
 
 
-def test_the_commands_exist():
-    for script in re.findall(r"python -m experiments\.(\w+)", README):
-        assert (ROOT / "experiments" / f"{script}.py").is_file(), script
-    targets = set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE))
-    assert targets == {"answer", "test", "bench"}
-    for target in sorted(targets):
-        dry = ["make", "--dry-run", target]
-        subprocess.run(dry, cwd=ROOT, check=True, capture_output=True)
+def test_there_are_blocks_and_commands():
+    assert len(PYTHON) > 1 and len(COMMANDS) > 1
+
+
+def check(command):
+    """Raises unless a command exists and knows its flags; runs no more than that."""
+    words = [w for w in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=.*", w)]
+    program = words[0].rpartition("/")[2]
+    if program == "make":
+        done = run("make", "--dry-run", *words[1:])
+    elif program.startswith("python") and words[1:2] == ["-m"]:
+        module = words[2].split(".")
+        places = [ROOT.joinpath(*module).with_suffix(".py"),
+                  ROOT.joinpath(*module, "__main__.py")]  # fmt: skip
+        assert any(place.is_file() for place in places), f"there is no {words[2]}"
+        done = run(sys.executable, *words[1:], "--only_check_args")
+    else:
+        assert program in ("pip", "cd", "git"), f"no test knows {program!r}"
+        return
+    assert done.returncode == 0, done.stderr
+
+
+def run(*words):
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_exist(command):
+    check(command)
+
+
+def test_the_scripts_of_the_text_exist():
+    names = set(re.findall(r"python -m (experiments(?:\.\w+)+)", README))
+    for name in sorted(names):
+        check(f"python -m {name}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["python -m experiments.none", "make none", "python -m experiments.train --non=1",
+     "python -m experiments.train none", "brew install rnnshare"],
+)  # fmt: skip
+def test_wrong_commands_are_found(command):
+    with pytest.raises(AssertionError):
+        check(command)
+
+
+def entries(tree):
+    """Returns the paths that a drawn tree names in its first column, from the root.
+
+    An entry stands under the last one that is less indented; several are parted by
+    commas; what describes them comes after two spaces.
+    """
+    above, found = [], []  # above: (indent, path) of the folders that are open
+    for line in tree.splitlines():
+        indent = len(line) - len(line.lstrip())
+        names = re.split(r"\s{2,}", line.strip())[0].split(", ")
+        if not all(re.fullmatch(r"[\w./-]+(/|\.\w+)", name) for name in names):
+            continue  # a line of description goes on
+        while above and above[-1][0] >= indent:
+            above.pop()
+        parent = above[-1][1] if above else ""
+        found += [parent + name for name in names]
+        above.append((indent, found[-1]))
+    return found
+
+
+def wrong_in(tree):
+    """Returns what a tree names that is not there, and the folders that it leaves out.
+
+    The folders are those of `rnnshare` and `experiments`; they are named in any column.
+    """
+    wrong = []
+    for path in entries(tree):
+        is_there = (
+            (ROOT / path).is_dir() if path[-1] == "/" else (ROOT / path).is_file()
+        )
+        wrong += [] if is_there else [f"no {path}"]
+    files = {p.name for top in TOPS for p in (ROOT / top).rglob("*.py")}
+    named = re.findall(r"\b\w+\.py\b", tree)
+    wrong += [f"no {name}" for name in named if name not in files]
+    for top in TOPS:
+        folders = {p.parent.name for p in (ROOT / top).glob("*/__init__.py")}
+        wrong += [f"{top}/{f}/ is left out" for f in sorted(folders)
+                  if not re.search(rf"\b{f}\b", tree)]  # fmt: skip
+    return wrong
+
+
+TOPS = ("rnnshare", "experiments")
+TREES = [text for _, text in BLOCKS if text.startswith("rnnshare/")]
 
 
 def test_the_tree_is_the_tree():
-    tree = README.split("```\nrnnshare/\n")[1].split("```")[0]
-    for name in re.findall(r"^  (\w+\.py)", tree, flags=re.MULTILINE):
-        assert (ROOT / "rnnshare" / name).is_file(), name
+    (tree,) = TREES
+    assert wrong_in(tree) == []
+
+
+def test_a_wrong_tree_is_found():
+    names = [
+        f"{t}/{p.parent.name}" for t in TOPS for p in (ROOT / t).glob("*/__init__.py")
+    ]
+    right = (
+        "rnnshare/        the library\n"
+        "  sharing/       base.py and others, some on\n"
+        "                 another line\n"
+        "  unrolling/, cells/   two\n"
+        "experiments/     " + " ".join(names) + "\n"
+        "  answer.py      the report\n"
+    )
+    assert wrong_in(right) == []
+    assert entries(right)[2:4] == ["rnnshare/unrolling/", "rnnshare/cells/"]
+    for old, new, text in [
+        ("  sharing/ ", "  shearing/", "no rnnshare/shearing/"),
+        ("  answer.py", "  answers.py", "no experiments/answers.py"),
+        ("base.py", "basis.py", "no basis.py"),
+        ("rnnshare/training", "", "rnnshare/training/ is left out"),
+    ]:
+        assert text in wrong_in(right.replace(old, new))
 
 
 def test_the_claims_are_those_of_the_kept_results():

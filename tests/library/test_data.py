@@ -119,7 +119,8 @@ def test_generating_leaves_the_global_generators_alone():
 def test_heavy_packages_stay_unimported():
     code = (
         "import sys; from rnnshare.tasks.data import arrays, texts; "
-        "arrays.japanese_vowels(); arrays.mnist_rows(); texts.surnames(); texts.folk_tunes(); "
+        "arrays.japanese_vowels(); arrays.mnist_rows(); "
+        "texts.surnames(); texts.folk_tunes(); "
         "print(sorted({'sktime', 'pandas', 'sklearn', 'mnist1d', 'matplotlib', "
         "'mlxtend', 'faker', 'music21'} & set(sys.modules)))"
     )
