@@ -9,6 +9,7 @@ from tests.xla_flags import with_those_of_tests
 # Before JAX is imported, which reads them.
 os.environ["XLA_FLAGS"] = with_those_of_tests(os.environ.get("XLA_FLAGS", ""))
 
+import chex
 import jax
 import pytest
 
@@ -22,6 +23,12 @@ def compilation_cache(tmp_path_factory):
     """What scripts compile is kept for other tests, of all workers, and not longer."""
     shared = tmp_path_factory.getbasetemp().parent / "cache"
     os.environ["XDG_CACHE_HOME"] = str(shared)
+
+
+@pytest.fixture(autouse=True)
+def trace_counter():
+    """`chex.assert_max_traces` counts by the source: each test counts for itself."""
+    chex.clear_trace_counter()
 
 
 _MAPS = pathlib.Path("/proc/self/maps")

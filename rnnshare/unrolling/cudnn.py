@@ -6,6 +6,7 @@ has first derivatives only, and those in reverse mode.
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -63,6 +64,7 @@ def cudnn_unroll(
         c, h = (leaf.reshape(1, -1, leaf.shape[-1]) for leaf in carry)
         x = inputs.reshape(num_inputs, -1, features)
         width = h.shape[-1]
+        chex.assert_shape((c, h), (1, x.shape[1], width))
         y, new_h, new_c = rnn.lstm(
             jnp.swapaxes(x, 0, 1),
             h,

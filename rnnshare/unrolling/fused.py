@@ -21,6 +21,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -202,6 +203,7 @@ class _Loop:
             through = self.sharing.product(common, per_step_t, kernel, dh)
             du = through if du is None else through + du
             new, dy = self.cell.jvp_from_residuals(residuals, d_carry, da, du)
+            chex.assert_trees_all_equal_shapes_and_dtypes(new, d_carry)
             if is_real is not None:
                 new, dy = where_real(is_real, new, d_carry), where_real(is_real, dy)
             return new, dy

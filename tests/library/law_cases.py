@@ -232,7 +232,7 @@ def gradient_of(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def assert_equal(actual: Any, expected: Any) -> None:
     """Bit for bit: of one program run twice, or of selection without arithmetic."""
-    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+    chex.assert_trees_all_equal(actual, expected)
 
 
 def assert_equal_to_rounding(
