@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     COLOURS,
     FONT,
@@ -214,20 +214,22 @@ def _below(curves: Mapping[str, SizeCurves]) -> list[str]:
 
 def _draw_curve(panel: "Axes", curves: SizeCurves, label: str) -> Any:
     """Draws the means of one model with their intervals; returns the line."""
-    colour = colour_of(label)
     dash, marker = ("--", "s") if "," in label else ("-", "o")
-    rows = list(np.asarray(curves.losses[label], np.float64))
+    rows = list(curves.losses[label])
     if label in curves.streaming:
-        rows.append(np.asarray(curves.streaming[label], np.float64))
-    places = range(len(rows))
-    found = [bootstrap_interval(row) for row in rows]
-    for place, (_, low, high) in zip(places, found, strict=True):
-        panel.plot([place, place], [low, high], color=colour, lw=2.5, alpha=0.6)
-    (line,) = panel.plot(
-        places, [interval.estimate for interval in found], marker, ls=dash, lw=1.8,
-        ms=5, color=colour,
-    )  # fmt: skip
-    return line
+        rows.append(curves.streaming[label])
+    return draw_means(
+        panel,
+        range(len(rows)),
+        rows,
+        color=colour_of(label),
+        marker=marker,
+        ls=dash,
+        lw=1.8,
+        ms=5,
+        elinewidth=2.5,
+        capsize=0,
+    )
 
 
 def _short(size: int) -> str:

@@ -10,12 +10,10 @@ import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from experiments.lab.finding import Finding, write_findings
+from experiments.lab.finding import write as write_text
 from experiments.lab.report_style import PAGE, STYLE
-
-if TYPE_CHECKING:
-    from experiments.lab.finding import Finding
 
 _MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?"}
 _MINUS = "\N{MINUS SIGN}"
@@ -49,7 +47,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def html_page(
-    findings: Sequence["Finding"],
+    findings: Sequence[Finding],
     untested: Claims,
     question: str,
     lead: str,
@@ -88,7 +86,7 @@ def html_page(
 
 
 def markdown_page(
-    findings: Sequence["Finding"],
+    findings: Sequence[Finding],
     untested: Claims,
     question: str,
     lead: str,
@@ -126,7 +124,7 @@ def markdown_page(
     return "\n\n".join(blocks) + "\n"
 
 
-def _verdict_table(findings: Sequence["Finding"]) -> str:
+def _verdict_table(findings: Sequence[Finding]) -> str:
     """Returns the table on top; the style sheet turns its rows to cards on a phone."""
     rows = [
         f'<tr><td><a href="#{finding.id}">{finding.id}</a></td>'
@@ -148,7 +146,7 @@ def _verdict_table(findings: Sequence["Finding"]) -> str:
     )
 
 
-def _section(finding: "Finding", folder: pathlib.Path) -> str:
+def _section(finding: Finding, folder: pathlib.Path) -> str:
     """Returns the section of one claim."""
     lines = [
         f'<section id="{finding.id}">',
@@ -160,7 +158,7 @@ def _section(finding: "Finding", folder: pathlib.Path) -> str:
         f'<p class="rule"><b>Rule, fixed before the run.</b> {_text(finding.rule)}</p>',
     ]
     lines += _evidence(finding, folder)
-    for other in finding.also:
+    for other in finding.related:
         lines.append(f"<h3>{_text(_also(other))}</h3>")
         lines += _evidence(other, folder)
     lines += [
@@ -171,12 +169,12 @@ def _section(finding: "Finding", folder: pathlib.Path) -> str:
     return "\n".join(lines)
 
 
-def _evidence(finding: "Finding", folder: pathlib.Path) -> list[str]:
+def _evidence(finding: Finding, folder: pathlib.Path) -> list[str]:
     """Returns figure, words, table and command of a finding."""
     lines = []
     if finding.figure:
         lines.append(_picture(folder / finding.figure, _alt(finding)))
-    lines.append(f"<p>{_text(finding.meaning)}</p>")
+    lines.append(f"<p>{_text(finding.summary)}</p>")
     lines += [f"<p>{_text(part)}</p>" for part in _paragraphs(finding.details)]
     if finding.table:
         head, *rest = (
@@ -191,7 +189,7 @@ def _evidence(finding: "Finding", folder: pathlib.Path) -> list[str]:
     return [*lines, f"<pre><code>{_text(finding.command)}</code></pre>"]
 
 
-def _also(finding: "Finding") -> str:
+def _also(finding: Finding) -> str:
     """Returns the heading of a finding that stands in another's section."""
     return (
         f"Also ({finding.verdict}): {finding.effect_label}, {_effect(finding)} "
@@ -199,7 +197,7 @@ def _also(finding: "Finding") -> str:
     )
 
 
-def _markdown_section(finding: "Finding") -> list[str]:
+def _markdown_section(finding: Finding) -> list[str]:
     """Returns the blocks of one claim."""
     blocks = [
         f"## {finding.id}: {_mark(finding.claim)}",
@@ -208,12 +206,12 @@ def _markdown_section(finding: "Finding") -> list[str]:
         f"{_mark(_interval(finding))}, {_seeds(finding)}.",
         f"*Rule, fixed before the run.* {_mark(finding.rule)}",
     ]
-    for found in (finding, *finding.also):
+    for found in (finding, *finding.related):
         if found is not finding:
             blocks.append(f"### {_mark(_also(found))}")
         if found.figure:
             blocks.append(_image(found.figure, _alt(found)))
-        blocks += [_mark(found.meaning), *map(_mark, _paragraphs(found.details))]
+        blocks += [_mark(found.summary), *map(_mark, _paragraphs(found.details))]
         if found.table:
             blocks.append(_rows(found.table))
         # Indented, since no command can end such a block.
@@ -222,7 +220,7 @@ def _markdown_section(finding: "Finding") -> list[str]:
     return blocks
 
 
-def _count(findings: Sequence["Finding"], untested: Claims) -> str:
+def _count(findings: Sequence[Finding], untested: Claims) -> str:
     """Returns how many claims came to what, in words."""
     seen = Counter(finding.verdict for finding in findings)
     parts = [f"{seen[verdict]} {verdict}" for verdict in _MARKS if seen[verdict]]
@@ -231,24 +229,24 @@ def _count(findings: Sequence["Finding"], untested: Claims) -> str:
     return f"{len(findings) + len(untested)} claims: {', '.join(parts)}."
 
 
-def _effect(finding: "Finding") -> str:
+def _effect(finding: Finding) -> str:
     return format_number(finding.effect)
 
 
-def _interval(finding: "Finding") -> str:
+def _interval(finding: Finding) -> str:
     """Returns the interval's ends, or 'exact'."""
     if finding.exact:
         return "exact"
     return f"[{', '.join(format_number(end) for end in finding.interval)}]"
 
 
-def _seeds(finding: "Finding") -> str:
+def _seeds(finding: Finding) -> str:
     """Returns '8 seeds'; an identity worked out on paper or on shapes has none."""
-    count = finding.num_seeds
-    return f"{count or 'no'} seed{'' if count == 1 else 's'}"
+    count, kind = finding.num_seeds, finding.repeats
+    return f"{count} {kind if count != 1 else kind.removesuffix('s')}" if kind else ""
 
 
-def _alt(finding: "Finding") -> str:
+def _alt(finding: Finding) -> str:
     """Returns what a figure shows, for those who do not see it."""
     return (
         f"Figure of claim {finding.id}, {finding.verdict}: {finding.effect_label}, "
@@ -268,7 +266,7 @@ def _text(text: str) -> str:
     return html.escape(str(text))
 
 
-def _badge(finding: "Finding") -> str:
+def _badge(finding: Finding) -> str:
     mark = _MARKS[finding.verdict]
     return f'<span class="badge {finding.verdict}">{mark} {finding.verdict}</span>'
 
@@ -296,3 +294,50 @@ def _rows(rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table; the first row names its columns."""
     lines = ["| " + " | ".join(map(_mark, row)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def write(
+    findings: Sequence[Finding],
+    untested: Claims,
+    directory: str | pathlib.Path,
+    *,
+    question: str,
+    lead: str,
+    environment: Mapping[str, str],
+    figures: Pictures = (),
+) -> pathlib.Path:
+    """Writes `report.html` (self-contained), `report.md`, and the findings as JSON.
+
+    Args:
+      findings: one a claim, in the order to show them in.
+      untested: (id, claim) of the claims without a finding.
+      directory: where to; the figures are already there.
+      question: the heading.
+      lead: the answer in one paragraph.
+      environment: versions, hardware, preset.
+      figures: (path relative to the directory, caption), shown on top.
+
+    Returns:
+      The path of `report.html`.
+
+    Raises:
+      ValueError: if two findings share an id, or a figure is missing.
+    """
+    folder = pathlib.Path(directory)
+    repeated = [key for key, n in Counter(f.id for f in findings).items() if n > 1]
+    if repeated:
+        raise ValueError(
+            f"The findings {repeated} appear twice. Give one finding a claim."
+        )
+    shown = [found for f in findings for found in (f, *f.related)]
+    for path in [*(f.figure for f in shown if f.figure), *(p for p, _ in figures)]:
+        if not (folder / path).is_file():
+            raise ValueError(
+                f"The report shows {path!r}, but there is no such file in {folder}. "
+                "Save the figure there first, or pass ''."
+            )
+    content = (findings, untested, question, lead, environment, figures)
+    write_text(folder / "report.html", html_page(*content, folder=folder))
+    write_text(folder / "report.md", markdown_page(*content))
+    write_findings(findings, folder)
+    return folder / "report.html"

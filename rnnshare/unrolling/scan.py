@@ -86,9 +86,9 @@ def unroll(
         reads W_t in both directions.
       remat: recompute each step in the backward pass instead of keeping what is in it.
       unroll: how many steps to lay out in one iteration of the loop (`lax.scan`'s).
-      implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`) does
+      implementation: 'scan' runs the step as it is; 'fused' (see `fused`) does
         for all steps at once what needs no carry, for an `AffineCell` under a sharing
-        that fuses; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under
+        that fuses; 'cudnn' (see `cudnn`) is NVIDIA's LSTM, on their GPUs under
         `Tied`; 'auto' is fused where that is possible and no `remat` asked for, else
         the scan. They differ in rounding only.
 
