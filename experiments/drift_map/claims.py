@@ -366,4 +366,16 @@ LIMIT = Claim(
     draw=draw_limit,
     table=limit_table,
 )
-EXPERIMENT = Experiment("drift_map", PLANS, measure, (MAP, LIMIT))
+
+
+def draw_lead(plan: Plan, found: Measured):
+    """Returns the picture of the answer: who does better, over drift and examples."""
+    steps = plan.limit_steps
+    apart = differences(found.runs).loc["Untied", steps]
+    curves = {d: list(apart.loc[d].to_numpy()) for d in plan.drifts}
+    return figure.draw_lead(curves, plan.sizes, steps)
+
+
+EXPERIMENT = Experiment(
+    "drift_map", PLANS, measure, (MAP, LIMIT), figures={"lead": draw_lead}
+)

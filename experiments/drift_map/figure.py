@@ -18,7 +18,9 @@ from rnnshare.plotting.style import (
     MUTED,
     colour_of,
     dress,
+    legend_below,
     new_figure,
+    note,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +117,43 @@ def draw_limits(
     """
     figure = new_figure(height=4.6)
     _draw_row(figure, curves, sizes, remark)
+    return figure
+
+
+def draw_lead(
+    curves: Mapping[float, Sequence[npt.ArrayLike]], sizes: Sequence[int], steps: int
+) -> "Figure":
+    """Draws untied less tied test loss over N, a line a drift, on two shaded sides.
+
+    Args:
+      curves: drift -> [X] of differences [S].
+      sizes: [X].
+      steps: T.
+    """
+    figure = new_figure(height=2.9)
+    panel = figure.subplots()
+    shades, handles = (INK, "#b8860b", COLOURS["Untied"]), {}
+    for index, (drift, samples) in enumerate(curves.items()):
+        label = "one rule (d = 0)" if drift == 0 else f"rule moves by d = {drift:g}"
+        style = {"color": shades[index % 3], "marker": "osD"[index % 3], "lw": 2}
+        handles[label] = draw_means(panel, sizes, samples, **style)
+    low, high = panel.get_ylim()
+    panel.axhspan(0, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
+    panel.axhspan(low, 0, color=COLOURS["Untied"], alpha=0.08, lw=0)
+    panel.axhline(0, color=INK, lw=1.2)
+    panel.set_ylim(low, high)
+    panel.set_xscale("log")
+    panel.set_xticks(sizes, [_short(size) for size in sizes])
+    panel.minorticks_off()
+    middle = float(sizes[0] ** 0.35 * sizes[-1] ** 0.65)
+    for text, place, name in (
+        ("shared weights do better", 0.96, "Tied"),
+        ("un-shared weights do better", 0.06, "Untied"),
+    ):
+        place = low + place * (high - low)
+        note(panel, text, (middle, place), (0, -2), "center", COLOURS[name])
+    dress(panel, f"training sequences of {steps} steps", "untied less tied\ntest loss")
+    legend_below(figure, handles, columns=len(handles))
     return figure
 
 

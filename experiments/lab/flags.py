@@ -132,7 +132,16 @@ def run(main: Callable[[], None]) -> None:
 
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[CACHE.name])
-    app.run(lambda _: main(), flags_parser=parse)
+    app.run(lambda _: _interruptible(main), flags_parser=parse)
+
+
+def _interruptible(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except KeyboardInterrupt:
+        told = "interrupted: every finished row is kept, and the same command goes on"
+        print(f"\n{told}", file=sys.stderr)
+        sys.exit(130)
 
 
 def fail(error: object) -> None:

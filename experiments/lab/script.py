@@ -78,10 +78,9 @@ def run_and_report(experiment, preset: str, root: pathlib.Path) -> None:
     seconds = time.perf_counter() - began
     page = report.write(
         found,
-        [],
         root / preset / experiment.name,
         question=doc.splitlines()[0],
-        lead="; ".join(f"{f.id}: {f.verdict}" for f in found) + ".",
+        lead=["; ".join(f"{f.id}: {f.verdict}" for f in found) + "."],
         environment={
             "command": experiment.command(preset),
             "minutes": f"{seconds / 60:.1f}",
