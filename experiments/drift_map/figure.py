@@ -134,7 +134,7 @@ def draw_lead(
     panel = figure.subplots()
     shades, handles = (INK, "#b8860b", COLOURS["Untied"]), {}
     for index, (drift, samples) in enumerate(curves.items()):
-        label = "one rule (d = 0)" if drift == 0 else f"rule moves by d = {drift:g}"
+        label = "d = 0: one rule" if drift == 0 else f"d = {drift:g} a step"
         style = {"color": shades[index % 3], "marker": "osD"[index % 3], "lw": 2}
         handles[label] = draw_means(panel, sizes, samples, **style)
     low, high = panel.get_ylim()
