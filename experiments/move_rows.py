@@ -25,6 +25,9 @@ flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
 _SOURCE = flags.DEFINE_string("source", None, "The folder of the old rows.")
 _NAME = flags.DEFINE_string("name", None, "The experiment.")
+_MAKE = flags.DEFINE_bool(
+    "make", False, "Measure what was not kept as rows; no training is made, ever."
+)
 
 OLD_COLUMNS = (
     *("task", "cell", "sharing", "hidden_features", "num_layers", "readout_sharing"),
@@ -64,32 +67,72 @@ class MovingLab(Lab):
         for setting in settings:
             for repeat in repeats:
                 key = study.key_of(setting, repeat)
-                row = self._old_trainings.get(
-                    _name_of({**setting.columns(), **repeat._asdict()})
-                )
+                columns = {**setting.columns(), **repeat._asdict()}
+                row = self._old_trainings.get(_name_of(_old_columns(columns)))
                 if row is None or key in there:
                     continue
                 there.add(key)
-                row.setdefault("diverged", _diverged(row))
-                self.trained.append({"schema": study.SCHEMA, "key": key, **row})
+                self.trained.append(
+                    {
+                        "schema": study.SCHEMA,
+                        "key": key,
+                        **row,
+                        **columns,
+                        "diverged": _diverged(row),
+                    }
+                )
         return super().train(settings, repeats)
 
     def kept_each(self, keys, make):  # noqa: D102
         from experiments.lab.trials import digest
 
         for key in keys:
-            name, wanted = digest(key), json.loads(json_line(key))
-            if name in self._known:
-                continue
+            name = digest(key)
+            row = (
+                None if name in self._known else self._find(json.loads(json_line(key)))
+            )
+            if row is not None:
+                row = {"schema": study.SCHEMA, "key": name, **row, **key}
+                self.others.append(row)
+                self._known[name] = self.others.rows[-1]
+        if _MAKE.value:
+            self.judge_only = False
+        found = super().kept_each(keys, make)
+        self.judge_only = True
+        return found
+
+    def _find(self, key):
+        """Returns the old row of a key; None where there is none."""
+        if "of" not in key:
             for row in self.old:
-                if all(row.get(k, _ABSENT) == v for k, v in wanted.items()):
-                    self.others.append({"schema": study.SCHEMA, "key": name, **row})
-                    self._known[name] = self.others.rows[-1]
-                    break
-        return super().kept_each(keys, make)
+                if all(row.get(k, _ABSENT) == v for k, v in key.items()):
+                    return row
+            return None
+        # A translator was known by the columns of its training, now by its key.
+        (trained,) = (row for row in self.trained.rows if row["key"] == key["of"])
+        wanted = _old_columns(trained)
+        for row in self.old:
+            of = json.loads(row.get("of", "{}"))
+            same = all(wanted.get(k) == v for k, v in of.items() if k != "arms")
+            if of and same and of["arms"] == key["arms"]:
+                return {"exhibit": row["exhibit"]}
+        return None
 
 
 _ABSENT = object()
+
+
+def _old_columns(columns):
+    """Returns a row's columns as the first edition had them."""
+    if "decoder_sharing" not in columns:
+        return columns
+    parts = (
+        f"encoder {columns['sharing']}",
+        f"decoder {columns['decoder_sharing']}",
+        f"source from its {'end' if columns['reverse_source'] else 'beginning'}",
+        f"embedding {columns['embedding_features']}",
+    )
+    return {**columns, "sharing": ", ".join(parts)}
 
 
 def _name_of(row):

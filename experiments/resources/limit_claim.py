@@ -76,11 +76,11 @@ def judge_limits(plan: Plan, measured: Measured) -> Verdict:
         "race, which stand where other claims have paired seeds. Against T the time "
         f"grows as T to the power of {powers}: more than 1 where weights leave a "
         "cache, or the allocator gives large buffers back between uses and takes them "
-        "anew, and less is then possible than this says.\n\nMemory grows about in proportion "
-        "to T for both, so a budget grants untied a fixed share of tied's T: a small "
-        "one where stored bytes dominate (A1), at small B or large H. Nothing is "
-        "recomputed or truncated here, which would spare activations alone, and so "
-        "help tied weights more.",
+        "anew, and less is then possible than this says.\n\nMemory grows about in "
+        "proportion to T for both, so a budget grants untied a fixed share of tied's "
+        "T: a small one where stored bytes dominate (A1), at small B or large H. "
+        "Nothing is recomputed or truncated here, which would spare activations alone, "
+        "and so help tied weights more.",
         repeats="rounds",
     )
 
