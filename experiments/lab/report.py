@@ -185,7 +185,7 @@ def _first_page(
     for path, caption in figures[:1]:
         blocks += [_image(path, caption), f"*{escape(caption)}*"]
     blocks += [escape(count), '<h2 id="verdicts">The verdicts</h2>']
-    named = [name for name in groups if name]
+    named = [name for name, _ in _members(findings, groups) if name]
     if named:
         blocks.append(
             "\n".join(f"- [{escape(name)}](#{_slug(name)})" for name in named)

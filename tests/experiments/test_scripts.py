@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from experiments import answer
-from experiments.claims import CLAIMS
+from experiments.claims import CLAIMS, QUESTIONS
+from experiments.lab import choices, script
+from experiments.lab.flags import PRESETS
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 FLAGS_OF = {
     "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
     "identities": ("preset", "workdir"),
