@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
-BENCH_FLAGS ?= --preset=quick --workdir=results/benchmark
+BENCH_FLAGS ?= --preset=quick
 
 .PHONY: answer test lint bench venv clean
 

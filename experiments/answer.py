@@ -2,53 +2,90 @@
 
 Question: why are the weights shared across time, and would un-shared ones do better?
 Command:  make answer, or python -m experiments.answer --preset=quick
-Time:     about half an hour on 2 cores (quick); hours (full).
-Expect:   results/answer/report.html, with a verdict for every claim tested so far.
+Time:     about 25 minutes on 2 cores (quick); hours (full).
+Expect:   WORKDIR/report.html with a verdict for every claim, each from the best
+          evidence kept: that of a full preset, where there is one, over this run's.
 """
 
+import dataclasses
+import os
+import pathlib
 import time
 
 from absl import flags
 
-from experiments.cell_comparison import __main__ as cell_comparison
-from experiments.cell_state import __main__ as cell_state
-from experiments.claims import CLAIMS
-from experiments.core_claim import __main__ as core_claim
-from experiments.gap_decomposition import __main__ as gap_decomposition
-from experiments.identities import __main__ as identities
+from experiments.claims import CLAIMS, QUESTIONS
 from experiments.lab import flags as common
-from experiments.length_generalisation import __main__ as length_generalisation
-from experiments.over_fitting import __main__ as over_fitting
-from experiments.position_generalisation import __main__ as position_generalisation
-from experiments.resources import __main__ as resources
-from experiments.spectrum import __main__ as spectrum
-from experiments.temporal_structure import __main__ as temporal_structure
-from experiments.translation import __main__ as translation
-from experiments.truncated_bptt import __main__ as truncated_bptt
-from experiments.universality import __main__ as universality
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
+_KEPT = pathlib.Path(__file__).parent / "results"
+_EVIDENCE = flags.DEFINE_string(
+    "evidence",
+    None,
+    "A folder of kept results that counts beside this run's; by default "
+    "experiments/results, with --preset=smoke none; '' for none.",
+)
+_COLLECT = flags.DEFINE_bool(
+    "collect", False, "Only join what the folders hold; nothing is run."
+)
 
 QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
     "better?"
 )
-SPECTRUM = (
-    "figures/spectrum.png",
-    "Every sharing by its parameters and its test loss, as the rule drifts from step "
-    "to step (drift task) and on ItalyPowerDemand; GRU, rate tuned, 95 % intervals.",
-)
-# In the order in which they run; each returns findings, and draws their figures.
+# In the order in which they run. A claim that two of them judge is the last one's.
 EXPERIMENTS = (
-    identities,
-    resources,  # before the process is large, since it takes times
-    *(core_claim, temporal_structure, spectrum),
-    *(length_generalisation, position_generalisation, over_fitting, gap_decomposition),
-    cell_comparison,  # after the three whose runs it reads
-    *(truncated_bptt, cell_state, universality, translation),
+    "identities",
+    "resources",  # before the process is large, since it takes times
+    *("drift_map", "real_data", "core_claim", "temporal_structure", "spectrum"),
+    *("length_generalisation", "position_generalisation", "over_fitting"),
+    *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),
+    *("universality", "translation"),
 )
+OWNER = {"Q5": "core_claim"}  # of the claims that several experiments judge
+# The lead: of each claim, what its verdict says; {effect} has its interval.
+WHY = {
+    "Ac2c": {
+        "supported": "Sharing is a prior that one rule holds at every step: the less a "
+        "rule drifts and the fewer the examples, the stronger a tie is best (rank "
+        "correlation {effect}).",
+        "": "Whether sharing acts as a prior that one rule holds at every step is "
+        "{verdict} here (rank correlation {effect}).",
+    },
+    "A4": {
+        "supported": "Where it holds, un-shared weights learn it again at every step: "
+        "the examples that they need grow faster with the steps, by an exponent of "
+        "{effect}.",
+        "": "That un-shared weights learn a rule again at every step is {verdict} "
+        "(difference of exponents {effect}).",
+    },
+    "A3": {
+        "supported": "At steps that were never trained they know nothing: {effect} of "
+        "accuracy is lost within three steps, where shared weights go on.",
+        "": "That un-shared weights fail at lengths never trained is {verdict} "
+        "({effect} of accuracy is lost within three steps).",
+    },
+}
+WHETHER = {
+    "Q5": {
+        "supported": "Yes, where the rule moves from step to step and there are "
+        "examples enough ({effect}: {label}).",
+        "refuted": "No, nowhere on the data tried ({effect}: {label}).",
+        "inconclusive": "Not decided at this budget ({effect}: {label}).",
+    },
+    "A2": {
+        "supported": "On most of the other data shared weights have the lower loss, "
+        "whatever the compute ({effect} nats).",
+        "": "Over the real and generated data sets tried there is no clear side "
+        "({effect} nats untied less tied, {verdict}).",
+    },
+    "Q6": {
+        "supported": "And a training step takes {effect} times as long.",
+        "": "Whether a training step takes longer is {verdict} ({effect} times).",
+    },
+}
 
 
 def main() -> None:
@@ -56,67 +93,159 @@ def main() -> None:
     common.use_devices()
     import jax
 
-    from experiments.lab import finding as report
-    from experiments.lab.trials import decided, environment
-    from experiments.real_data.measure import load_all
+    from experiments.lab import report, script
+    from experiments.lab.finding import write_findings
+    from rnnshare.training import environment
 
-    folder = common.workdir("answer")
-    with common.user_errors():
-        load_all()
+    preset, folder = common.PRESET.value, common.workdir()
+    experiments = {name: script.load(name) for name in EXPERIMENTS}
+    if not _COLLECT.value:
+        with common.user_errors():
+            for experiment in experiments.values():
+                experiment.check()
     began = time.perf_counter()
-    findings = []
-    for experiment in EXPERIMENTS:
+    for name, experiment in () if _COLLECT.value else experiments.items():
         # Each compiled program holds memory maps, of which Linux grants 65,530.
         jax.clear_caches()
-        print((experiment.__doc__ or "").splitlines()[0], flush=True)
-        for finding in experiment.findings(common.PRESET.value, folder):
+        print(name.replace("_", " "), flush=True)
+        found = experiment.findings(preset, folder)
+        write_findings(found, folder / preset / name)
+        for finding in found:
             print(f"  {finding.id}: {finding.verdict}", flush=True)
-            findings.append(decided(finding, common.PRESET.value))
-    findings.sort(key=lambda finding: list(CLAIMS).index(finding.id))
-    tested = {finding.id for finding in findings}
+    minutes = (time.perf_counter() - began) / 60
+    findings = collect(folder, evidence_folders(folder, preset))
     page = report.write(
         findings,
-        [(key, claim) for key, claim in CLAIMS.items() if key not in tested],
         folder,
         question=QUESTION,
         lead=lead(findings),
-        figures=[tying_matrices(folder), SPECTRUM],
-        environment=environment(
-            f"python -m experiments.answer --preset={common.PRESET.value}",
-            time.perf_counter() - began,
-        ),
+        figures=pictures(folder, findings),
+        groups=QUESTIONS,
+        untested=[
+            (key, claim)
+            for key, claim in CLAIMS.items()
+            if key not in {finding.id for finding in findings}
+        ],
+        environment={
+            "command": f"python -m experiments.answer --preset={preset}",
+            "minutes": f"{minutes:.1f}",
+            **environment(),
+        },
     )
     print(f"The report is {page}")
 
 
-def lead(findings) -> str:
-    """Returns the answer in one paragraph, made of the findings."""
+def evidence_folders(folder, preset):
+    """Returns the folders whose findings count: this run's and what is kept."""
+    value = _EVIDENCE.value
+    if value is None:
+        value = "" if preset == "smoke" else str(_KEPT)
+    return [folder, *([pathlib.Path(value)] if value else [])]
+
+
+def collect(folder, roots):
+    """Returns a finding a claim: the best evidence kept, this folder's beside it.
+
+    Args:
+      folder: of the report, which figures are relative to.
+      roots: folders that hold findings, in `PRESET/NAME` or `NAME`; the first is this
+        run's.
+    """
+    from experiments.lab.finding import EVIDENCE, read_findings
+
+    found: dict[str, list] = {key: [] for key in CLAIMS}
+    for place, root in enumerate(roots):
+        for path in sorted(
+            {*root.glob("*/*/findings.json"), *root.glob("*/findings.json")}
+        ):
+            name = path.parent.name
+            if name not in EXPERIMENTS:
+                continue
+            for finding in read_findings(path.parent):
+                if name == OWNER.get(finding.id, name):
+                    rank = EVIDENCE.index(finding.preset), place
+                    moved = relative(finding, path.parent, folder)
+                    found[finding.id].append((rank, moved))
+    best = []
+    for ranked in found.values():
+        if not ranked:
+            continue
+        (_, first), *others = sorted(ranked, key=lambda item: item[0])
+        # This run's finding stands beside a better one that was kept.
+        own = [finding for (_, place), finding in others if not place]
+        beside = tuple(dataclasses.replace(f, related=()) for f in own[:1])
+        best.append(dataclasses.replace(first, related=(*first.related, *beside)))
+    return best
+
+
+def relative(finding, source, folder):
+    """Returns a finding of a folder, with its figures' paths as seen from another."""
+
+    def seen(path):
+        if not path:
+            return ""
+        return pathlib.Path(os.path.relpath(source / path, folder)).as_posix()
+
+    related = tuple(relative(other, source, folder) for other in finding.related)
+    return dataclasses.replace(finding, figure=seen(finding.figure), related=related)
+
+
+def lead(findings):
+    """Returns the answer, why and whether, in three sentences each."""
     by_id = {finding.id: finding for finding in findings}
-    core = by_id["Q5"]
-    answer = {
-        "supported": "On some data, yes: un-shared weights do better at equal width.",
-        "refuted": "On the data tried, no: un-shared weights nowhere do better.",
-        "inconclusive": "Not decided at this budget.",
-    }[core.verdict]
-    return (
-        f"{answer} {core.meaning} Sharing is a choice of the model and not a law: an "
-        "unrolled RNN is a feed-forward network whose layers alias one set of weights, "
-        "and the scan that runs it need not be told whether they do."
+    parts = []
+    for title, sentences in (("Why?", WHY), ("Would un-shared do better?", WHETHER)):
+        told = [
+            sentence(by_id[key], texts)
+            for key, texts in sentences.items()
+            if key in by_id
+        ]
+        parts.append(f"{title} {' '.join(told)}")
+    return parts
+
+
+def sentence(finding, texts):
+    """Returns the sentence of a claim's verdict."""
+    from experiments.lab.report import format_effect
+
+    text = texts.get(finding.verdict, texts.get("", ""))
+    return text.format(
+        effect=format_effect(finding),
+        verdict=finding.verdict,
+        label=finding.effect_label,
     )
 
 
-def tying_matrices(folder):
-    """Draws the tying matrix of each sharing; returns its path and caption."""
-    from rnnshare import Cyclic, Segments, Tied, Untied
-    from rnnshare.plotting import panels as figures
+def pictures(folder, findings):
+    """Returns the figure under the lead and those behind it, with their captions."""
+    from experiments.lab.finding import EVIDENCE
+    from rnnshare.plotting import draw_tying_matrices, save
+    from rnnshare.sharing import Cyclic, Segments, Tied, Untied
 
-    path, num_steps = "figures/tying.png", 12
+    named = {
+        "drift_map/figures/lead.png": "Un-shared less shared test loss on a rule that "
+        "moves by d a step: below 0 un-shared weights do better (GRU, equal width, 95 "
+        "% intervals over paired seeds).",
+        "spectrum/figures/spectrum.png": "Every sharing by its parameters and its test "
+        "loss, as the rule drifts (drift task) and on ItalyPowerDemand; GRU, rate "
+        "tuned, 95 % intervals.",
+    }
+    folders = [pathlib.Path(f.figure).parents[2] for f in findings if f.figure]
+    folders = sorted(
+        dict.fromkeys(folders), key=lambda f: (*EVIDENCE, f.name).index(f.name)
+    )
+    shown = []
+    for path, caption in named.items():
+        there = [f / path for f in folders if (folder / f / path).is_file()]
+        shown += [(there[0].as_posix(), caption)] if there else []
+    tying, num_steps = "figures/tying.png", 12
     sharings = [Tied(), Segments(12, 3), Cyclic(4), Untied(12)]
-    figures.save(figures.draw_tying_matrices(sharings, num_steps), folder / path)
-    return path, (
+    save(draw_tying_matrices(sharings, num_steps), folder / tying)
+    caption = (
         f"Which of {num_steps} steps read the same weights (dark) under each sharing. "
         "Tied and untied are the ends of one axis."
     )
+    return [*shown, (tying, caption)]
 
 
 if __name__ == "__main__":

@@ -49,3 +49,18 @@ CLAIMS = {
     "Cc1": '"Powerful" is ambiguous.',
     "Cc2": "A model is more powerful if it solves what none of the other kind does.",
 }
+
+# The five questions under which a report tells them.
+QUESTIONS = {
+    "Why are the weights shared: does one rule hold at every step?": (
+        *("Q1", "Q4", "A4", "A5", "A6", "Ac1", "Ac2c", "Ac2d"),
+    ),
+    "Would un-shared weights do better?": ("Q5", "A2", "B5", "B7", "Ac2a", "Ac2b"),
+    "What happens at steps and lengths that were never trained?": (
+        *("Q2", "Q2b", "A3", "A3b", "B3"),
+    ),
+    "What do they cost, and what do people do instead?": (
+        *("Q3", "Q6", "A1", "B4", "B6", "B8", "B9", "B9b", "Bc1"),
+    ),
+    "What can each of them compute?": ("B1", "B2", "C1", "C2", "Cc1", "Cc2"),
+}

@@ -9,6 +9,7 @@ Expect:   'untie all maps' at a drift of 0.2, 'leave it tied' at 0.
 
 from absl import flags
 
+from experiments.lab import choices
 from experiments.lab import flags as common
 
 TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
@@ -20,7 +21,7 @@ _DRIFT = common.define_float(
 _PERIODS = flags.DEFINE_list(
     "periods", [], "Periods to test, in steps, as --periods=6,12; none by default."
 )
-_CELL = common.define_choice("cell", "gru", common.CELLS, "The recurrent cell.")
+_CELL = common.define_choice("cell", "gru", choices.CELLS, "The recurrent cell.")
 _HIDDEN = flags.DEFINE_integer("hidden_features", 32, "H.", lower_bound=1)
 _RATE = common.define_float("learning_rate", 1e-2, "Of Adam.", least=1e-12, most=1e3)
 _STEPS = flags.DEFINE_integer("num_steps", 800, "Optimiser steps.", lower_bound=1)
@@ -64,7 +65,7 @@ def main() -> None:
         recipe = Recipe(8 * chunk, validate_every=chunk, patience=None)
         setting = Setting(
             make_task,
-            common.cell_of(_CELL.value),
+            choices.cell_of(_CELL.value),
             Tied(),
             _HIDDEN.value,
             _RATE.value,

@@ -8,6 +8,7 @@ Expect:   a test accuracy of about 0.9 untied; with --sharing=tied, about 0.97.
 
 from absl import flags
 
+from experiments.lab import choices
 from experiments.lab import flags as common
 
 TASKS = (
@@ -30,9 +31,9 @@ _DRIFT_AMOUNT = common.define_float(
 _SPLIT = flags.DEFINE_integer(
     "split", 0, "Real data: 0 is the published split, others resample.", lower_bound=0
 )
-_CELL = common.define_choice("cell", "lstm", common.CELLS, "The recurrent cell.")
+_CELL = common.define_choice("cell", "lstm", choices.CELLS, "The recurrent cell.")
 _SHARING = common.define_choice(
-    "sharing", "tied", common.SHARINGS, "How the weights are shared across time."
+    "sharing", "tied", choices.SHARINGS, "How the weights are shared across time."
 )
 _NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments", 4, "--sharing=segments: how many.", lower_bound=1
@@ -100,36 +101,26 @@ def make_task(split):
 
 def make_setting():
     """Returns the study setting that the flags describe."""
-    import functools
-
     import optax
 
     import rnnshare
-    from rnnshare.training.fitting import Recipe
-    from rnnshare.training.study import Setting
+    from rnnshare.training import Call, Recipe, Setting
 
     num_steps = make_task(0).num_steps
-    count, period = _NUM_TEMPLATES.value, float(_PERIOD.value)
-    sharing = {
-        "mixture": lambda: rnnshare.Mixture(num_steps, count),
-        "low_rank": lambda: rnnshare.LowRank(num_steps, _RANK.value),
-        "scaled": lambda: rnnshare.Scaled(num_steps),
-        "basis": lambda: rnnshare.Basis(count, period=period),
-        "drift": lambda: rnnshare.Drift(unit=float(num_steps)),
-        "hypernetwork": lambda: rnnshare.Hypernetwork(count, period=period),
-        "time_input": lambda: rnnshare.TimeInput(count, period=period),
-        "tied": rnnshare.Tied,
-        "untied": lambda: rnnshare.Untied(num_steps, _SAME_INIT.value),
-        "segments": lambda: rnnshare.Segments(
-            num_steps, _NUM_SEGMENTS.value, _SAME_INIT.value
-        ),
-        "cyclic": lambda: rnnshare.Cyclic(_PERIOD.value, _SAME_INIT.value),
-    }[_SHARING.value]()
+    sharing = choices.sharing_of(
+        _SHARING.value,
+        num_steps,
+        same_init=_SAME_INIT.value,
+        num_segments=_NUM_SEGMENTS.value,
+        period=_PERIOD.value,
+        num_templates=_NUM_TEMPLATES.value,
+        rank=_RANK.value,
+    )
     untied_readout = rnnshare.Untied(num_steps, same_init=True)
-    decayed = functools.partial(optax.adamw, weight_decay=_DECAY.value)
+    decayed = Call(optax.adamw, weight_decay=_DECAY.value)
     return Setting(
         make_task=make_task,
-        cell=common.cell_of(_CELL.value),
+        cell=choices.cell_of(_CELL.value),
         sharing=sharing,
         hidden_features=_HIDDEN.value,
         learning_rate=_RATE.value,
@@ -152,8 +143,8 @@ def main() -> None:
     common.use_devices()
     from statistics import median
 
+    from rnnshare.training import fit
     from rnnshare.training import rows as runs
-    from rnnshare.training.fitting import fit
 
     with common.user_errors():
         setting = make_setting()

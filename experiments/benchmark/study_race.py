@@ -31,8 +31,7 @@ def rnnshare_study(num_seeds, num_steps, task, num_devices):
     import jax
 
     from rnnshare import LSTMCell, Tied
-    from rnnshare.training.fitting import Recipe, fit
-    from rnnshare.training.study import Setting
+    from rnnshare.training import Recipe, Setting, fit
 
     recipe = Recipe(num_steps, BATCH, validate_every=num_steps, patience=None)
     setting = Setting(lambda split: task, LSTMCell, Tied(), HIDDEN, RATE, recipe)

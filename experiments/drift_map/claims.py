@@ -1,275 +1,381 @@
-"""The findings of `drift_map.py`: the map of Q5, and the limit of B5."""
+"""What is concluded from the map of drift (Q5), and from its limit (B5)."""
 
-import time
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from experiments.claims import CLAIMS
-from experiments.drift_map import figure as map_figures
-from experiments.drift_map.figure import MapPanel, SizeCurves
-from experiments.drift_map.judgement import (
-    MATCHINGS,
-    crossover_interval,
-    differences_of,
-    judge_limit,
-    judge_map,
-)
-from experiments.drift_map.measure import PLANS, limits, measured
-from experiments.lab.finding import Finding
-from rnnshare.analysis.statistics import bootstrap_interval
-from rnnshare.plotting import panels as figures
+from experiments.drift_map import figure
+from experiments.drift_map.measure import Measured, differences, measure
+from experiments.drift_map.plan import PLANS, Plan
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.frames import LEVEL, contrast, tests
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
+
+MATCHINGS = {
+    "Untied": "equal width (and FLOPs)",
+    "Untied, equal parameters": "equal parameters",
+}
+EQUAL = 0.005  # of the target's variance: so near are two losses that are alike
 
 
-def map_finding(preset, folder, rule):
-    """Runs the map; returns its finding of Q5."""
-    began = time.perf_counter()
-    found = measured(preset, folder)
-    plan, judgement = found.plan, judged(found)
-    path = "figures/Q5_drift.png"
-    figures.save(_map_figure(found, judgement), folder / path)
-    return Finding(
-        id="Q5",
-        claim=CLAIMS["Q5"],
-        verdict=judgement.verdict,
-        effect=judgement.effect.estimate,
-        effect_label=judgement.effect_label,
-        interval=(judgement.effect.low, judgement.effect.high),
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.drift_map --preset={preset}",
-        figure=path,
-        seconds=time.perf_counter() - began,
-        meaning=" ".join(map_sentences(found, judgement)),
-        details="\n\n".join(_map_details(found)),
-        table=_map_table(found, judgement),
+class MapResult(NamedTuple):
+    """What the rule of Q5 makes of a map: frames with a row an (arm, T, d, N).
+
+    Attributes:
+      differences: untied less tied test loss, a column a seed.
+      tests: its estimate, low, high, p, and wins: -1 untied's, confirmed on fresh
+        seeds, +1 tied's.
+      crossings: {(arm, T, d): interval of N*}.
+    """
+
+    differences: pd.DataFrame
+    tests: pd.DataFrame
+    crossings: dict
+
+
+def judge_map(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of the map by the rule of Q5."""
+    apart, again = differences(found.runs), differences(found.fresh)
+    map_ = tests(apart)
+    confirmed = {
+        case: bootstrap_interval(row.to_numpy()).high < 0
+        for case, row in again.iterrows()
+    }
+    lost = [c for c in map_.index if map_.wins[c] < 0 and not confirmed.get(c, False)]
+    map_.loc[lost, "wins"] = 0
+    moves = map_.index.get_level_values("d") > 0
+    won = map_.wins < 0
+    if won[moves].any():
+        verdict = "supported"
+    elif not won.any() and 2 * (map_.wins > 0).sum() >= len(map_):
+        verdict = "refuted"
+    else:
+        verdict = "inconclusive"
+    # A confirmed cell is told by its fresh seeds, which had no part in its choice.
+    seeds, told = "fresh seeds", again.loc[[c for c in again.index if won[c] and c[2]]]
+    if not len(told):
+        seeds = "where untied does best of all cells with drift"
+        told = apart[moves]
+    best = told.mean(axis=1).idxmin()
+    arm, steps, drift, size = best
+    result = MapResult(apart, map_, crossings(plan, apart))
+    return Verdict(
+        verdict,
+        bootstrap_interval(told.loc[best].to_numpy()),
+        "untied less tied test loss, of the target's variance "
+        f"({MATCHINGS[arm]}, T = {steps}, d = {drift:g}, N = {size:,}; {seeds})",
+        " ".join(map_sentences(plan, result)),
+        plan.num_seeds,
+        "\n\n".join(map_details(found)),
+        data=result,
     )
 
 
-def judged(found):
-    """Returns the judgement of a measured map, by the rule of Q5."""
-    plan = found.plan
-
-    def describe(arm, c, a, x):
-        return (
-            f"{MATCHINGS[arm]}, T = {plan.steps[c]}, d = {plan.drifts[a]:g}, "
-            f"N = {plan.sizes[x]:,}"
-        )
-
-    return judge_map(differences_of(found.losses), found.fresh, plan.drifts, describe)
+def crossings(plan: Plan, apart: pd.DataFrame) -> dict:
+    """Returns {(arm, T, d): interval of N*}."""
+    return {
+        case: crossover_interval(plan.sizes, rows.to_numpy())
+        for case, rows in apart.groupby(level=["arm", "T", "d"], sort=False)
+    }
 
 
-def map_sentences(found, judgement):
+def map_sentences(plan: Plan, result: MapResult) -> list[str]:
     """Returns what the map showed, sentence by sentence."""
-    moves = np.array(found.plan.drifts) > 0
-    untied = np.stack(list(judgement.untied_wins.values()))  # [M, C, A, X]
-    tied = np.stack(list(judgement.tied_wins.values()))
-    means = np.stack(list(differences_of(found.losses).values())).mean(-1)
+    wins, means = result.tests.wins, result.differences.mean(axis=1)
+    moves = wins.index.get_level_values("d") > 0
     told = [
-        f"On the drifting rule untied weights win {untied[:, :, moves].sum()} of "
-        f"{untied[:, :, moves].size} cells with drift (confirmed on fresh seeds), and "
-        f"tied weights {tied[:, :, moves].sum()}; without drift untied win "
-        f"{untied[:, :, ~moves].sum()} of {untied[:, :, ~moves].size} and tied "
-        f"{tied[:, :, ~moves].sum()}. The mean alone is on untied's side in "
-        f"{(means[:, :, moves] < 0).sum()} cells with drift and "
-        f"{(means[:, :, ~moves] < 0).sum()} without."
+        f"On the drifting rule untied weights win {(wins[moves] < 0).sum()} of "
+        f"{moves.sum()} cells with drift (confirmed on fresh seeds), and "
+        f"tied weights {(wins[moves] > 0).sum()}; without drift untied win "
+        f"{(wins[~moves] < 0).sum()} of {(~moves).sum()} and tied "
+        f"{(wins[~moves] > 0).sum()}. The mean alone is on untied's side in "
+        f"{(means[moves] < 0).sum()} cells with drift and "
+        f"{(means[~moves] < 0).sum()} without."
     ]
-    if untied[:, :, ~moves].any():
+    if (wins[~moves] < 0).any():
         told.append("An untied win without drift is a surprise.")
-    drift = found.plan.drifts[-1]
-    crossings = [
-        f"{_number(interval.estimate, found.plan)} (T = {steps})"
-        for (arm, steps, a), interval in crossings_of(found).items()
-        if arm == "Untied" and a == len(found.plan.drifts) - 1
+    drift = plan.drifts[-1]
+    stars = [
+        f"{_size(plan, star.estimate)} (T = {steps})"
+        for (arm, steps, d), star in result.crossings.items()
+        if arm == "Untied" and d == drift
     ]
     told.append(
         f"At equal width and d = {drift:g} the mean difference first turns to untied's "
-        f"favour at these N*: {', '.join(crossings)}."
+        f"favour at these N*: {', '.join(stars)}."
     )
     return told
 
 
-def crossings_of(found):
-    """Returns {(arm, T, index of d): interval of N*}."""
-    return {
-        (arm, steps, a): crossover_interval(found.plan.sizes, values[c, a])
-        for arm, values in differences_of(found.losses).items()
-        for c, steps in enumerate(found.plan.steps)
-        for a in range(len(found.plan.drifts))
-    }
-
-
-def limit_finding(preset, folder, rule):
-    """Runs the streaming study; returns the finding of B5."""
-    plan, began = PLANS[preset], time.perf_counter()
-    found = measured(preset, folder)
-    streaming = limits(preset, folder)
-    differences = streaming["Untied"] - streaming["Tied"]
-    verdict, intervals, p_values = judge_limit(differences, plan.drifts)
-    path = "figures/B5.png"
-    figures.save(_limit_figure(found, streaming), folder / path)
-    told = "; ".join(
-        f"d = {drift:g}: {_signed(interval)}"
-        for drift, interval in zip(plan.drifts, intervals, strict=True)
-    )
-    return Finding(
-        id="B5",
-        claim=CLAIMS["B5"],
-        verdict=verdict,
-        effect=intervals[-1].estimate,
-        effect_label=(
-            "untied less tied test loss, of the target's variance, with every example "
-            f"met once, at d = {plan.drifts[-1]:g}"
-        ),
-        interval=intervals[-1][1:],
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.drift_map --preset={preset}",
-        figure=path,
-        seconds=time.perf_counter() - began,
-        meaning=(
-            f"After {plan.streaming_steps:,} batches of ever new examples (T = "
-            f"{plan.limit_steps}, equal width), untied less tied test loss is {told}."
-        ),
-        details=(
-            f"GRU, H = {plan.hidden_features}, at the rates and starts that were tuned "
-            "for the map. The rate is constant and the training finite, so that a "
-            "difference may be one of speed. A tied GRU is not bound by the "
-            "time-invariant linear line: its state can count the steps."
-        ),
-        table=_limit_table(found, streaming, intervals, p_values),
-    )
-
-
-def _map_details(found):
-    yield (
-        "A step of an untied GRU costs as many FLOPs as one of the tied GRU of its "
-        "width, so that equal FLOPs is equal width: both are one map, trained once and "
-        "counted once. All training sets of a seed are of one rule; a larger one holds "
-        "the smaller ones, and every model sees the same batches."
-    )
+def map_details(found: Measured) -> list[str]:
+    """Returns how the map was made."""
     settings = []
     for (arm, steps), setting in found.chosen.items():
         start = getattr(setting.sharing, "same_init", None)
-        of_one = {None: "", True: ", one draw", False: ", a draw a step"}[start]
+        of_one = {
+            None: "",
+            True: ", one initialisation",
+            False: ", an initialisation a step",
+        }[start]
         settings.append(
             f"{arm}, T = {steps}: H = {setting.hidden_features}, "
             f"{setting.num_parameters():,} parameters, rate {setting.learning_rate:g}"
             f"{of_one}"
         )
-    yield f"Tuned at the middle d and N, by equal budgets: {'; '.join(settings)}."
-    yield (
+    return [
+        "A step of an untied GRU costs as many FLOPs as one of the tied GRU of its "
+        "width, so that equal FLOPs is equal width: both are one map, trained once and "
+        "counted once. All training sets of a seed are of one rule; a larger one holds "
+        "the smaller ones, and every model sees the same batches.",
+        f"Tuned at the middle d and N, by equal budgets: {'; '.join(settings)}.",
         "N* is where the line through the mean differences, over log N, first changes "
         "to untied's favour; its interval is of resampled seeds, and infinite where it "
         "does not. The intervals of a few seeds are too narrow, which is why a win "
-        "asks for the t test as well."
-    )
+        "asks for the t test as well.",
+    ]
 
 
-def _map_table(found, judgement):
-    plan = found.plan
-    crossings, tied_wins = crossings_of(found), judgement.tied_wins
+def map_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the differences of the map, a row a matching, T and drift."""
+    result = verdict.data
     heads = [f"N = {size:,}: difference [95 %], win" for size in plan.sizes]
     table = [("matching", "T", "drift d", *heads, "N* [95 %]")]
-    for arm, values in differences_of(found.losses).items():
-        for c, a in np.ndindex(values.shape[:2]):
-            cells = []
-            for x in range(len(plan.sizes)):
-                told = _signed(bootstrap_interval(values[c, a, x]))
-                told += " untied" if judgement.untied_wins[arm][c, a, x] else ""
-                cells.append(told + (" tied" if tied_wins[arm][c, a, x] else ""))
-            star = crossings[arm, plan.steps[c], a]
-            low, high = (_number(end, plan) for end in star[1:])
-            table.append(
-                (
-                    MATCHINGS[arm],
-                    str(plan.steps[c]),
-                    f"{plan.drifts[a]:g}",
-                    *cells,
-                    f"{_number(star.estimate, plan)} [{low}, {high}]",
-                )
-            )
-    return tuple(table)
-
-
-def _limit_table(found, streaming, intervals, p_values):
-    plan, c = found.plan, found.plan.steps.index(found.plan.limit_steps)
-    table = [("drift d", "tied test loss", "untied test loss", "time-invariant linear",
-              "untied less tied [95 %]", "Holm p")]  # fmt: skip
-    for a, drift in enumerate(plan.drifts):
+    for (arm, steps, drift), star in result.crossings.items():
+        cells = []
+        for size in plan.sizes:
+            cell = result.tests.loc[arm, steps, drift, size]
+            wins = {-1: " untied", 0: "", 1: " tied"}[int(cell.wins)]
+            cells.append(_signed((cell.estimate, cell.low, cell.high)) + wins)
+        middle, low, high = (_size(plan, end) for end in star)
         table.append(
             (
+                MATCHINGS[arm],
+                str(steps),
                 f"{drift:g}",
-                *(f"{streaming[arm][a].mean():.4f}" for arm in ("Tied", "Untied")),
-                f"{found.oracles[c, a]:.4f}",
-                _signed(intervals[a]),
-                f"{p_values[drift]:.2g}" if drift in p_values else "",
+                *cells,
+                f"{middle} [{low}, {high}]",
             )
         )
     return tuple(table)
 
 
-def _map_figure(found, judgement):
-    plan, crossings = found.plan, crossings_of(found)
+def draw_map(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of the map."""
+    result = verdict.data
+    means = result.differences.mean(axis=1)
     maps = {
-        MATCHINGS[arm].split(" (")[0]: {
-            f"T = {steps}": MapPanel(
-                values[c].mean(-1),
-                judgement.untied_wins[arm][c] | judgement.tied_wins[arm][c],
-                [crossings[arm, steps, a].estimate for a in range(len(plan.drifts))],
+        matching.split(" (")[0]: {
+            f"T = {steps}": figure.MapPanel(
+                means.loc[arm, steps].unstack().to_numpy(),
+                result.tests.wins.loc[arm, steps].unstack().to_numpy() != 0,
+                [result.crossings[arm, steps, d].estimate for d in plan.drifts],
             )
-            for c, steps in enumerate(plan.steps)
+            for steps in plan.steps
         }
-        for arm, values in differences_of(found.losses).items()
+        for arm, matching in MATCHINGS.items()
     }
-    last = len(plan.drifts) - 1
+    last = plan.drifts[-1]
     curves = {
-        f"T = {steps}, d = {plan.drifts[last]:g}": SizeCurves(
-            {arm: losses[c, last] for arm, losses in found.losses.items()},
-            _lines(found.oracles[c, last]),
-        )
-        for c, steps in enumerate(plan.steps)
+        f"T = {steps}, d = {last:g}": size_curves(found, steps, last)
+        for steps in plan.steps
     }
     remark = (
         "Frames are wins (p < 0.05 by Holm): untied's orange, confirmed on fresh "
         "seeds, tied's black. Black ticks: N*. Refuted if no frame is orange and half "
         "of the cells have a black one."
     )
-    return map_figures.draw_drift_map(maps, plan.drifts, plan.sizes, curves, remark)
+    return figure.draw_drift_map(maps, plan.drifts, plan.sizes, curves, remark)
 
 
-def _limit_figure(found, streaming):
-    plan, c = found.plan, found.plan.steps.index(found.plan.limit_steps)
+def size_curves(found: Measured, steps: int, drift: float, streaming: bool = False):
+    """Returns the test losses over N at some T and drift, and their reference lines."""
+
+    def at(runs):
+        return runs[(runs["T"] == steps) & (runs["d"] == drift)].fillna(1.0)
+
     curves = {
-        f"T = {plan.limit_steps}, d = {drift:g}": SizeCurves(
-            {arm: found.losses[arm][c, a] for arm in streaming},
-            _lines(found.oracles[c, a]),
-            {arm: losses[a] for arm, losses in streaming.items()},
+        arm: list(own.groupby("N", sort=False)["test_loss"].apply(np.array))
+        for arm, own in at(found.runs).groupby("arm", sort=False)
+    }
+    limit = {
+        arm: own["test_loss"].to_numpy()
+        for arm, own in at(found.streaming).groupby("arm", sort=False)
+    }
+    lines = {
+        "predicting the mean": 1.0,
+        "time-invariant linear": found.oracles[steps, drift],
+        "per-step linear": 0.0,
+    }
+    if not streaming:
+        return figure.SizeCurves(curves, lines)
+    return figure.SizeCurves({arm: curves[arm] for arm in limit}, lines, limit)
+
+
+def judge_limit(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of B5: untied less tied with every example met once."""
+    apart = contrast(found.streaming, "test_loss", by=["d"], missing=1.0)
+    every = tests(apart)
+    moving = tests(apart[apart.index > 0])
+    last = Interval(*every.iloc[-1][["estimate", "low", "high"]].astype(float))
+    if ((moving.p < LEVEL) & (moving.high < 0)).all():
+        verdict = "supported"
+    elif last.estimate > -EQUAL and last.high >= 0:
+        verdict = "refuted"
+    else:
+        verdict = "inconclusive"
+    told = "; ".join(
+        f"d = {drift:g}: {_signed((row.estimate, row.low, row.high))}"
+        for drift, row in every.iterrows()
+    )
+    return Verdict(
+        verdict,
+        last,
+        "untied less tied test loss, of the target's variance, with every example "
+        f"met once, at d = {plan.drifts[-1]:g}",
+        f"After {plan.streaming_steps:,} batches of ever new examples (T = "
+        f"{plan.limit_steps}, equal width), untied less tied test loss is {told}.",
+        plan.num_seeds,
+        f"GRU, H = {plan.hidden_features}, at the rates and starts that were tuned "
+        "for the map. The rate is constant and the training finite, so that a "
+        "difference may be one of speed. A tied GRU is not bound by the "
+        "time-invariant linear line: its state can count the steps.",
+        data=(every, moving.p),
+    )
+
+
+def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the losses with every example met once, a row a drift."""
+    every, p_values = verdict.data
+    means = found.streaming.groupby(["arm", "d"])["test_loss"].mean()
+    table = [
+        (
+            *("drift d", "tied test loss", "untied test loss"),
+            *("time-invariant linear", "untied less tied [95 %]", "Holm p"),
         )
-        for a, drift in enumerate(plan.drifts)
+    ]
+    for drift, row in every.iterrows():
+        table.append(
+            (
+                f"{drift:g}",
+                *(f"{means[arm, drift]:.4f}" for arm in ("Tied", "Untied")),
+                f"{found.oracles[plan.limit_steps, drift]:.4f}",
+                _signed((row.estimate, row.low, row.high)),
+                f"{p_values[drift]:.2g}" if drift in p_values else "",
+            )
+        )
+    return tuple(table)
+
+
+def draw_limit(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of the limit, a panel a drift."""
+    steps = plan.limit_steps
+    curves = {
+        f"T = {steps}, d = {drift:g}": size_curves(found, steps, drift, streaming=True)
+        for drift in plan.drifts
     }
     remark = (
         "\N{INFINITY}: every example is met once, in longer training. Refuted if "
         f"untied is not below tied there at d = {plan.drifts[-1]:g}."
     )
-    return map_figures.draw_limits(curves, plan.sizes, remark)
+    return figure.draw_limits(curves, plan.sizes, remark)
 
 
-def _lines(oracle):
-    return {
-        "predicting the mean": 1.0,
-        "time-invariant linear": oracle,
-        "per-step linear": 0.0,
-    }
+def crossover(sizes, means):
+    """Returns where mean differences first turn negative, on log N; inf for nowhere.
+
+    Args:
+      sizes: [X], N in increasing order.
+      means: [..., X], untied less tied test loss.
+
+    Returns:
+      [...]: the N of the line through the points, the least N where all are negative.
+    """
+    logs, means = np.log(np.asarray(sizes, np.float64)), np.asarray(means, np.float64)
+    below = means < 0
+    first = below.argmax(-1)
+    before = np.maximum(first - 1, 0)
+    high = np.take_along_axis(means, before[..., None], -1)[..., 0]
+    low = np.take_along_axis(means, first[..., None], -1)[..., 0]
+    inside = below.any(-1) & (first > 0)
+    part = np.where(inside, high / np.where(inside, high - low, 1.0), 0.0)
+    found = np.exp(logs[before] + part * (logs[first] - logs[before]))
+    return np.where(below.any(-1), found, np.inf)
 
 
-def _signed(interval):
+def crossover_interval(sizes, apart, num_resamples=2_000) -> Interval:
+    """Returns the crossover of the mean over seeds, with its bootstrap interval.
+
+    Args:
+      sizes: [X].
+      apart: [X, S], differences.
+      num_resamples: of the seeds, together at all N.
+
+    Returns:
+      An interval of N, whose numbers may be infinite.
+    """
+    rng = np.random.default_rng(0)
+    count = apart.shape[1]
+    drawn = rng.integers(count, size=(num_resamples, count))
+    found = crossover(sizes, apart[:, drawn].mean(-1).T)
+    # No interpolation, since some may be infinite.
+    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")
+    return Interval(float(crossover(sizes, apart.mean(1))), low, high)
+
+
+def _signed(interval) -> str:
     return "{:+.4f} [{:+.4f}, {:+.4f}]".format(*interval)
 
 
-def _number(value, plan):
+def _size(plan: Plan, value: float) -> str:
     """Returns an N* in words where it lies outside of what was measured."""
     if not np.isfinite(value):
         return f"none up to {plan.sizes[-1]:,}"
     if value <= plan.sizes[0]:
         return f"at most {plan.sizes[0]:,}"
     return f"{value:,.0f}"
+
+
+MAP = Claim(
+    id="Q5",
+    rule=(
+        "A map over drift d, training-set size N and steps T, at equal width (which is "
+        "equal FLOPs too) and at equal parameters. Untied wins a cell if its test loss "
+        "is below the tied model's over paired seeds (95 % interval below 0, paired t "
+        f"test with Holm's correction over the map below {LEVEL:g}) and its interval "
+        "is below 0 again on fresh seeds; a tied win is the same above 0, without the "
+        "second run. Supported if untied wins in some cell with d > 0; refuted if it "
+        "wins in no cell, the largest N included, and tied wins in at least half of "
+        "the map; else inconclusive. An untied win at d = 0 is told as a surprise."
+    ),
+    judge=judge_map,
+    draw=draw_map,
+    table=map_table,
+)
+LIMIT = Claim(
+    id="B5",
+    rule=(
+        "Every example is met once, in long training; untied less tied test loss at "
+        "equal width, over paired seeds. Supported if at every d > 0 the 95 % interval "
+        "is below 0 and the paired t test, with Holm's correction over these d, below "
+        f"{LEVEL:g}; refuted if at the largest d the mean is above -{EQUAL:g} (of the "
+        "target's variance) and the interval's high end at least 0; else inconclusive. "
+        "At d = 0 equality is expected, and the difference is told."
+    ),
+    judge=judge_limit,
+    draw=draw_limit,
+    table=limit_table,
+)
+
+
+def draw_lead(plan: Plan, found: Measured):
+    """Returns the picture of the answer: who does better, over drift and examples."""
+    steps = plan.limit_steps
+    apart = differences(found.runs).loc["Untied", steps]
+    curves = {d: list(apart.loc[d].to_numpy()) for d in plan.drifts}
+    return figure.draw_lead(curves, plan.sizes, steps)
+
+
+EXPERIMENT = Experiment(
+    "drift_map", PLANS, measure, (MAP, LIMIT), figures={"lead": draw_lead}
+)

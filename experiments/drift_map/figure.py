@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     COLOURS,
     FONT,
@@ -18,7 +18,9 @@ from rnnshare.plotting.style import (
     MUTED,
     colour_of,
     dress,
+    legend_below,
     new_figure,
+    note,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +120,43 @@ def draw_limits(
     return figure
 
 
+def draw_lead(
+    curves: Mapping[float, Sequence[npt.ArrayLike]], sizes: Sequence[int], steps: int
+) -> "Figure":
+    """Draws untied less tied test loss over N, a line a drift, on two shaded sides.
+
+    Args:
+      curves: drift -> [X] of differences [S].
+      sizes: [X].
+      steps: T.
+    """
+    figure = new_figure(height=2.9)
+    panel = figure.subplots()
+    shades, handles = (INK, "#b8860b", COLOURS["Untied"]), {}
+    for index, (drift, samples) in enumerate(curves.items()):
+        label = "d = 0: one rule" if drift == 0 else f"d = {drift:g} a step"
+        style = {"color": shades[index % 3], "marker": "osD"[index % 3], "lw": 2}
+        handles[label] = draw_means(panel, sizes, samples, **style)
+    low, high = panel.get_ylim()
+    panel.axhspan(0, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
+    panel.axhspan(low, 0, color=COLOURS["Untied"], alpha=0.08, lw=0)
+    panel.axhline(0, color=INK, lw=1.2)
+    panel.set_ylim(low, high)
+    panel.set_xscale("log")
+    panel.set_xticks(sizes, [_short(size) for size in sizes])
+    panel.minorticks_off()
+    middle = float(sizes[0] ** 0.35 * sizes[-1] ** 0.65)
+    for text, place, name in (
+        ("shared weights do better", 0.96, "Tied"),
+        ("un-shared weights do better", 0.06, "Untied"),
+    ):
+        place = low + place * (high - low)
+        note(panel, text, (middle, place), (0, -2), "center", COLOURS[name])
+    dress(panel, f"training sequences of {steps} steps", "untied less tied\ntest loss")
+    legend_below(figure, handles, columns=len(handles))
+    return figure
+
+
 def _draw_cells(
     panel: "Axes",
     cells: MapPanel,
@@ -214,20 +253,22 @@ def _below(curves: Mapping[str, SizeCurves]) -> list[str]:
 
 def _draw_curve(panel: "Axes", curves: SizeCurves, label: str) -> Any:
     """Draws the means of one model with their intervals; returns the line."""
-    colour = colour_of(label)
     dash, marker = ("--", "s") if "," in label else ("-", "o")
-    rows = list(np.asarray(curves.losses[label], np.float64))
+    rows = list(curves.losses[label])
     if label in curves.streaming:
-        rows.append(np.asarray(curves.streaming[label], np.float64))
-    places = range(len(rows))
-    found = [bootstrap_interval(row) for row in rows]
-    for place, (_, low, high) in zip(places, found, strict=True):
-        panel.plot([place, place], [low, high], color=colour, lw=2.5, alpha=0.6)
-    (line,) = panel.plot(
-        places, [interval.estimate for interval in found], marker, ls=dash, lw=1.8,
-        ms=5, color=colour,
-    )  # fmt: skip
-    return line
+        rows.append(curves.streaming[label])
+    return draw_means(
+        panel,
+        range(len(rows)),
+        rows,
+        color=colour_of(label),
+        marker=marker,
+        ls=dash,
+        lw=1.8,
+        ms=5,
+        elinewidth=2.5,
+        capsize=0,
+    )
 
 
 def _short(size: int) -> str:

@@ -1,204 +1,103 @@
-"""The trainings behind `drift_map.py`: tied and untied over drift, data and steps.
-
-Shape letters: C values of T, A drifts, X training-set sizes, S seeds.
-"""
+"""Tied and untied over drift, data and steps, and with every example met once."""
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from experiments.drift_map.judgement import differences_of, won
-from experiments.lab.trials import column, replicates, run, tune
-from rnnshare import GRUCell, Tied, Untied, match_width
-from rnnshare.models.sizing import count_flops, count_parameters
+from experiments.drift_map.plan import Plan
+from experiments.lab.frames import contrast, frame, tests
+from experiments.lab.trials import FRESH_SEED, Lab, replicates
+from rnnshare import GRUCell, Tied, Untied, count_flops, count_parameters, match_width
 from rnnshare.tasks import STREAMING, drift_stream
-from rnnshare.training.fitting import Recipe
-from rnnshare.training.rows import JsonLines
-from rnnshare.training.study import Setting
+from rnnshare.training import Call, Recipe, Setting
 
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
-
-    Attributes:
-      num_seeds: paired seeds, each with weights and data of its own.
-      tuning: trainings that an arm's rate and start are tuned by, at each T.
-      rates: the learning rates to choose from.
-      starts: of untied weights, `same_init`, to choose from.
-      hidden_features: H of the tied model, and of untied at equal width.
-      steps: the T of the map.
-      drifts: d, the most that a number of the weights moves a step.
-      sizes: N of the map.
-      num_steps: optimiser steps at most.
-      limit_steps: T of the streaming study, one of `steps`.
-      streaming_steps: optimiser steps of it.
-      num_features: D.
-      num_lags: l.
-    """
-
-    num_seeds: int
-    tuning: int
-    rates: tuple[float, ...]
-    starts: tuple[bool, ...]
-    hidden_features: int
-    steps: tuple[int, ...]
-    drifts: tuple[float, ...]
-    sizes: tuple[int, ...]
-    num_steps: int
-    limit_steps: int
-    streaming_steps: int
-    num_features: int = 3
-    num_lags: int = 5
-
-
-_DRIFTS = (0.0, 0.05, 0.2)
-PLANS = {
-    "smoke": Plan(
-        2, 1, (1e-2,), (True,), 4, (8,), (0.0, 0.2), (5, 20), 8, 8, 16,
-    ),
-    "quick": Plan(
-        5, 4, (3e-3, 1e-2), (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 600,
-        20, 1_500,
-    ),
-    "full": Plan(
-        10, 8, (3e-3, 1e-2), (True, False), 32, (10, 20, 40), _DRIFTS,
-        (50, 200, 1_000, 5_000), 1_200, 20, 8_000,
-    ),
-}  # fmt: skip
-# Tuning has seeds and data of its own, and so has the confirmation of a win.
-TUNING_SEED, FRESH_SEED = 1_000, 2_000
 ARMS = ("Tied", "Untied", "Untied, equal parameters")
+CASE = ["T", "d", "N"]
 
 
-@dataclasses.dataclass(frozen=True)
-class MakeStream:
-    """`make_task` of the drifting regression, equal for equal arguments."""
-
-    num_features: int
-    num_lags: int
-    num_steps: int
-    amount: float
-    num_examples: int
-
-    def __call__(self, split):  # noqa: D102
-        return drift_stream(
-            split,
-            amount=self.amount,
-            num_steps=self.num_steps,
-            num_features=self.num_features,
-            num_lags=self.num_lags,
-            num_examples=self.num_examples,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """The map.
 
     Attributes:
-      plan: what was run.
-      losses: {arm: float64[C, A, X, S]}, test losses.
-      fresh: {(arm, index of T, of d, of N): float64[S]}, untied less tied test loss on
-        seeds of their own, of the cells that untied won.
-      oracles: float64[C, A], of the best time-invariant linear model, over the seeds.
+      runs: a row a training: arm, T, d, N, seed, test_loss.
+      fresh: the same on fresh seeds, of the cells that untied won and of tied there.
+      streaming: the same with every example met once, at one T.
+      oracles: {(T, d): loss of the best time-invariant linear model, over the seeds}.
       chosen: {(arm, T): setting}.
     """
 
-    plan: Plan
-    losses: dict
-    fresh: dict
-    oracles: np.ndarray
+    runs: pd.DataFrame
+    fresh: pd.DataFrame
+    streaming: pd.DataFrame
+    oracles: dict
     chosen: dict
 
 
-def measured(preset, folder):
-    """Trains what is not yet in the folder's rows, and returns the map."""
-    plan = PLANS[preset]
-    rows = JsonLines(folder / "drift_map.jsonl")
-    cells = [(drift, size) for drift in plan.drifts for size in plan.sizes]
-    chosen = {
-        (arm, steps): choice
-        for steps in plan.steps
-        for arm, choice in tuned(plan, steps, rows).items()
-    }
-    shape = len(plan.drifts), len(plan.sizes), plan.num_seeds
-    losses = {
-        arm: np.stack(
-            [
-                losses_at(plan, chosen[arm, steps], cells, 0, rows).reshape(shape)
-                for steps in plan.steps
-            ]
-        )
-        for arm in ARMS
-    }
-    fresh = confirmed(plan, chosen, losses, rows)
-    oracles = [[oracle(plan, steps, drift) for drift in plan.drifts]
-               for steps in plan.steps]  # fmt: skip
-    return Measured(plan, losses, fresh, np.array(oracles), chosen)
-
-
-def limits(preset, folder):
-    """Returns {arm: float64[A, S]}, test losses when every example is met once."""
-    plan = PLANS[preset]
-    rows = JsonLines(folder / "drift_map.jsonl")
-    chosen = tuned(plan, plan.limit_steps, rows)
-    cells = [(drift, STREAMING) for drift in plan.drifts]
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Trains what is not yet kept, and returns the map."""
+    chosen = {}
+    for steps in plan.steps:
+        for arm, candidates in arms(plan, steps).items():
+            chosen[arm, steps] = lab.tune(candidates, plan.tuning)
+    cells = [(d, n) for d in plan.drifts for n in plan.sizes]
+    runs = losses(plan, lab, chosen, dict.fromkeys(chosen, cells))
+    won = tests(differences(runs)).query("wins < 0").index
+    again: dict = {}
+    for arm, steps, d, n in won:
+        for key in (("Tied", steps), (arm, steps)):
+            again.setdefault(key, []).append((d, n))
+    fresh = losses(plan, lab, chosen, again, FRESH_SEED)
     recipe = Recipe(
         num_steps=plan.streaming_steps,
         validate_every=max(1, plan.streaming_steps // 20),
         patience=None,
     )
-    return {
-        arm: losses_at(
-            plan, dataclasses.replace(chosen[arm], recipe=recipe), cells, 0, rows
-        )
+    met_once = {
+        (arm, plan.limit_steps): [(d, STREAMING) for d in plan.drifts]
         for arm in ("Tied", "Untied")
     }
+    longer = {k: dataclasses.replace(s, recipe=recipe) for k, s in chosen.items()}
+    streaming = losses(plan, lab, longer, met_once)
+    oracles = {
+        (steps, d): oracle(plan, steps, d) for steps in plan.steps for d in plan.drifts
+    }
+    return Measured(runs, fresh, streaming, oracles, chosen)
 
 
-def tuned(plan, num_steps, rows):
-    """Returns {arm: best setting} at the middle drift and size, by equal budgets."""
+def arms(plan: Plan, num_steps: int) -> dict[str, list[Setting]]:
+    """Returns {arm: settings to choose from} at the middle drift and size."""
     drift = plan.drifts[len(plan.drifts) // 2]
     size = plan.sizes[len(plan.sizes) // 2]
-    base = Setting(
-        _task(plan, num_steps, drift, size),
-        GRUCell,
-        Tied(),
-        plan.hidden_features,
-        plan.rates[-1],
-        Recipe(
-            num_steps=plan.num_steps,
-            validate_every=max(1, plan.num_steps // 20),
-            patience=6,
-        ),
+    recipe = Recipe(
+        num_steps=plan.num_steps,
+        validate_every=max(1, plan.num_steps // 20),
+        patience=6,
     )
     untied = [Untied(num_steps, same_init=same) for same in plan.starts]
-    width = equal_width(plan, num_steps, "parameters")
-    choices: dict[str, tuple] = {
-        ARMS[0]: ([Tied()], plan.hidden_features),
-        ARMS[1]: (untied, plan.hidden_features),
-        ARMS[2]: (untied, width),
-    }
-    found = {}
-    for arm, (sharings, hidden_features) in choices.items():
-        candidates = [
-            dataclasses.replace(
-                base,
-                sharing=sharing,
-                learning_rate=rate,
-                hidden_features=hidden_features,
+    sharings = dict(zip(ARMS, ([Tied()], untied, untied), strict=True))
+    widths = dict.fromkeys(ARMS, plan.hidden_features)
+    widths[ARMS[2]] = equal_width(plan, num_steps, "parameters")
+    return {
+        arm: [
+            Setting(
+                _task(plan, num_steps, drift, size),
+                GRUCell,
+                sharing,
+                widths[arm],
+                rate,
+                recipe,
             )
-            for sharing in sharings
+            for sharing in sharings[arm]
             for rate in plan.rates
         ]
-        count = max(1, plan.tuning // len(candidates))
-        found[arm] = tune(candidates, replicates(count, TUNING_SEED), rows)
-    return found
+        for arm in ARMS
+    }
 
 
-def equal_width(plan, num_steps, by):
+def equal_width(plan: Plan, num_steps: int, by: str) -> int:
     """Returns the width at which an untied GRU has the tied one's size."""
     cell = functools.partial(GRUCell, plan.num_features)
     width, sharing = plan.hidden_features, Untied(num_steps)
@@ -209,43 +108,53 @@ def equal_width(plan, num_steps, by):
     return match_width(cell, sharing, count_flops(cell, Tied(), width), by)
 
 
-def losses_at(plan, setting, cells, first, rows):
-    """Returns float64[cells, S], test losses of a setting at every (drift, size).
+def losses(
+    plan: Plan, lab: Lab, chosen: dict, cells: dict, first: int = 0
+) -> pd.DataFrame:
+    """Returns the runs of each (arm, T) at its cells (d, N), as `Measured.runs`.
 
     A run that diverged counts as 1, the loss of predicting the mean.
     """
-    num_steps = setting.make_task(0).num_steps
-    settings = [
-        dataclasses.replace(setting, make_task=_task(plan, num_steps, drift, size))
-        for drift, size in cells
-    ]
-    found = run(settings, replicates(plan.num_seeds, first), rows)
-    return column(found, missing=1.0).reshape(len(cells), plan.num_seeds)
+    found = []
+    for (arm, steps), places in cells.items():
+        settings = [
+            dataclasses.replace(chosen[arm, steps], make_task=_task(plan, steps, d, n))
+            for d, n in places
+        ]
+        rows = lab.train(settings, replicates(plan.num_seeds, first))
+        labels = [{"arm": arm, "T": steps, "d": d, "N": n} for d, n in places]
+        found.append(frame(labels, rows, plan.num_seeds))
+    columns = ["arm", *CASE, "seed", "test_loss"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(found, ignore_index=True)[columns].drop_duplicates()
 
 
-def confirmed(plan, chosen, losses, rows):
-    """Returns the fresh differences of the cells that untied won, as `Measured` has."""
-    whose, fresh = won(differences_of(losses)), {}
-    for c, steps in enumerate(plan.steps):
-        for arm, cells in whose.items():
-            places = [(int(i), int(j)) for i, j in np.argwhere(cells[c] < 0)]
-            at = [(plan.drifts[i], plan.sizes[j]) for i, j in places]
-            if not places:
-                continue
-            tied, untied = (
-                losses_at(plan, chosen[name, steps], at, FRESH_SEED, rows)
-                for name in ("Tied", arm)
+def differences(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns untied less tied test loss: a row an (arm, T, d, N), a column a seed."""
+    paired = {}
+    for arm in ARMS[1:]:
+        own = runs[runs["arm"] == arm][CASE].drop_duplicates()
+        both = runs.merge(own, on=CASE)
+        if len(own):
+            paired[arm] = contrast(
+                both, "test_loss", by=CASE, arms=(arm, "Tied"), missing=1.0
             )
-            for place, values in zip(places, untied - tied, strict=True):
-                fresh[arm, c, *place] = values
-    return fresh
+    return pd.concat(paired, names=["arm"]) if paired else pd.DataFrame()
 
 
-def oracle(plan, num_steps, drift):
+def oracle(plan: Plan, num_steps: int, drift: float) -> float:
     """Returns the mean over the seeds of the time-invariant linear model's loss."""
     make_task = _task(plan, num_steps, drift, plan.sizes[0])
-    return np.mean([float(make_task(i).oracle) for i in range(plan.num_seeds)])
+    return float(np.mean([float(make_task(i).oracle) for i in range(plan.num_seeds)]))
 
 
-def _task(plan, num_steps, drift, size):
-    return MakeStream(plan.num_features, plan.num_lags, num_steps, drift, size)
+def _task(plan: Plan, num_steps: int, drift: float, size: int) -> Call:
+    return Call(
+        drift_stream,
+        amount=drift,
+        num_steps=num_steps,
+        num_features=plan.num_features,
+        num_lags=plan.num_lags,
+        num_examples=size,
+    )

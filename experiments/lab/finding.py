@@ -1,7 +1,7 @@
-"""The answer as a report: one HTML page, the same in Markdown, and JSON for machines.
+"""A finding: what one claim came to, with all that a report shows of it.
 
-`write` takes findings, which hold everything that is shown, so a report is a function
-of its findings: equal input gives equal bytes.
+`claims.json` is for other programs; `findings.json` beside it holds every field, so a
+report is a function of saved findings and `answer` merges those of many folders.
 """
 
 import dataclasses
@@ -9,12 +9,11 @@ import json
 import math
 import pathlib
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-
-from experiments.lab import report as report_pages
+from collections.abc import Sequence
+from typing import Any
 
 VERDICTS = ("supported", "refuted", "inconclusive")
+EVIDENCE = ("full", "quick", "smoke")  # presets, the best evidence first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,22 +21,26 @@ class Finding:
     """What one claim came to.
 
     Attributes:
-      id: as in `CLAIMS.md`, such as `'Q5'`.
+      id: as in `experiments.claims.CLAIMS`, such as `'Q5'`.
       claim: the claim, one sentence.
       verdict: one of `VERDICTS`.
       effect: the number that the verdict rests on.
       effect_label: what that number is, with its unit.
       interval: the ends of its 95 % interval.
-      num_seeds: paired seeds behind it.
+      num_seeds: how many repeats are behind it.
       rule: what was to count as support, fixed before the run.
       command: reproduces the finding.
       figure: relative to the report, such as `'figures/Q5.png'`; '' for none.
       seconds: how long it took.
-      meaning: what follows, two sentences.
+      summary: what follows, two sentences.
       details: more paragraphs, parted by blank lines.
       table: more numbers; the first row names the columns.
-      exact: whether the claim is an identity, whose interval is shown as 'exact'.
-      also: findings of the same claim by other means, which are shown after it.
+      repeats: what `num_seeds` counts: 'seeds', 'rounds', 'cells'; '' for a number
+        that is exact, whose interval is shown as 'exact'.
+      related: findings of the same claim by other means, which are shown after it.
+      preset: of the evidence.
+      folder: of the evidence, relative to the workdir.
+      decides: the command that can decide an inconclusive verdict; '' for none.
 
     Raises:
       ValueError: if the verdict is unknown or a number is not finite.
@@ -54,11 +57,14 @@ class Finding:
     command: str
     figure: str
     seconds: float
-    meaning: str
+    summary: str
     details: str = ""
     table: tuple[tuple[str, ...], ...] = ()
-    exact: bool = False
-    also: tuple["Finding", ...] = ()
+    repeats: str = "seeds"
+    related: tuple["Finding", ...] = ()
+    preset: str = ""
+    folder: str = ""
+    decides: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -84,9 +90,14 @@ class Finding:
                 "end first."
             )
 
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is repeated: the number is worked out, not estimated."""
+        return not self.repeats
+
 
 def to_json(findings: Sequence[Finding]) -> str:
-    """Returns the findings as strict JSON: a list of objects of ten keys each."""
+    """Returns the findings as strict JSON for other programs, an object a claim."""
     records = [
         {
             "id": finding.id,
@@ -95,63 +106,52 @@ def to_json(findings: Sequence[Finding]) -> str:
             "effect": float(finding.effect),
             "interval": [float(end) for end in finding.interval],
             "num_seeds": int(finding.num_seeds),
+            "repeats": finding.repeats,
             "rule": finding.rule,
             "command": finding.command,
             "figure": finding.figure,
             "seconds": float(finding.seconds),
+            "evidence": {"preset": finding.preset, "folder": finding.folder},
+            "decides": finding.decides,
         }
         for finding in findings
     ]
+    return _text(records)
+
+
+def write_findings(findings: Sequence[Finding], folder: pathlib.Path) -> None:
+    """Writes `claims.json` and `findings.json`."""
+    write(folder / "claims.json", to_json(findings))
+    records = [dataclasses.asdict(finding) for finding in findings]
+    write(folder / "findings.json", _text(records))
+
+
+def read_findings(folder: pathlib.Path) -> list[Finding]:
+    """Returns the findings that a folder holds; none where it holds none."""
+    path = pathlib.Path(folder) / "findings.json"
+    if not path.is_file():
+        return []
+    return [_of_record(record) for record in json.loads(path.read_text("utf-8"))]
+
+
+def write(path: pathlib.Path, text: str) -> None:
+    """Writes a text file, beside its place first and then moved there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.replace(path)
+
+
+def _of_record(record: dict[str, Any]) -> Finding:
+    return Finding(
+        **{
+            **record,
+            "interval": tuple(record["interval"]),
+            "table": tuple(map(tuple, record["table"])),
+            "related": tuple(map(_of_record, record["related"])),
+        }
+    )
+
+
+def _text(records: Any) -> str:
     return json.dumps(records, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def write(
-    findings: Sequence[Finding],
-    untested: Sequence[tuple[str, str]],
-    directory: str | pathlib.Path,
-    *,
-    question: str,
-    lead: str,
-    environment: Mapping[str, str],
-    figures: Sequence[tuple[str, str]] = (),
-) -> pathlib.Path:
-    """Writes `report.html` (self-contained), `report.md` and `claims.json`.
-
-    Args:
-      findings: one a claim, in the order to show them in.
-      untested: (id, claim) of the claims without a finding.
-      directory: where to; the figures are already there.
-      question: the heading.
-      lead: the answer in one paragraph.
-      environment: versions, hardware, preset.
-      figures: (path relative to the directory, caption), shown on top.
-
-    Returns:
-      The path of `report.html`.
-
-    Raises:
-      ValueError: if two findings share an id, or a figure is missing.
-    """
-    folder = pathlib.Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    repeated = [key for key, n in Counter(f.id for f in findings).items() if n > 1]
-    if repeated:
-        raise ValueError(
-            f"The findings {repeated} appear twice. Give one finding a claim."
-        )
-    shown = [found for f in findings for found in (f, *f.also)]
-    for path in [*(f.figure for f in shown if f.figure), *(p for p, _ in figures)]:
-        if not (folder / path).is_file():
-            raise ValueError(
-                f"The report shows {path!r}, but there is no such file in {folder}. "
-                "Save the figure there first, or pass ''."
-            )
-    content = (findings, untested, question, lead, environment, figures)
-    files = {
-        "report.html": report_pages.html_page(*content, folder=folder),
-        "report.md": report_pages.markdown_page(*content),
-        "claims.json": to_json(findings),
-    }
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return folder / "report.html"

@@ -18,11 +18,6 @@ from absl import app, flags, logging
 flags.disclaim_key_flags()
 
 PRESETS = ("smoke", "quick", "full")
-CELLS = ("elman", "irnn", "gru", "lstm")
-SHARINGS = (
-    *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
-    *("basis", "drift", "hypernetwork", "time_input"),
-)
 
 
 class _Float(flags.FloatParser):
@@ -87,7 +82,10 @@ PRESET = define_choice(
     "takes hours.",
 )
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where the results go; train leaves none without it."
+    "workdir",
+    None,
+    "Where the results go, each command's in a folder of its own below it (default: "
+    "results); train leaves none without it.",
 )
 
 PER_DEVICE = flags.DEFINE_integer(
@@ -105,9 +103,9 @@ CACHE = flags.DEFINE_string(
 )
 
 
-def workdir(script: str) -> pathlib.Path:
-    """Returns the folder that --workdir names, made if missing."""
-    folder = pathlib.Path(WORKDIR.value or f"results/{script}")
+def workdir(below: str = "") -> pathlib.Path:
+    """Returns the folder that --workdir names, or one below it, made if missing."""
+    folder = pathlib.Path(WORKDIR.value or "results") / below
     with user_errors():
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -134,7 +132,16 @@ def run(main: Callable[[], None]) -> None:
 
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[CACHE.name])
-    app.run(lambda _: main(), flags_parser=parse)
+    app.run(lambda _: _interruptible(main), flags_parser=parse)
+
+
+def _interruptible(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except KeyboardInterrupt:
+        told = "interrupted: every finished row is kept, and the same command goes on"
+        print(f"\n{told}", file=sys.stderr)
+        sys.exit(130)
 
 
 def fail(error: object) -> None:
@@ -185,15 +192,3 @@ def use_cache() -> None:
         # Small programs too: a study has many, and each takes a second or more.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def cell_of(name: str) -> Any:
-    """Returns the cell class of a name in `CELLS`."""
-    import rnnshare
-
-    return {
-        "elman": rnnshare.ElmanCell,
-        "irnn": rnnshare.ElmanCell.irnn,
-        "gru": rnnshare.GRUCell,
-        "lstm": rnnshare.LSTMCell,
-    }[name]

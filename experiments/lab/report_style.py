@@ -40,17 +40,21 @@ STYLE = """\
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0; background: var(--page); color: var(--ink); overflow-wrap: break-word;
-  font: 1.0625rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue",
+  font: 1.0625rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue",
     "Liberation Sans", Arial, sans-serif;
 }
-main { max-width: 43rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+main { max-width: 46rem; margin: 0 auto; padding: 1.6rem 1.25rem 4rem; }
 a { color: var(--link); text-underline-offset: 0.15em; }
-h1 { font-size: 2.1rem; line-height: 1.18; letter-spacing: -0.015em; margin: 0 0 1rem; }
-h2 { font-size: 1.35rem; line-height: 1.3; margin: 3.5rem 0 0.75rem; }
-h1, h2 { text-wrap: balance; }
-p { margin: 0.8rem 0; }
-.lead { font-size: 1.15rem; line-height: 1.55; }
-.count, .small { color: var(--soft); font-size: 0.95rem; }
+h1 { font-size: 1.7rem; line-height: 1.18; margin: 0 0 0.6rem; }
+h2 { font-size: 1.5rem; line-height: 1.3; margin: 3rem 0 0.75rem; }
+h3 { font-size: 1.2rem; line-height: 1.35; margin: 2.2rem 0 0.6rem; }
+h4 {
+  font-size: 1.08rem; line-height: 1.35; margin: 2.6rem 0 0.6rem; padding-top: 1.2rem;
+  border-top: 1px solid var(--line);
+}
+h1, h2, h3, h4 { text-wrap: balance; }
+p { margin: 0.6rem 0; }
+em { color: var(--soft); font-style: normal; font-size: 0.92rem; }
 .badge {
   display: inline-block; padding: 0.05rem 0.6rem; border-radius: 1rem;
   font-size: 0.85rem; font-weight: 600; line-height: 1.5; white-space: nowrap;
@@ -58,67 +62,49 @@ p { margin: 0.8rem 0; }
 .supported { color: var(--yes); background: var(--yes-bg); }
 .refuted { color: var(--no); background: var(--no-bg); }
 .inconclusive { color: var(--open); background: var(--open-bg); }
-table { width: 100%; border-collapse: collapse; font-size: 0.95rem; line-height: 1.45; }
-th, td { text-align: left; vertical-align: top; padding: 0.6rem 0.8rem 0.6rem 0; }
+/* A wide table scrolls; its shaded edge says that there is more. */
+.wide {
+  overflow-x: auto; margin: 1rem 0;
+  background:
+    linear-gradient(to right, var(--page), var(--page)) left / 2rem 100% local,
+    linear-gradient(to left, var(--page), var(--page)) right / 2rem 100% local,
+    linear-gradient(to right, #0003, #0000) left / 0.9rem 100%,
+    linear-gradient(to left, #0003, #0000) right / 0.9rem 100%;
+  background-repeat: no-repeat;
+}
+table {
+  width: 100%; border-collapse: collapse; font-size: 0.93rem; line-height: 1.4;
+  font-variant-numeric: tabular-nums;
+}
+th, td {
+  text-align: left; vertical-align: top; padding: 0.45rem 0.9rem 0.45rem 0;
+  min-width: 4.5rem;
+}
+td:first-child, th:first-child { min-width: 2.2rem; }
+td:nth-child(2) { min-width: 9rem; }
 th { color: var(--soft); font-weight: 600; font-size: 0.85rem; }
 tr { border-bottom: 1px solid var(--line); }
-td:last-child, th:last-child { padding-right: 0; }
-.number { font-variant-numeric: tabular-nums; }
-.verdicts td:first-child { white-space: nowrap; font-weight: 600; }
-.verdicts .claim { width: 40%; }
-.range { color: var(--soft); white-space: nowrap; }
-.seeds { white-space: nowrap; }
-section { border-top: 1px solid var(--line); margin-top: 3rem; }
-section h2 { margin-top: 2rem; }
-.kicker { margin: 2rem 0 0.5rem; font-weight: 650; color: var(--soft); }
-.kicker .badge { margin-left: 0.4rem; }
-.kicker + h2 { margin: 0.3rem 0 1.2rem; }
-.what { display: block; color: var(--soft); font-size: 0.85rem; line-height: 1.4; }
-.under { margin: 0.1rem 0 1.2rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.35rem 1.1rem; }
-dt { color: var(--soft); font-size: 0.92rem; padding-top: 0.08rem; }
-dd { margin: 0; min-width: 0; }
-.result { font-size: 1.5rem; font-weight: 650; line-height: 1.3; margin: 0.6rem 0 0; }
-.result .range { font-weight: 400; font-size: 1.15rem; }
-.rule { padding-left: 0.9rem; border-left: 3px solid var(--line); }
-figure { margin: 1.6rem 0; }
-figure img {
+img {
   display: block; width: 100%; height: auto; padding: 0.5rem; background: #ffffff;
   border: 1px solid var(--line); border-radius: 0.6rem;
 }
-figcaption { color: var(--soft); font-size: 0.92rem; margin-top: 0.6rem; }
+details {
+  margin: 0.5rem 0; padding: 0.35rem 0.8rem; background: var(--card);
+  border: 1px solid var(--line); border-radius: 0.5rem;
+}
+details .wide { --page: var(--card); }
+summary { cursor: pointer; color: var(--soft); font-size: 0.95rem; }
 pre {
-  margin: 0.8rem 0; padding: 0.7rem 0.9rem; background: var(--card); overflow-x: auto;
+  margin: 0.8rem 0; padding: 0.6rem 0.9rem; background: var(--card); overflow-x: auto;
   border: 1px solid var(--line); border-radius: 0.5rem; font-size: 0.88rem;
   line-height: 1.5;
 }
 pre, code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
-.wide { overflow-x: auto; margin: 1.2rem 0; }
-.wide td, .wide th { padding: 0.4rem 0.9rem 0.4rem 0; }
-.untested { list-style: none; padding: 0; margin: 0.8rem 0; font-size: 0.95rem; }
-.untested li {
-  display: grid; grid-template-columns: 3.2rem 1fr; padding: 0.3rem 0;
-  line-height: 1.45;
-}
-.untested b { color: var(--soft); }
 @media (max-width: 40rem) {
-  main { padding: 1.5rem 1rem 3rem; }
-  h1 { font-size: 1.7rem; }
-  .lead { font-size: 1.08rem; }
-  .verdicts thead { position: absolute; left: -99rem; }
-  .verdicts, .verdicts tbody { display: block; }
-  .verdicts tr {
-    display: grid; grid-template-columns: 1fr auto; gap: 0.25rem 0.8rem;
-    margin: 0.8rem 0; padding: 0.8rem 0.9rem; background: var(--card);
-    border: 1px solid var(--line); border-radius: 0.6rem;
-  }
-  .verdicts td { display: block; padding: 0; }
-  .verdicts td.claim { grid-row: 2; grid-column: 1 / 3; width: auto; }
-  .verdicts td.verdict { grid-row: 1; grid-column: 2; }
-  .verdicts td.effect { grid-row: 3; grid-column: 1; }
-  .verdicts td.seeds { grid-row: 3; grid-column: 2; text-align: right; }
-  dl { grid-template-columns: 1fr; gap: 0; }
-  dt { margin-top: 0.6rem; }
+  main { padding: 0.9rem 0.9rem 3rem; }
+  body { font-size: 1rem; line-height: 1.45; }
+  h1 { font-size: 1.22rem; }
+  h1 ~ p { margin: 0.45rem 0; }
 }
-@media print { .back { display: none; } section, tr, figure { break-inside: avoid; } }
+@media print { tr, img { break-inside: avoid; } }
 """

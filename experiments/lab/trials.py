@@ -1,53 +1,215 @@
-"""What the studies of all scripts have in common: the launch, and what they tell.
+"""The `Lab`: what a study may ask for; every answer is kept as a row.
 
-The flags say how a study is laid over the devices; its rows are the same.
+Trainings go to `trained.jsonl`, all else to `kept.jsonl` of the study's folder: curves,
+gradients, times of races, raw values, so that every verdict can be judged again.
 """
 
-import dataclasses
+import functools
+import hashlib
+import json
 import os
+import pathlib
 import sys
-import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.lab import finding as report
 from experiments.lab import flags as common
-from rnnshare.training import rows as runs
-from rnnshare.training import study
-from rnnshare.training.study import Replicate
+from rnnshare.training import JsonLines, Replicate, Setting, study
+from rnnshare.training.rows import Row, json_line
+
+TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
+FRESH_SEED = 2_000  # and so has the confirmation of what was chosen by its result
 
 
-def run(settings, replicates, rows):
-    """Trains settings on replicates as `study.run` does; returns the rows."""
-    return study.run(settings, replicates, rows, **_options())
+class MissingRowError(ValueError):
+    """A row that a verdict rests on is not kept."""
 
 
-def tune(candidates, replicates, rows):
-    """Returns the best candidate by validation loss, as `study.tune` does."""
-    return study.tune(candidates, replicates, rows, **_options())
+class Lab:
+    """Trains, measures and keeps, in one folder.
+
+    Attributes:
+      folder: of the study's rows.
+      judge_only: raise `MissingRowError` instead of making a row.
+      num_made: rows that were made, not read.
+    """
+
+    def __init__(self, folder: str | pathlib.Path, *, judge_only: bool = False):
+        """Opens the folder, which need not exist."""
+        self.folder = pathlib.Path(folder)
+        self.judge_only = judge_only
+        self.num_made = 0
+
+    @functools.cached_property
+    def trained(self) -> JsonLines:
+        """The file of trainings."""
+        return JsonLines(self.folder / "trained.jsonl")
+
+    @functools.cached_property
+    def others(self) -> JsonLines:
+        """The file of all other rows."""
+        return JsonLines(self.folder / "kept.jsonl")
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Row]:
+        return {row["key"]: row for row in self.others.rows if "key" in row}
+
+    def of(self, name: str) -> "Lab":
+        """Returns the lab of another experiment's rows, of the same preset."""
+        return type(self)(self.folder.parent / name, judge_only=self.judge_only)
+
+    def train(
+        self, settings: Sequence[Setting], repeats: Sequence[Replicate]
+    ) -> list[Row]:
+        """Trains every setting on every repeat, as `rnnshare.training.run` does.
+
+        Args:
+          settings: the grid.
+          repeats: the same for all settings, so that their rows are paired.
+
+        Returns:
+          One row a setting and repeat, in that order.
+
+        Raises:
+          MissingRowError: if `judge_only` and a row is missing.
+        """
+        before = len(self.trained.rows)
+
+        def on_group(setting: Setting, count: int, left: int) -> None:
+            if left and self.judge_only:
+                raise MissingRowError(
+                    f"{self.trained.path} lacks {left} of {count} rows of "
+                    f"{describe(setting)}. Train them: leave --judge_again out."
+                )
+            if not self.judge_only:
+                tell(setting, count, left)
+
+        found = study.run(
+            settings, repeats, self.trained, on_group=on_group, **layout()
+        )
+        self.num_made += len(self.trained.rows) - before
+        return found
+
+    def tune(
+        self,
+        candidates: Sequence[Any],
+        budget: int,
+        *,
+        by: str | Callable[[list[Row]], Any] = "validation_loss",
+        first: int = TUNING_SEED,
+    ) -> Any:
+        """Returns the best candidate, by trainings on seeds of their own.
+
+        Args:
+          candidates: settings, or groups (tuples) of settings that are judged together,
+            such as one rate over a grid of tasks.
+          budget: trainings of each setting times candidates: an arm with more
+            candidates has fewer seeds for each, at least 1.
+          by: what is least of the best: a metric, its mean over the runs, a diverged
+            run being infinite; or a function of a candidate's rows.
+          first: the first tuning seed.
+        """
+        if len(candidates) == 1:
+            return candidates[0]
+        groups = [c if isinstance(c, tuple) else (c,) for c in candidates]
+        repeats = replicates(max(1, budget // len(candidates)), first)
+        rows = self.train([s for group in groups for s in group], repeats)
+        scores, place = [], 0
+        for group in groups:
+            count = len(group) * len(repeats)
+            own, place = rows[place : place + count], place + count
+            scores.append(by(own) if callable(by) else float(column(own, by).mean()))
+        return candidates[min(range(len(scores)), key=scores.__getitem__)]
+
+    def kept(
+        self, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
+    ) -> Row:
+        """Returns what `make` returned when it was first asked for.
+
+        Args:
+          key: all that the result depends on, as JSON.
+          make: measures; returns columns of numbers, strings and lists.
+        """
+        (row,) = self.kept_each([key], lambda missing: [(key, make())])
+        return row
+
+    def kept_each(
+        self,
+        keys: Sequence[Mapping[str, Any]],
+        make: Callable[
+            [list[Mapping[str, Any]]],
+            Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        ],
+    ) -> list[Row]:
+        """Returns a row a key; what is missing is made together, kept one by one.
+
+        Args:
+          keys: see `kept`.
+          make: `make(missing)` yields (key, columns) of every missing key.
+
+        Raises:
+          MissingRowError: if `judge_only` and a row is missing.
+        """
+        named = [digest(key) for key in keys]
+        missing = [
+            k for k, name in zip(keys, named, strict=True) if name not in self._known
+        ]
+        if missing and self.judge_only:
+            raise MissingRowError(
+                f"{self.others.path} lacks {len(missing)} of {len(keys)} rows, such as "
+                f"{dict(missing[0])}. Measure them: leave --judge_again out."
+            )
+        if missing:
+            for key, columns in make(missing):
+                name = digest(key)
+                self.others.append(
+                    {"schema": study.SCHEMA, "key": name, **key, **columns}
+                )
+                self._known[name] = self.others.rows[-1]
+                self.num_made += 1
+        return [self._known[name] for name in named]
 
 
-def replicates(count, first=0):
+def digest(key: Mapping[str, Any]) -> str:
+    """Returns what a kept row is recognised by."""
+    text = json.dumps(json.loads(json_line(key)), sort_keys=True)
+    return hashlib.sha256(f"{study.SCHEMA} {text}".encode()).hexdigest()[:20]
+
+
+def replicates(count: int, first: int = 0) -> list[Replicate]:
     """Returns paired replicates: each seed has a split of its own."""
     return [Replicate(i, i) for i in range(first, first + count)]
 
 
-def column(rows, name="test_loss", missing=np.inf):
-    """Returns a metric over rows; `missing` where a run diverged."""
+def column(
+    rows: Sequence[Row], name: str = "test_loss", missing: float = np.inf
+) -> Any:
+    """Returns a metric over rows, float64; `missing` where a run diverged."""
     return np.array([missing if row[name] is None else row[name] for row in rows])
 
 
-def tell(setting, count, left):
+def num_diverged(rows: Sequence[Row]) -> int:
+    """Returns how many runs diverged."""
+    return sum(row.get("diverged") is not None for row in rows)
+
+
+def describe(setting: Setting) -> str:
+    """Returns a setting in a few words."""
+    cell = getattr(setting.cell, "__name__", setting.cell)
+    return f"{setting.make_task(0).name}, {cell}, {setting.sharing}"
+
+
+def tell(setting: Setting, count: int, left: int) -> None:
     """Says on stderr what is being trained."""
     done = "" if left else " (kept from before)"
-    cell = getattr(setting.cell, "__name__", setting.cell)
-    name = f"{setting.make_task(0).name}, {cell}, {setting.sharing}"
-    print(f"{name}: {left or count} runs{done}", file=sys.stderr, flush=True)
+    text = f"{describe(setting)}: {left or count} runs{done}"
+    print(text, file=sys.stderr, flush=True)
 
 
-def layout():
+def layout() -> dict[str, Any]:
     """Returns how replicas are compiled and laid over the devices, for `fit`, `run`.
 
     Most of a small study on a CPU is compiling, which is shorter without XLA's last
@@ -59,55 +221,3 @@ def layout():
     if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
         options["compiler_options"] = {level: "1"}
     return options
-
-
-def _options():
-    return {"on_group": tell, **layout()}
-
-
-def conclude(script, preset):
-    """Runs a script's findings in its folder, prints them, and writes their report.
-
-    Args:
-      script: the module's name, `experiments.<name>`, or `__main__` of one.
-      preset: its name.
-    """
-    module = sys.modules[script]
-    doc = (module.__doc__ or "").splitlines()
-    spec = module.__spec__
-    assert spec is not None  # a script is run by python -m
-    name = spec.name.removeprefix("experiments.")
-    folder, began = common.workdir(name), time.perf_counter()
-    found = [decided(finding, preset) for finding in module.findings(preset, folder)]
-    for finding in found:
-        for row in finding.table:
-            print("\t".join(row))
-        print(f"{finding.id}: {finding.verdict}. {finding.meaning}")
-    command = f"python -m experiments.{name} --preset={preset}"
-    page = report.write(
-        found,
-        [],
-        folder,
-        question=doc[0],
-        lead="; ".join(f"{finding.id}: {finding.verdict}" for finding in found) + ".",
-        environment=environment(command, time.perf_counter() - began),
-    )
-    print(f"The report is {page}")
-
-
-def environment(command, seconds):
-    """Returns what a report says of its making."""
-    return {
-        "command": command,
-        "minutes": f"{seconds / 60:.1f}",
-        **runs.environment(),
-    }
-
-
-def decided(finding, preset):
-    """Returns the finding; an inconclusive one names the command that decides it."""
-    full = finding.command.replace(f"--preset={preset}", "--preset=full")
-    if finding.verdict != "inconclusive" or full == finding.command:
-        return finding
-    meaning = f"{finding.meaning} Inconclusive at this budget; to decide it: {full}"
-    return dataclasses.replace(finding, meaning=meaning)

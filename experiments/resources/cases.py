@@ -14,25 +14,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rnnshare import (
-    Cyclic,
-    ElmanCell,
-    GRUCell,
-    LowRank,
-    LSTMCell,
-    Segments,
-    Sharing,
-    Tied,
-    Untied,
-)
+from experiments.lab.choices import SHARINGS, cells, sharing_of
+from rnnshare import Sharing, Tied
 from rnnshare.models.sequence_model import Readout
 from rnnshare.tasks.base import Batch, Classification, as_pytree
-from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
-from rnnshare.training.study import ModelFor
+from rnnshare.training import Loop, ModelFor, Recipe, Replica, TrainState
 
 IN_FEATURES, OUT_FEATURES = 16, 2
-CELLS = {"Elman": ElmanCell, "GRU": GRUCell, "LSTM": LSTMCell}
 _BETWEEN = 4  # templates, or rank, of what lies between tied and untied
+_FLAGS = {name.replace("_", ""): name for name in SHARINGS}
 
 
 @as_pytree("inputs", "targets")
@@ -109,8 +99,8 @@ class Case:
     """A training step to measure.
 
     Attributes:
-      cell: one of `CELLS`.
-      arm: how weights are shared: a name that `sharing_of` knows.
+      cell: a name of the registry.
+      arm: how weights are shared: the name of a sharing's class.
       hidden_features: H.
       batch_size: B.
       num_steps: T.
@@ -124,9 +114,14 @@ class Case:
     num_steps: int
     form: str = "scanned"
 
+    def sharing(self) -> Sharing:
+        """Returns the sharing of the arm, for T steps."""
+        flag = _FLAGS[self.arm.lower()]
+        return sharing_of(flag, self.num_steps, rank=_BETWEEN)
+
     def loop(self) -> Loop:
         """Returns the training whose step this is."""
-        cell, width = CELLS[self.cell], self.hidden_features
+        cell, width = cells()[self.cell], self.hidden_features
         make: Any
         if self.form == "unrolled":
             count = {"Tied": 1, "Untied": self.num_steps}[self.arm]
@@ -135,7 +130,9 @@ class Case:
             make = ModelFor(
                 cell=cell,
                 hidden_features=width,
-                sharing=sharing_of(self.arm, self.num_steps),
+                sharing=sharing_of(
+                    _FLAGS[self.arm.lower()], self.num_steps, rank=_BETWEEN
+                ),
                 num_layers=1,
                 readout_sharing=Tied(),
                 dropout=0.0,
@@ -167,17 +164,6 @@ class Case:
         return jax.eval_shape(
             lambda replica: without_best(loop.init(replica)), self.replica()
         )
-
-
-def sharing_of(arm: str, num_steps: int) -> Sharing:
-    """Returns the sharing of a name, for T steps."""
-    return {
-        "Tied": lambda: Tied(),
-        "Untied": lambda: Untied(num_steps),
-        "Segments": lambda: Segments(num_steps, _BETWEEN),
-        "Cyclic": lambda: Cyclic(_BETWEEN),
-        "LowRank": lambda: LowRank(num_steps, _BETWEEN),
-    }[arm]()
 
 
 def without_best(state: TrainState) -> TrainState:

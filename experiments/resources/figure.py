@@ -3,13 +3,14 @@
 Shape letters: X points on an axis.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rnnshare.analysis.statistics import Interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     COLOURS,
     FONT,
@@ -17,6 +18,7 @@ from rnnshare.plotting.style import (
     MUTED,
     colour_of,
     dress,
+    legend_below,
     new_figure,
     note,
 )
@@ -68,7 +70,8 @@ def draw_step_times(
         panels, (by_width, by_batch), ("hidden features H", "batch B"), strict=True
     ):
         for index, (label, (x, y)) in enumerate(curves.items()):
-            _errorbar(panel, x, y, index, COLOURS["Untied"], label)
+            style = _style(index, COLOURS["Untied"])
+            draw_means(panel, x, y, label=label, **style)
         for name, level in levels.items():
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
             if panel is panels[1]:
@@ -118,7 +121,7 @@ def draw_ledger(
         _log_axes(panel, [x for x, _ in lines.values()])
         panel.set_title(title, fontsize=FONT - 1, color=INK)
         dress(panel, "steps T", unit if panel is axes[0] else "", grid="y")
-    _legend_below(upper, drawn.values(), drawn, columns=2)
+    legend_below(upper, drawn)
     panel = lower.subplots()
     used: dict[str, int] = {}
     for label, (x, y) in shares.items():
@@ -133,8 +136,7 @@ def draw_ledger(
     note(panel, "stored dominates", (0.06, 1.0), (0, 9), "left", MUTED, side)
     note(panel, "activations dominate", (0.27, 1.0), (0, -9), "left", MUTED, side)
     dress(panel, "batch B", "stored / activations", grid="y")
-    handles, labels = panel.get_legend_handles_labels()
-    _legend_below(lower, handles, labels, columns=2)
+    legend_below(lower, {line.get_label(): line for line in panel.lines[:-1]})
     return figure
 
 
@@ -155,7 +157,8 @@ def draw_largest(
     for panel, (title, arms) in zip(axes, panels.items(), strict=True):
         for label, largest in arms.items():
             colour = colour_of(label)
-            _errorbar(panel, largest.widths, largest.steps, 0, colour, label, mark="")
+            style = _style(0, colour) | {"marker": ""}
+            draw_means(panel, largest.widths, largest.steps, label=label, **style)
             for x, y, full in zip(*largest, strict=True):
                 face = colour if full else "white"
                 panel.plot(x, y.estimate, "o", ms=8, mec=colour, mfc=face)
@@ -180,47 +183,20 @@ def draw_largest(
     axes[0].yaxis.set_major_formatter("{x:,.0f}")
     axes[0].set_ylim(top=4 * axes[0].get_ylim()[1])  # room for the note
     handles, labels = axes[0].get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: labels[i][0].isdigit())
-    _legend_below(figure, [handles[i] for i in order], [labels[i] for i in order], 4)
+    drawn = dict(zip(labels, handles, strict=True))
+    order = sorted(labels, key=lambda label: label[0].isdigit())
+    legend_below(figure, {label: drawn[label] for label in order}, columns=4)
     return figure
 
 
-def _errorbar(
-    panel: "Axes",
-    x: npt.ArrayLike,
-    y: Sequence[Interval],
-    style: int,
-    colour: str,
-    label: str,
-    mark: str | None = None,
-) -> None:
-    ends = np.array(y, np.float64).reshape(-1, 3)
-    below, above = ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]
-    panel.errorbar(
-        x,
-        ends[:, 0],
-        yerr=np.maximum([below, above], 0.0),
-        color=colour,
-        marker=_MARKS[style % len(_MARKS)] if mark is None else mark,
-        ls=_DASHES[style % len(_DASHES)],
-        ms=6,
-        lw=1.8,
-        capsize=3,
-        label=label,
-    )
-
-
-def _legend_below(
-    figure: Any, handles: Iterable[Any], labels: Iterable[str], columns: int
-) -> None:
-    figure.legend(
-        list(handles),
-        list(labels),
-        loc="outside lower center",
-        frameon=False,
-        fontsize=FONT - 2,
-        ncols=columns,
-    )
+def _style(style: int, colour: str) -> dict[str, Any]:
+    return {
+        "color": colour,
+        "marker": _MARKS[style % len(_MARKS)],
+        "ls": _DASHES[style % len(_DASHES)],
+        "ms": 6,
+        "lw": 1.8,
+    }
 
 
 def _log_axes(panel: "Axes", x: Sequence[npt.ArrayLike]) -> None:

@@ -1,4 +1,4 @@
-"""The study behind Q6, A1 and B6: what a training step takes, tied and untied.
+"""What a training step takes, tied and untied: times, memory, the longest sequence.
 
 Times are raced: every round runs all of them, so a ratio within a round is free of what
 else the machine did. Rounds are to a time what paired seeds are to a loss.
@@ -12,63 +12,34 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from experiments.lab.choices import standard_cells
 from experiments.lab.racing import race
+from experiments.lab.trials import Lab
 from experiments.resources.cases import Case
-from experiments.resources.program import Memory, contender, memory_of
+from experiments.resources.plan import ENDS, Plan
+from experiments.resources.program import Memory, contender, memory_of, stored_bytes
+from rnnshare.analysis.statistics import line_fit
 
-ENDS = ("Tied", "Untied")
+SECONDS = 1.0  # that a training step may take, see the rule of B6
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset measures.
+class Limit(NamedTuple):
+    """The largest T within a budget.
 
     Attributes:
-      cells: of the grid of step times.
-      arms: sharings of that grid, tied and untied among them.
-      widths: the H.
-      batch_size: the B, where nothing else is said.
-      grid_steps: the T of that grid.
-      law_cells: cells whose step is measured at every T.
-      steps: the T of the laws, at least 3; a time a step is taken at the longest.
-      one_cell, one_width: where batches and the unrolled form are measured.
-      small_batches: B whose step is timed as well.
-      batches: B whose memory is taken, at least 3.
-      unrolled_steps: the T that are traced step by step.
-      budgets: of memory, in bytes; the verdict of B6 rests on the first.
-      rounds: of a race.
-      least_seconds: that each round gives a contender.
+      by_memory: steps that fit, as found by the line of the memory against T.
+      needs: bytes of the step compiled for that T, at most the budget.
+      by_time: steps that a second allows, [R], extrapolated from the longest T timed.
     """
 
-    cells: tuple[str, ...]
-    arms: tuple[str, ...]
-    widths: tuple[int, ...]
-    batch_size: int
-    grid_steps: int
-    law_cells: tuple[str, ...]
-    steps: tuple[int, ...]
-    one_cell: str
-    one_width: int
-    small_batches: tuple[int, ...]
-    batches: tuple[int, ...]
-    unrolled_steps: tuple[int, ...]
-    budgets: tuple[int, ...]
-    rounds: int
-    least_seconds: float
+    by_memory: int
+    needs: int
+    by_time: np.ndarray
 
-
-_BETWEEN = ("Segments", "Cyclic", "LowRank")
-PLANS = {
-    "smoke": Plan(("Elman",), ENDS, (4,), 2, 6, ("Elman",), (3, 6, 12), "Elman", 4,
-                  (1,), (1, 2, 8), (3,), (2**30,), 3, 1e-3),
-    "quick": Plan(("Elman", "GRU", "LSTM"), ENDS, (16, 64, 128), 32, 100, ("LSTM",),
-                  (25, 100, 400), "LSTM", 64, (1, 4), (1, 32, 256), (8, 25),
-                  (2**30, 2**34), 9, 0.02),
-    "full": Plan(("Elman", "GRU", "LSTM"), (*ENDS, *_BETWEEN), (16, 32, 64, 128, 256),
-                 32, 100, ("Elman", "GRU", "LSTM"), (25, 50, 100, 200, 400), "LSTM", 64,
-                 (1, 2, 4, 8), (1, 4, 32, 128, 512), (8, 25, 50, 100),
-                 (2**30, 2**34), 25, 0.05),
-}  # fmt: skip
+    @property
+    def steps(self) -> np.ndarray:
+        """The largest T that both allow, [R]."""
+        return np.minimum(self.by_memory, self.by_time)
 
 
 class Measured(NamedTuple):
@@ -78,11 +49,17 @@ class Measured(NamedTuple):
       times: seconds of a training step, [R], round by round of one race.
       compile_seconds: lowering and compiling, measured once.
       memory: by XLA's analysis of the compiled step.
+      stored: bytes of parameters and optimiser, of every cell, width, arm and T.
+      limits: {budget: {(cell, H): {arm: Limit}}}.
+      device: what it was measured on.
     """
 
     times: dict[Case, np.ndarray]
     compile_seconds: dict[Case, float]
     memory: dict[Case, Memory]
+    stored: dict[Case, int]
+    limits: dict[int, dict]
+    device: str
 
 
 def grid_cases(plan):
@@ -153,31 +130,96 @@ def weighed(plan):
     return [map_cases(plan), *(law_cases(plan, *law, plan.arms) for law in laws)]
 
 
-def measure(plan):
-    """Compiles, races and weighs all of a plan; returns a `Measured`."""
-    found = Measured({}, {}, {})
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Compiles, races and weighs all of a plan that is not yet kept."""
+    found = Measured({}, {}, {}, {}, {}, "")
     with compiled_anew():
         for group in races(plan):
-            measure_race(plan, group, found)
+            found = found._replace(device=raced(plan, lab, group, found))
             jax.clear_caches()
         for group in weighed(plan):
-            for case in group:
-                if case not in found.memory:
-                    found.memory[case] = memory_of(case)
+            new = [case for case in group if case not in found.memory]
+            keys = [{"what": "memory", **dataclasses.asdict(case)} for case in new]
+            for case, row in zip(new, lab.kept_each(keys, _weigh), strict=True):
+                found.memory[case] = Memory(*row["bytes"])
             jax.clear_caches()
+        for law in itertools.product(standard_cells(), plan.widths):
+            for case in law_cases(plan, *law, plan.arms):
+                known = found.memory.get(case)
+                found.stored[case] = known.stored if known else sum(stored_bytes(case))
+        for budget in plan.budgets:
+            found.limits[budget] = {
+                law: {
+                    arm: limit(lab, law_cases(plan, *law, (arm,)), found, budget)
+                    for arm in ENDS
+                }
+                for law in itertools.product(plan.law_cells, plan.widths)
+            }
     return found
 
 
-def measure_race(plan, cases, found):
-    """Races cases; adds what was measured."""
-    contenders = {}
-    for case in cases:
-        one, found.memory[case] = contender(case)
-        found.compile_seconds[case] = one.compile_seconds
-        contenders[repr(case)] = one
-    times = race(contenders, plan.rounds, plan.least_seconds)
-    for case in cases:
-        found.times[case] = np.array(times[repr(case)])
+def raced(plan: Plan, lab: Lab, cases: list[Case], found: Measured) -> str:
+    """Races cases, or reads their race; adds what was measured; returns on what."""
+
+    def run() -> dict:
+        contenders, memory = {}, []
+        for case in cases:
+            contenders[repr(case)], needs = contender(case)
+            memory.append(list(needs))
+        times = race(contenders, plan.rounds, plan.least_seconds)
+        return {
+            "seconds": [times[repr(case)] for case in cases],
+            "compile_seconds": [contenders[repr(c)].compile_seconds for c in cases],
+            "bytes": memory,
+            "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
+        }
+
+    row = lab.kept(
+        {
+            "what": "race",
+            "cases": [dataclasses.asdict(case) for case in cases],
+            "rounds": plan.rounds,
+            "least_seconds": plan.least_seconds,
+        },
+        run,
+    )
+    for i, case in enumerate(cases):
+        found.times[case] = np.array(row["seconds"][i])
+        found.compile_seconds[case] = row["compile_seconds"][i]
+        found.memory[case] = Memory(*row["bytes"][i])
+    return row["device"]
+
+
+def _weigh(missing):
+    for key in missing:
+        case = Case(**{k: v for k, v in key.items() if k != "what"})
+        yield key, {"bytes": list(memory_of(case))}
+
+
+def limit(lab: Lab, cases: list[Case], found: Measured, budget: int) -> Limit:
+    """Returns the `Limit` of cases that differ in T alone."""
+    steps, last = [case.num_steps for case in cases], cases[-1]
+
+    def search() -> dict:
+        line = line_fit(steps, [found.memory[case].total for case in cases])
+        guess = int((budget - line.intercept) / line.slope.estimate)
+        return dict(
+            zip(("most", "needs"), most_steps(last, guess, budget), strict=True)
+        )
+
+    key = {"what": "limit", **dataclasses.asdict(last), "steps": steps}
+    row = lab.kept({**key, "budget": budget}, search)
+    by_time = SECONDS * steps[-1] / found.times[last]
+    return Limit(row["most"], row["needs"], by_time)
+
+
+def most_steps(case: Case, guess: int, budget: int) -> tuple[int, int]:
+    """Returns the largest T up to a guess whose step fits a budget, and its bytes."""
+    while True:
+        needs = memory_of(dataclasses.replace(case, num_steps=guess)).total
+        if needs <= budget:
+            return guess, needs
+        guess = int(guess * budget / needs)  # the line is off by less than 1/1000
 
 
 @contextlib.contextmanager

@@ -1,73 +1,46 @@
-"""What comes of the translations: the finding of Cc2."""
-
-import time
+"""What comes of the translations (Cc2)."""
 
 import numpy as np
 
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from experiments.translation.details import (
-    LABELS,
-    SOLVED,
-    TRAINED_ON_ALL,
-    examples,
-    existence,
-    setup,
-)
-from experiments.translation.existence import existence_rows, existence_text
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.translation.existence import existence_text
 from experiments.translation.figure import draw_translations
-from experiments.translation.measure import measure
-from experiments.translation.settings import ALL, PLANS, SHORT
+from experiments.translation.measure import Measured, measure
+from experiments.translation.plan import ALL, PLANS, SHORT, Plan
 from rnnshare.analysis.statistics import bootstrap_interval
-from rnnshare.plotting import panels as figures
 from rnnshare.tasks.data.number_words import LANGUAGES
 
+SOLVED = 0.95  # exact match
+LABELS = {"Tied": "tied", "Untied": "untied"}
+TRAINED_ON_ALL = f"trained below {ALL:,}, on most of these numbers"
 COPIED = "the best tied one's weights, copied to every step"
 HEADER = ("numbers", "weights", "exact match (mean)", "best seed", "symbols right",
           "exists", "how it is known")  # fmt: skip
 
 
-def translation_finding(preset, folder, rule):
-    """Trains; returns the finding of Cc2, and draws its figure.
-
-    Args:
-      preset: a key of `PLANS`.
-      folder: where rows and figure go.
-      rule: see RULES.
-    """
-    plan, began = PLANS[preset], time.perf_counter()
-    scores, exhibits, chosen = measure(plan, folder)
-    seconds = time.perf_counter() - began
+def judge(plan: Plan, measured: Measured) -> Verdict:
+    """Returns the verdict of Cc2."""
+    scores, exhibits = measured.scores, measured.exhibits
     found = trained_and_exhibited(scores, exhibits)
-    verdict, missed = judge(found)
-    apart = bootstrap_interval(copies_less_trained(scores))
-    path = "figures/Cc2.png"
-    figures.save(_draw(plan, scores, exhibits, chosen), folder / path)
-    return Finding(
-        id="Cc2",
-        claim=CLAIMS["Cc2"],
-        verdict=verdict,
-        effect=apart.estimate,
-        effect_label=(
-            "exact match on held-out numbers, untied weights that are copies of the "
-            "tied ones less untied weights as trained"
-        ),
-        interval=(apart.low, apart.high),
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.translation --preset={preset}",
-        figure=path,
-        seconds=seconds,
-        meaning=_meaning(verdict, found, missed, scores),
-        details="\n\n".join(
-            [
-                setup(plan, chosen),
-                existence(scores, exhibits),
-                examples(plan, exhibits),
-                existence_text(existence_rows()),
-            ]
-        ),
-        table=(HEADER, *_rows(scores, exhibits)),
+    verdict, missed = decide(found)
+    details = [
+        setup(plan, measured.chosen),
+        existence(scores, exhibits),
+        examples(plan, exhibits),
+        existence_text(measured.existence),
+    ]
+    if measured.diverged:
+        details[0] += (
+            f" {measured.diverged} runs diverged, and count as no exact match."
+        )
+    return Verdict(
+        verdict,
+        bootstrap_interval(copies_less_trained(scores)),
+        "exact match on held-out numbers, untied weights that are copies of the tied "
+        "ones less untied weights as trained",
+        summary(verdict, found, missed, scores),
+        plan.num_seeds,
+        "\n\n".join(details),
     )
 
 
@@ -88,8 +61,8 @@ def trained_and_exhibited(scores, exhibits):
     }
 
 
-def judge(found):
-    """Returns the verdict, and the keys of what training missed; see RULES.
+def decide(found):
+    """Returns the verdict, and the keys of what training missed.
 
     Args:
       found: as `trained_and_exhibited` returns it.
@@ -116,7 +89,8 @@ def copies_less_trained(scores):
     )
 
 
-def _meaning(verdict, found, missed, scores):
+def summary(verdict, found, missed, scores) -> str:
+    """Returns what follows from the translations, in words."""
     exists = sum(shown >= SOLVED for _, shown in found.values())
     mean = {
         arm: np.mean(
@@ -148,9 +122,102 @@ def _meaning(verdict, found, missed, scores):
     )
 
 
-def _rows(scores, exhibits):
-    """Returns the rows of the existence table, languages below each other."""
-    rows = []
+def setup(plan, chosen):
+    """Returns what was trained, and how its settings were chosen."""
+    rates = "; ".join(
+        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
+        + ("" if s.reverse_source else ", from the beginning")
+        for below, languages in chosen.items()
+        for language, arms in languages.items()
+        for arm, s in arms.items()
+    )
+    some = next(iter(next(iter(chosen.values())).values()))
+    sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
+    return (
+        f"An encoder of {plan.cell.__name__} reads the words letter by letter, and its "
+        "last carry is the decoder's first, which writes digits and an end. Equal "
+        f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
+        "read-out are the same at all steps under every sharing; untied weights start "
+        "as copies of one initialisation. Four fifths of the numbers are trained, a "
+        "tenth each validates and tests, all chosen anew for each seed. Learning "
+        f"rate{' and reading direction are' if len(plan.directions) > 1 else ' is'} "
+        f"chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
+        f"{len(plan.directions)} directions, one seed of its own), for each language "
+        f"and sharing. Chosen, read from the end unless said: {rates}."
+    )
+
+
+def existence(scores, exhibits):
+    """Returns what the exhibits say beside the rule."""
+    shown = [e for languages in exhibits.values() for e in languages.values()]
+    apart = max(
+        abs(
+            exhibits[below][language].exact_match["Tied"]["held out"]
+            - arms["Tied"].exact_match.max()
+        )
+        for below, languages in scores.items()
+        for language, arms in languages.items()
+    )
+    texts = [
+        "An answer is exact if each of its symbols is the likeliest one after the "
+        "right symbols before it; greedy decoding, fed its own symbols, gives the "
+        f"right answer just then. {len(shown)} tied translators were decoded greedily: "
+        f"their exact match differs by at most {apart:.3g}, and the copies of their "
+        f"weights change {sum(e.num_different for e in shown)} answers."
+    ]
+    if SHORT in scores:
+        texts.append(_told_longer(scores[SHORT]))
+        if ALL in exhibits:
+            exists = min(
+                e.exact_match["Untied"]["longer"] for e in exhibits[ALL].values()
+            )
+            texts.append(
+                "Networks of the same size that do exist, tied and untied: those "
+                f"{TRAINED_ON_ALL}, reach at least {exists:.3f}."
+            )
+    return " ".join(texts)
+
+
+def _told_longer(languages):
+    """Returns how translators do on longer numbers than those they were trained on."""
+    best = {
+        arm: max(arms[arm].longer_exact_match.max() for arms in languages.values())
+        for arm in next(iter(languages.values()))
+    }
+    told = ", ".join(f"{LABELS[arm]} {exact:.3f}" for arm, exact in best.items())
+    solved = [LABELS[arm] for arm, exact in best.items() if exact >= SOLVED]
+    if solved:
+        return (
+            f"Translators that were trained below {SHORT:,} translate longer numbers: "
+            f"{' and '.join(solved)} ones do (best {told})."
+        )
+    return (
+        f"No translator that was trained below {SHORT:,} translates longer numbers "
+        f"(best {told}): it never saw the word for a thousand."
+    )
+
+
+def examples(plan, exhibits):
+    """Returns what the best tied translators of the first language write."""
+    language, texts = plan.languages[0], []
+    for below, languages in exhibits.items():
+        told = [
+            f"{words}: {answer} "
+            f"({'right' if digits == answer else f'wrong, it is {digits}'})"
+            for words, digits, answer in languages[language].examples
+        ]
+        longer = "held-out and then longer" if below < ALL else "held-out"
+        texts.append(
+            f"{len(told)} {longer} {LANGUAGES[language]} numbers, at most five wrong, "
+            f"by the best tied translator trained below {below:,}: {'; '.join(told)}."
+        )
+    return "\n\n".join(texts)
+
+
+def table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
+    """Returns the translations, languages below each other."""
+    scores, exhibits = measured.scores, measured.exhibits
+    rows = [HEADER]
     for below, languages in scores.items():
         for language, arms in languages.items():
             name = LANGUAGES[language]
@@ -169,7 +236,7 @@ def _rows(scores, exhibits):
             rows.append(_row(f"{LANGUAGES[language]}, longer than trained", arm,
                              own.longer_exact_match, own.longer_accuracy, exists,
                              how))  # fmt: skip
-    return rows
+    return tuple(rows)
 
 
 def _row(numbers, arm, exact, accuracy, exists, how):
@@ -184,7 +251,9 @@ def _row(numbers, arm, exact, accuracy, exists, how):
     )
 
 
-def _draw(plan, scores, exhibits, chosen):
+def draw(plan: Plan, measured: Measured, verdict: Verdict):
+    """Returns the figure of Cc2."""
+    scores, exhibits = measured.scores, measured.exhibits
     # (title, what is measured after training below, what of the exhibit, trained below)
     shown = [
         (f"Held-out numbers below {below:,}", below, "exact_match", "held out", below)
@@ -210,13 +279,37 @@ def _draw(plan, scores, exhibits, chosen):
             LANGUAGES[language]: found.exact_match["Untied"][what]
             for language, found in exhibits[exhibited_below].items()
         }
-        some = next(iter(chosen[below].values()))["Tied"].make_task(0)
+        some = next(iter(measured.chosen[below].values()))["Tied"].make_task(0)
         chance[title] = some.lines["chance"][metric]
     return draw_translations(
         panels,
         exhibited,
         chance,
         SOLVED,
-        "on held-out numbers a star stands above the line 'solved' and every dot of "
-        "its kind below it: a failure to train is then no sign of non-existence",
     )
+
+
+TRANSLATION = Claim(
+    id="Cc2",
+    rule=(
+        "The claim is a definition; what is tested is whether training can decide it. "
+        "Weights trained in some way solve a language if the best seed's exact match "
+        f"on held-out numbers, decoded greedily, is at least {SOLVED:g}; numbers below "
+        "1000 and below 10,000 count apart. A network of untied weights is exhibited, "
+        "not trained as such: the best tied one with its weights copied to every step. "
+        "Refuted if an exhibited network solves a language that no seed of its kind "
+        "was trained to solve: training then missed what exists. Supported if every "
+        "language that an exhibited network solves was also solved by training "
+        "networks of its kind. Inconclusive if none solves any. Numbers longer than "
+        "the trained ones are reported and decide nothing, and a failure to train "
+        "never counts as non-existence."
+    ),
+    judge=judge,
+    draw=draw,
+    table=table,
+    refuted_if=(
+        "on held-out numbers a star stands above the line 'solved' and every dot of "
+        "its kind below it: a failure to train is then no sign of non-existence"
+    ),
+)
+EXPERIMENT = Experiment("translation", PLANS, measure, (TRANSLATION,))

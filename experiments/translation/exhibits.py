@@ -1,25 +1,25 @@
 """The tied translators of Cc2 with their weights copied to every step, and decoded."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments.lab.trials import layout
-from experiments.translation.settings import (
-    ALL,
+from experiments.lab.trials import Lab, layout
+from experiments.translation.plan import ALL, SHORT, Plan
+from experiments.translation.translators import (
     ARMS,
     NUM_TARGET_STEPS,
-    SHORT,
-    MakeTranslation,
+    TranslatorSetting,
 )
 from rnnshare import Tied, expand
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks.data.number_words import number_words
-from rnnshare.tasks.translation import read_answers
-from rnnshare.training.fitting import fit
-from rnnshare.training.rows import json_line
+from rnnshare.tasks.translation import read_answers, translation
+from rnnshare.training import Replicate, fit
+from rnnshare.training.study import key_of
 
 NUM_EXAMPLES = 10
 
@@ -42,7 +42,9 @@ class Exhibit(NamedTuple):
     examples: list[list[str]]
 
 
-def exhibit(plan, best, decoded):
+def exhibit(
+    plan: Plan, best: Mapping[str, tuple[TranslatorSetting, int]], lab: Lab
+) -> dict[str, Exhibit]:
     """Returns {language: Exhibit}; trains the best tied translators once more.
 
     A translator is what its setting and seed make it, so the same one comes out.
@@ -50,37 +52,42 @@ def exhibit(plan, best, decoded):
     Args:
       plan: see `Plan`.
       best: {language: (setting, seed)}, tied.
-      decoded: where exhibits are kept.
+      lab: where exhibits are kept.
     """
-    known = {row["of"]: Exhibit(**row["exhibit"]) for row in decoded.rows}
     keys = {
-        language: json_line(setting.columns() | {"seed": seed, "arms": plan.arms})
+        key_of(setting, Replicate(seed, seed)): language
         for language, (setting, seed) in best.items()
     }
-    by_model: dict[Any, list[str]] = {}
-    for language, key in keys.items():
-        if key not in known:
-            by_model.setdefault(best[language][0].make_model(), []).append(language)
-    for make_model, languages in by_model.items():
-        replicas = [
-            (setting.make_task(seed), seed, setting.learning_rate)
-            for setting, seed in (best[language] for language in languages)
-        ]
-        recipe = best[languages[0]][0].recipe
-        trained = fit(make_model, recipe, replicas, **layout()).params
-        for language, params in zip(languages, trained, strict=True):
-            setting, seed = best[language]
-            found = copy_and_decode(plan, setting, seed, params)
-            decoded.append({"of": keys[language], "exhibit": found._asdict()})
-            known[keys[language]] = found
-    return {language: known[key] for language, key in keys.items()}
+
+    def make(missing: list) -> Iterator[tuple[Any, dict[str, Any]]]:
+        by_model: dict[Any, list] = {}
+        for key in missing:
+            setting, seed = best[keys[key["of"]]]
+            by_model.setdefault(setting.make_model(), []).append((key, setting, seed))
+        for make_model, group in by_model.items():
+            replicas = [
+                (setting.make_task(seed), seed, setting.learning_rate)
+                for _, setting, seed in group
+            ]
+            trained = fit(make_model, group[0][1].recipe, replicas, **layout()).params
+            for (key, setting, seed), params in zip(group, trained, strict=True):
+                found = copy_and_decode(plan, setting, seed, params)
+                yield key, {"exhibit": found._asdict()}
+
+    wanted = [{"what": "exhibit", "of": k, "arms": list(plan.arms)} for k in keys]
+    rows = lab.kept_each(wanted, make)
+    return {
+        language: Exhibit(**row["exhibit"])
+        for language, row in zip(keys.values(), rows, strict=True)
+    }
 
 
 def copy_and_decode(plan, setting, seed, params):
     """Returns the exhibit of a tied translator with these parameters."""
-    words = number_words(setting.make_task.language).words
+    asked = setting.make_task.kwargs
+    words = number_words(asked["language"]).words
     short, everything = (
-        MakeTranslation(setting.make_task.language, below)(seed).test
+        translation(seed, language=asked["language"], trained_below=below).test
         for below in (SHORT, ALL)
     )
     source, target, lengths = (
@@ -92,7 +99,7 @@ def copy_and_decode(plan, setting, seed, params):
         )
     )
     num_short, end = SHORT // 10, len(short.lengths)  # `short` ends in longer numbers
-    is_short = setting.make_task.trained_below == SHORT
+    is_short = asked["trained_below"] == SHORT
     held_out = slice(0, num_short) if is_short else slice(end, None)
     places = {"held out": held_out, "longer": slice(num_short, end)}
     truth = np.array(read_answers(target))

@@ -15,7 +15,6 @@ from rnnshare.plotting.style import (
     dress,
     new_figure,
     note,
-    say_what_refutes,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ def draw_translations(
     exhibited: Mapping[str, Mapping[str, float]],
     chance: Mapping[str, float],
     solved: float,
-    refuted: str,
 ) -> "Figure":
     """Draws every seed's exact match as a dot, the mean and its interval beside.
 
@@ -42,10 +40,8 @@ def draw_translations(
         down, drawn as a star over the last label.
       chance: title -> the exact match of a constant answer.
       solved: the exact match that counts as solved.
-      refuted: what would have refuted the claim; see `say_what_refutes`.
     """
     figure = new_figure(height=0.9 + 2.3 * len(panels))
-    say_what_refutes(figure, refuted)
     handles: dict[str, Any] = {}
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     for panel, (title, languages) in zip(axes, panels.items(), strict=True):

@@ -1,13 +1,13 @@
 """Figures of accuracy along an axis: a length, a dial."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting.style import (
     FONT,
     GRID,
@@ -25,6 +25,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DASHES = ("-", "--", ":", "-.", (0, (1, 1)))
+
+
+def draw_means(
+    panel: "Axes",
+    x: Any,
+    samples: Iterable[Any],
+    **style: Any,
+) -> Any:
+    """Draws means with their 95 % intervals as error bars; returns the line.
+
+    Args:
+      panel: where to.
+      x: [X].
+      samples: [X] of repeats [S], or of `Interval`s that were worked out before.
+      **style: of the line, as `line_style` returns it.
+    """
+    found = [s if isinstance(s, Interval) else bootstrap_interval(s) for s in samples]
+    middle, low, high = np.array(found, np.float64).reshape(-1, 3).T
+    # An interval of a skewed sample may lie beside its mean.
+    sides = np.maximum([middle - low, high - middle], 0.0)
+    return panel.errorbar(x, middle, yerr=sides, **{"capsize": 2.5, **style})
 
 
 def draw_lengths(

@@ -163,3 +163,21 @@ def mark_level(panel: "Axes", level: float, label: str) -> None:
         coords, at = ("axes fraction", "axes fraction"), (0.98, float(above))
         text, offset = f"{arrow} {text}", (0, -9 if above else 9)
     note(panel, text, at, offset, "right", MUTED, coords)
+
+
+def legend_below(figure: Any, handles: Mapping[str, Any], columns: int = 2) -> None:
+    """Puts one legend below a figure's panels.
+
+    Args:
+      figure: a figure or a part of one.
+      handles: {label: what was drawn}.
+      columns: of the legend.
+    """
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=FONT - 1,
+    )

@@ -4,6 +4,7 @@ from rnnshare.training.fitting import (
     Fitted,
     fit,
 )
+from rnnshare.training.identity import Call
 from rnnshare.training.loop import (
     Loop,
     Recipe,
@@ -29,6 +30,7 @@ from rnnshare.training.truncation import (
 )
 
 __all__ = [
+    "Call",
     "Fitted",
     "JsonLines",
     "Loop",

@@ -242,6 +242,15 @@ def tune(
     return candidates[int(np.argmin(means))]
 
 
+SCHEMA = 2
+
+
+def key_of(setting: Setting, replicate: Replicate) -> str:
+    import hashlib
+
+    return hashlib.sha256(_key(setting, replicate).encode()).hexdigest()[:20]
+
+
 def _columns(setting: Setting, replicate: Replicate) -> Row:
     return setting.columns() | replicate._asdict()
 
@@ -263,6 +272,10 @@ _COLUMN_NAMES = (
 
 
 def _name(function: Any) -> str:
+    from rnnshare.training.identity import Call
+
+    if isinstance(function, Call):
+        function = functools.partial(function.function, **function.kwargs)
     if isinstance(function, functools.partial):
         options = [repr(value) for value in function.args]
         options += [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]

@@ -10,9 +10,11 @@ import re
 import numpy as np
 import pytest
 
-from experiments.lab import finding as report
+from experiments.lab import report
+from experiments.lab.finding import Finding, read_findings, to_json
 from experiments.lab.report import format_number, format_seconds
-from rnnshare.plotting import panels as figures
+from rnnshare import Tied
+from rnnshare.plotting import draw_tying_matrices, save
 
 NASTY = 'Is a < b & "c" | d * e_f `g` <script>alert(1)</script>?'
 
@@ -20,13 +22,12 @@ NASTY = 'Is a < b & "c" | d * e_f `g` <script>alert(1)</script>?'
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("report")
-    figure = figures.draw_errors(["outputs"], [2e-7], 1e-5)
-    figures.save(figure, path / "figures" / "Q5.png")
+    save(draw_tying_matrices([Tied()], 3), path / "figures" / "Q5.png")
     return path
 
 
 def a_finding(**changes):
-    finding = report.Finding(
+    finding = Finding(
         id="Q5",
         claim="Untied would do better.",
         verdict="refuted",
@@ -38,7 +39,7 @@ def a_finding(**changes):
         command="python -m experiments.real_data --preset=quick",
         figure="figures/Q5.png",
         seconds=185.2,
-        meaning="It does not. Sharing costs nothing here.",
+        summary="It does not. Sharing costs nothing here.",
     )
     return dataclasses.replace(finding, **changes)
 
@@ -46,13 +47,13 @@ def a_finding(**changes):
 def write(folder, findings, **changes):
     given = {
         "question": "Why share?",
-        "lead": "Because it pays.",
+        "lead": ["Because it pays."],
         "environment": {"Preset": "quick"},
         "figures": [("figures/Q5.png", "What was seen.")],
         **changes,
     }
-    untested = given.pop("untested", [("B9", "A claim for later.")])
-    return report.write(findings, untested, folder, **given)
+    given.setdefault("untested", [("B9", "A claim for later.")])
+    return report.write(findings, folder, **given)
 
 
 class Page(html.parser.HTMLParser):
@@ -72,6 +73,10 @@ class Page(html.parser.HTMLParser):
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
     def handle_data(self, data):
         self.words.append(data)
 
@@ -82,11 +87,13 @@ def test_json_is_strict_and_has_exactly_the_keys():
     def refuse(name):
         raise AssertionError(name)
 
-    (record,) = json.loads(report.to_json([finding]), parse_constant=refuse)
-    assert list(record) == [
-        *("id", "claim", "verdict", "effect", "interval", "num_seeds", "rule"),
-        *("command", "figure", "seconds"),
-    ]
+    (record,) = json.loads(to_json([finding]), parse_constant=refuse)
+    assert sorted(record) == sorted(
+        [
+            *("id", "claim", "verdict", "effect", "interval", "num_seeds", "rule"),
+            *("command", "figure", "seconds", "repeats", "evidence", "decides"),
+        ]
+    )
     assert record["effect"] == 0.5 and record["num_seeds"] == 3
     assert record["interval"] == [-0.0605, -0.0231]
     for key in ("id", "claim", "verdict", "rule", "command", "figure", "seconds"):
@@ -111,26 +118,26 @@ def test_findings_that_cannot_be_reported_are_refused(changes, text):
 
 def test_text_is_shown_as_written_and_never_run(folder):
     finding = a_finding(
-        claim=NASTY, rule=NASTY, meaning=NASTY, command=NASTY, effect_label=NASTY
+        claim=NASTY, rule=NASTY, summary=NASTY, command=NASTY, effect_label=NASTY
     )
     finding = dataclasses.replace(finding, details=NASTY, table=((NASTY,), (NASTY,)))
     path = write(
         folder,
         [finding],
         question=NASTY,
-        lead=NASTY,
+        lead=[NASTY],
         environment={NASTY: NASTY},
         untested=[("B9", NASTY)],
         figures=[("figures/Q5.png", NASTY)],
     )
     page = Page(path.read_text(encoding="utf-8"))
     assert page.open == [] and "script" not in page.tags
-    assert page.words.count(NASTY) >= 14
+    assert " ".join(page.words).count(NASTY) >= 13
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     rendered = markdown.replace(f"    {NASTY}\n", "")  # code is shown as it is
     assert not re.search(r"(?<!\\)<script", rendered)
-    rows = [line for line in rendered.splitlines() if line.startswith("| Q5")]
-    assert len(rows) == 1 and len(re.findall(r"(?<!\\)\|", rows[0])) == 6
+    rows = [line for line in rendered.splitlines() if line.startswith("| [Q5]")]
+    assert len(rows) == 1 and len(re.findall(r"(?<!\\)\|", rows[0])) == 7
 
 
 def test_page_is_one_file_that_asks_for_nothing(folder):
@@ -160,7 +167,7 @@ def test_all_claims_are_on_both_pages(folder):
             interval=(20_736.0, 20_736.0),
             num_seeds=0,
             figure="",
-            exact=True,
+            repeats="",
             table=(("steps", "parameters"), ("28", "580,608")),
             details="First.\n\nSecond.",
         ),
@@ -168,17 +175,39 @@ def test_all_claims_are_on_both_pages(folder):
     path = write(folder, findings)
     words = " ".join(Page(path.read_text(encoding="utf-8")).words)
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    for shown in ("−0.0412", "20,736", "exact", "8 seeds", "no seeds", "3 min 5 s"):
+    for shown in ("−0.0412", "20,736", "exact", "8 seeds", "3 min 5 s"):
         assert shown in words and shown in markdown
     for key in ("Q5", "B4"):
-        assert re.search(rf"^\| {key} \|", markdown, re.MULTILINE)
-        assert f"## {key}: " in markdown
+        assert re.search(rf"^\| \[{key}\]\(#{key.lower()}\) \|", markdown, re.M)
+        assert f'<h4 id="{key.lower()}">{key}: ' in markdown
     assert "2 claims" not in words  # the untested one counts
     assert "3 claims: 1 supported, 1 refuted, 1 not yet tested." in words
     assert "- **B9** A claim for later." in markdown
     assert "](figures/Q5.png)" in markdown and "| 28 | 580,608 |" in markdown
     assert "First.\n\nSecond." in markdown
-    assert (folder / "claims.json").read_text() == report.to_json(findings)
+    assert (folder / "claims.json").read_text() == to_json(findings)
+    assert read_findings(folder) == findings
+
+
+def test_what_follows_stands_before_the_rule_which_is_folded(folder):
+    finding = a_finding(
+        verdict="inconclusive",
+        decides="python -m experiments.real_data --preset=full",
+        details="Fine print.",
+        related=(a_finding(verdict="supported", preset="quick", summary="It did."),),
+    )
+    groups = {"Would it?": ["Q5"], "Why?": ["B4"]}
+    page = write(folder, [finding], groups=groups).read_text(encoding="utf-8")
+    order = ("It does not.", "<img", "<details><summary>The rule", "Fine print.")
+    section = page[page.index('<h4 id="q5">') :]
+    places = [section.index(text) for text in order]
+    assert places == sorted(places)
+    assert "to decide it: <code>python -m experiments.real_data --preset=full" in page
+    assert section.index("It did.") > section.index("Fine print.")  # the related one
+    assert '<a href="#would-it">' in page and '<h3 id="would-it">' in page
+    assert "Why?" not in page.replace("Why share?", "")  # nothing to tell under it
+    # A wide table scrolls, and can be reached by the keyboard.
+    assert '<div class="wide" tabindex="0"><table>' in page
 
 
 def test_equal_findings_give_equal_bytes(folder):

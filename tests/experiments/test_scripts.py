@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from experiments import answer
-from experiments.claims import CLAIMS
-from experiments.drift_map import __main__ as drift_map
-from experiments.identities import __main__ as identities
-from experiments.lab import flags as common
-from experiments.real_data import __main__ as real_data
+from experiments.claims import CLAIMS, QUESTIONS
+from experiments.lab import choices, script
+from experiments.lab.flags import PRESETS
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 FLAGS_OF = {
     "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
     "identities": ("preset", "workdir"),
@@ -35,19 +33,20 @@ FLAGS_OF = {
     "universality": ("preset", "workdir"),
     "resources": ("preset", "workdir"),
 }
-RULES = {
-    key: rule
-    for study in (drift_map, real_data, *answer.EXPERIMENTS)
-    for key, rule in study.RULES.items()
+EXPERIMENTS = {name: script.load(name) for name in answer.EXPERIMENTS}
+OWNERS = {
+    claim.id: (name, claim)
+    for name, experiment in EXPERIMENTS.items()
+    for claim in experiment.claims
+    if answer.OWNER.get(claim.id, name) == name
 }
-ANSWERED = [key for key in CLAIMS if key in RULES]
 TINY = (
     "--task=adding", "--task_steps=6", "--num_steps=4", "--validate_every=2",
     "--hidden_features=4", "--batch_size=4",
 )  # fmt: skip
 
 
-def script(name, *flags, cwd=ROOT):
+def run(name, *flags, cwd=ROOT):
     return subprocess.run(
         [sys.executable, "-m", f"experiments.{name}", *flags],
         cwd=cwd,
@@ -96,15 +95,15 @@ def assert_refused(done, text):
 )
 def test_wrong_flags_are_one_line_and_make_nothing(flags, text, tmp_path):
     workdir = tmp_path / "run"
-    assert_refused(script("train", *flags, f"--workdir={workdir}"), text)
+    assert_refused(run("train", *flags, f"--workdir={workdir}"), text)
     assert not workdir.exists()
 
 
-@pytest.mark.parametrize("name", ["identities", "real_data", "spectrum", "answer"])
+@pytest.mark.parametrize("name", ["identities", "spectrum", "answer"])
 def test_a_wrong_preset_or_word_makes_nothing(name, tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
-    assert_refused(script(name, "--preset=quikc", workdir), "Did you mean quick?")
-    assert_refused(script(name, "smoke", workdir), "unexpected words: smoke")
+    assert_refused(run(name, "--preset=quikc", workdir), "Did you mean quick?")
+    assert_refused(run(name, "smoke", workdir), "unexpected words: smoke")
     assert not (tmp_path / "run").exists()
 
 
@@ -114,13 +113,13 @@ def test_a_wrong_preset_or_word_makes_nothing(name, tmp_path):
 def test_a_workdir_that_is_a_file_is_refused(name, flags, tmp_path):
     path = tmp_path / "taken"
     path.write_text("mine")
-    assert_refused(script(name, *flags, f"--workdir={path}"), str(path))
+    assert_refused(run(name, *flags, f"--workdir={path}"), str(path))
     assert path.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", FLAGS_OF)
 def test_help(name):
-    done = script(name, "--help")
+    done = run(name, "--help")
     shown = re.findall(r"^ +--(?:\[no\])?(\w+):", done.stdout, re.MULTILINE)
     assert set(FLAGS_OF[name]) <= set(shown)
     assert name == "train" or "same_init" not in shown
@@ -128,9 +127,9 @@ def test_help(name):
     assert not done.stderr
 
 
-@pytest.mark.parametrize("sharing", common.SHARINGS[4:])
+@pytest.mark.parametrize("sharing", choices.SHARINGS[4:])
 def test_train_between_tied_and_untied(sharing):
-    done = script("train", *TINY, f"--sharing={sharing}", "--cell=gru")
+    done = run("train", *TINY, f"--sharing={sharing}", "--cell=gru")
     assert done.returncode == 0, done.stderr
     name = sharing.replace("_", "")
     assert re.search(rf"^adding_6: GRUCell, {name}\(", done.stdout, re.I | re.M)
@@ -139,7 +138,7 @@ def test_train_between_tied_and_untied(sharing):
 @pytest.mark.parametrize("sharing", ["tied", "untied", "segments", "cyclic"])
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
-    done = script("train", *flags, f"--workdir={tmp_path}")
+    done = run("train", *flags, f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
     assert f"parameters: {sets * 112 + 5:,}" in done.stdout
@@ -161,56 +160,70 @@ def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
 
     seen = []
     for _ in range(2):
-        assert script("train", *TINY, f"--workdir={tmp_path}").returncode == 0
+        assert run("train", *TINY, f"--workdir={tmp_path}").returncode == 0
         seen.append(bytes_of_files())
     assert set(seen[0]) == {"metrics.jsonl", "setting.json", "params.npz"}
     assert seen[0]["metrics.jsonl"] == seen[1]["metrics.jsonl"]
     assert seen[0]["setting.json"] == seen[1]["setting.json"]
-    other = script("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
+    other = run("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
     assert_refused(other, "holds another run")
     assert bytes_of_files() == seen[1]
 
 
-def test_every_claim_that_is_put_to_the_test_has_its_rule_beforehand():
-    assert set(RULES) == set(CLAIMS)
-    for rule in (*RULES.values(),):
-        assert re.search(r"supported\b[^.:]* if ", rule.lower())
-        assert "refuted" in rule.lower()
-    assert set(identities.STEPS) == set(identities.NUM_SEEDS) == set(common.PRESETS)
+def test_every_claim_has_its_rule_beforehand():
+    assert set(OWNERS) == set(CLAIMS)
+    grouped = [key for ids in QUESTIONS.values() for key in ids]
+    assert sorted(grouped) == sorted(CLAIMS)
+    for _, claim in OWNERS.values():
+        assert re.search(r"supported\b[^.:]* if ", claim.rule.lower())
+        assert "refuted" in claim.rule.lower()
+    for experiment in EXPERIMENTS.values():
+        assert set(experiment.plans) == set(PRESETS)
 
 
 @pytest.mark.slow
 def test_answer(tmp_path):
-    done = script("answer", "--preset=smoke", f"--workdir={tmp_path}")
+    done = run("answer", "--preset=smoke", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     claims = strict_json((tmp_path / "claims.json").read_text())
-    assert [claim["id"] for claim in claims] == ANSWERED
+    assert [claim["id"] for claim in claims] == list(CLAIMS)
     keys = "id claim verdict effect interval num_seeds rule command figure seconds"
     for claim in claims:
-        assert set(claim) == set(keys.split())
+        assert set(claim) == {*keys.split(), "repeats", "evidence", "decides"}
         assert (tmp_path / claim["figure"]).is_file()
         low, high = claim["interval"]
         assert low <= claim["effect"] <= high
-        assert claim["rule"] == RULES[claim["id"]]
+        name, owner = OWNERS[claim["id"]]
+        assert claim["rule"] == owner.rule
+        assert claim["evidence"] == {"preset": "smoke", "folder": f"smoke/{name}"}
+        undecided = claim["verdict"] == "inconclusive" and owner.full_decides
+        assert bool(claim["decides"]) == undecided
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
-    for key in set(RULES) - set(identities.RULES):
-        assert verdicts.pop(key) in ("supported", "refuted", "inconclusive")
-    assert set(verdicts.values()) == {"supported"}
-    # A claim stands in the table of verdicts, or among those not yet tested.
+    exact = {claim.id for claim in EXPERIMENTS["identities"].claims}
+    assert {verdicts[key] for key in exact} == {"supported"}
+    # Every claim stands in the table of its question, and links to its section.
     page = (tmp_path / "report.md").read_text()
     verdict = "(?:supported|refuted|inconclusive)"
-    rows = re.findall(rf"^\| (\w+) \| .* \| {verdict} \|", page, re.MULTILINE)
-    assert rows == ANSWERED
-    waiting = [key for key in CLAIMS if key not in ANSWERED]
-    _, _, untested = page.partition("## Not yet tested")
-    assert re.findall(r"^- \*\*(\w+)\*\*", untested, re.MULTILINE) == waiting
+    rows = re.findall(rf"^\| \[(\w+)\]\(.*\) \| .*{verdict}\*\* \|", page, re.M)
+    assert rows == [key for ids in QUESTIONS.values() for key in CLAIMS if key in ids]
     web = (tmp_path / "report.html").read_text()
-    assert re.findall(r"<li><b>(\w+)</b>", web) == waiting
+    assert all(f'<h4 id="{key.lower()}">' in web for key in CLAIMS)
     assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
+    # What one command found is not overwritten by another: it has its own folder.
+    before = (tmp_path / "claims.json").read_bytes()
+    alone = run("identities", "--preset=smoke", f"--workdir={tmp_path}")
+    assert alone.returncode == 0, alone.stderr
+    assert (tmp_path / "claims.json").read_bytes() == before
+    # Every verdict is judged again from the rows alone.
+    for name in answer.EXPERIMENTS:
+        again = EXPERIMENTS[name].judge_again("smoke", tmp_path / "smoke" / name)
+        for key, found in again.items():
+            if OWNERS[key][0] == name:
+                assert found.verdict == verdicts[key], key
 
 
 def test_explain():
-    done = script("spectrum", "--explain")
+    done = run("spectrum", "--explain")
     assert done.returncode == 0, done.stderr
     rows, name = {}, ""
     for line in done.stdout.splitlines()[2:]:
@@ -229,27 +242,29 @@ def test_explain():
 
 def test_should_i_untie():
     flags = ("--hidden_features=4", "--num_steps=8", "--num_seeds=2", "--periods=5")
-    done = script("should_i_untie", *flags)
+    done = run("should_i_untie", *flags)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^advice: .*models; median p 0\.\d+", done.stdout, re.MULTILINE)
     assert "period 5, recurrent: statistic" in done.stdout
     assert re.search(r"^check: .* the advice is \w+$", done.stdout, re.MULTILINE)
-    assert_refused(script("should_i_untie", "--periods=20"), "does not show in 30 step")
-    assert_refused(script("should_i_untie", "--periods=x"), "Use whole numbers")
+    assert_refused(run("should_i_untie", "--periods=20"), "does not show in 30 step")
+    assert_refused(run("should_i_untie", "--periods=x"), "Use whole numbers")
 
 
 @pytest.mark.slow
 def test_length_generalisation(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
     longer = ("--task=parity", "--eval_max_length=11", "--num_seeds=1")
-    done = script("length_generalisation", *flags, *longer)
+    done = run("length_generalisation", *flags, *longer)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "figures/lengths.png").is_file()
-    lines = (tmp_path / "length_generalisation.jsonl").read_text().splitlines()
+    assert (tmp_path / "smoke/length_generalisation/figures/lengths.png").is_file()
+    lines = (
+        (tmp_path / "smoke/length_generalisation/kept.jsonl").read_text().splitlines()
+    )
     rows = [strict_json(line) for line in lines]
     for row in rows:  # each length by itself only as far as the plan says
         longest = 8 if row["reading"] == "stretch" else 11
         assert len(row["accuracy_by_length"]) == longest
     assert {row["language"] for row in rows} == {"parity"}
-    refused = script("length_generalisation", *flags, "--eval_max_length=2")
+    refused = run("length_generalisation", *flags, "--eval_max_length=2")
     assert_refused(refused, "--eval_max_length=2 is not above --train_max_length=4")

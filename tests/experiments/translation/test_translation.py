@@ -8,15 +8,18 @@ import pytest
 from flax import nnx
 
 from experiments.translation.claims import (
-    _meaning,
+    SOLVED,
+    TRANSLATION,
     copies_less_trained,
-    judge,
+    decide,
+    existence,
+    summary,
     trained_and_exhibited,
 )
-from experiments.translation.details import SOLVED, existence
 from experiments.translation.exhibits import Exhibit, copied, copy_and_decode
-from experiments.translation.measure import Scores, best_seed
-from experiments.translation.settings import ARMS, PLANS, SHORT, setting_of
+from experiments.translation.measure import Measured, Scores, best_seed
+from experiments.translation.plan import PLANS, SHORT
+from experiments.translation.translators import ARMS, setting_of
 from rnnshare import LSTMCell, Tied
 from rnnshare.cells.blueprint import pure_params
 from rnnshare.tasks.data.number_words import number_words
@@ -80,7 +83,7 @@ def test_copies_are_stored_as_their_arm_stores_them():
 )
 def test_the_rule(pairs, verdict, num_missed):
     found = dict(enumerate(pairs))
-    assert judge(found)[0] == verdict and len(judge(found)[1]) == num_missed
+    assert decide(found)[0] == verdict and len(decide(found)[1]) == num_missed
 
 
 def test_the_effect_is_paired_by_seed():
@@ -136,9 +139,9 @@ def exhibited(scores):
 def test_the_meaning_says_what_was_solved(tied, untied, verdict, told):
     scores = made_up(tied, untied, (0.0, 0.0))
     found = trained_and_exhibited(scores, exhibited(scores))
-    found_verdict, missed = judge(found)
+    found_verdict, missed = decide(found)
     assert found_verdict == verdict
-    text = _meaning(verdict, found, missed, scores)
+    text = summary(verdict, found, missed, scores)
     assert text.startswith(told)
     assert f"tied {tied:.3f}, untied {untied:.3f}" in text
 
@@ -158,3 +161,22 @@ def test_longer_numbers_are_told_as_they_were_measured(longer, told):
     text = existence(scores, exhibited(scores))
     assert told in text
     assert ("never saw" in text) == (max(longer) < SOLVED)
+
+
+def test_runs_that_diverged_count_as_no_exact_match_and_are_told():
+    scores = made_up(0.98, 0.0, (0.0, 0.0))
+    plan = dataclasses.replace(PLANS["smoke"], hidden_features=3)
+    chosen = {
+        SHORT: {
+            "de": {arm: setting_of(plan, arm, "de", SHORT, 1e-2, True) for arm in ARMS}
+        }
+    }
+    found = Measured(scores, exhibited(scores), chosen, [], diverged=2)
+    verdict = TRANSLATION.judge(plan, found)
+    assert verdict.verdict == "refuted"
+    assert "2 runs diverged, and count as no exact match" in verdict.details
+    columns = chosen[SHORT]["de"]["Untied"].columns()
+    # Nothing is hidden in the column of the encoder's sharing.
+    assert columns["sharing"] == "Untied(num_steps=47, same_init=True)"
+    assert columns["decoder_sharing"] == "Untied(num_steps=5, same_init=True)"
+    assert columns["reverse_source"] is True

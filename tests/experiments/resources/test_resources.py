@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.lab.trials import Lab, MissingRowError
+from experiments.resources import claims, limit_claim, stored_claim, telling
 from experiments.resources import figure as resource_figures
-from experiments.resources import judgement as judgement
 from experiments.resources import measure as study
 from experiments.resources.cases import (
     IN_FEATURES,
@@ -18,6 +19,7 @@ from experiments.resources.cases import (
     FixedBatch,
     without_best,
 )
+from experiments.resources.plan import ENDS, PLANS
 from experiments.resources.program import (
     Memory,
     compile_step,
@@ -56,7 +58,7 @@ def memory(arm, num_steps, hidden=4):
 
 
 def test_memory_grows_with_t_and_what_tied_stores_does_not():
-    for arm in study.ENDS:
+    for arm in ENDS:
         short, long = memory(arm, 5), memory(arm, 10)
         assert short.temporary < long.temporary and short.total < long.total
         assert short[:2] == stored_bytes(dataclasses.replace(SMALL, arm=arm))
@@ -84,7 +86,7 @@ def as_unrolled(params, case):
     return {"cells": cells, "readout": params["readout"]}
 
 
-@pytest.mark.parametrize("arm", study.ENDS)
+@pytest.mark.parametrize("arm", ENDS)
 def test_an_unrolled_step_is_the_scanned_one(arm):
     case = dataclasses.replace(SMALL, arm=arm)
     draws = np.random.default_rng(0)
@@ -124,7 +126,7 @@ def test_a_contender_trains_on_at_every_run():
 
 def test_the_largest_t_fits_and_a_longer_one_does_not():
     case, budget = Case("Elman", "Untied", 4, 2, 5), 2**18
-    most, needs = judgement.most_steps(case, 5_000, budget)  # a guess too large
+    most, needs = study.most_steps(case, 5_000, budget)  # a guess too large
     assert needs <= budget and 100 < most < 5_000
     longer = dataclasses.replace(case, num_steps=int(1.02 * most))
     assert memory_of(longer).total > budget
@@ -132,7 +134,7 @@ def test_the_largest_t_fits_and_a_longer_one_does_not():
 
 def test_a_limit_is_what_memory_and_time_both_allow():
     times = np.array([0.5, 0.25, 0.1])
-    limit = judgement.Limit(1_000, 0, 400 / times)
+    limit = study.Limit(1_000, 0, 400 / times)
     np.testing.assert_array_equal(limit.steps, [800, 1_000, 1_000])
 
 
@@ -148,14 +150,14 @@ def test_a_limit_is_what_memory_and_time_both_allow():
 )
 def test_the_rule_of_time(logs, verdict):
     found = {i: np.exp(log + 0.02 * ROUNDS) for i, log in enumerate(logs)}
-    decided, mean = judgement.judge_time(found)
+    decided, mean = claims.judge_ratios(found)
     assert decided == verdict
     assert mean.estimate == pytest.approx(np.exp(np.mean(logs)))
 
 
 def test_noisy_rounds_decide_nothing():
     noisy = {0: np.exp(0.5 + ROUNDS)}
-    assert judgement.judge_time(noisy)[0] == "inconclusive"
+    assert claims.judge_ratios(noisy)[0] == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,9 @@ def test_noisy_rounds_decide_nothing():
     ],
 )
 def test_the_rule_of_what_is_stored(slopes, verdict):
-    found = {i: dict(zip(study.ENDS, pair, strict=True))
+    found = {i: dict(zip(ENDS, pair, strict=True))
              for i, pair in enumerate(slopes)}  # fmt: skip
-    assert judgement.judge_stored(found) == verdict
+    assert stored_claim.judge_slopes(found) == verdict
 
 
 @pytest.mark.parametrize(
@@ -187,26 +189,24 @@ def test_the_rule_of_the_largest_t(largest, verdict):
     noise = 1 + 0.01 * ROUNDS
     found = {i: {"Tied": np.full(5, float(tied)), "Untied": untied * noise}
              for i, (tied, untied) in enumerate(largest)}  # fmt: skip
-    decided, shares = judgement.judge_limits(found)
+    decided, shares = limit_claim.judge_shares(found)
     assert decided == verdict
     for i, (tied, untied) in enumerate(largest):
         assert shares[i].estimate == pytest.approx(untied / tied)
-    most = max(untied / tied for tied, untied in largest)
-    assert judgement.largest(shares).estimate == pytest.approx(most)
 
 
 def test_ratios_and_activations_pair_a_case_with_its_tied_one():
     tied = dataclasses.replace(SMALL, arm="Tied")
     times = {SMALL: np.array([3.0, 4.0]), tied: np.array([1.0, 2.0])}
-    (found,) = judgement.ratios(times, [tied, SMALL]).values()
+    (found,) = telling.ratios(times, [tied, SMALL]).values()
     np.testing.assert_array_equal(found, [3.0, 2.0])
     weighed = {SMALL: Memory(5, 10, 40, 70), tied: Memory(1, 2, 30, 40)}
-    assert judgement.activations(weighed, SMALL) == 30
+    assert stored_claim.activations(weighed, SMALL) == 30
     assert weighed[SMALL].stored == 15
 
 
 def test_laws_and_the_crossing_on_made_up_bytes():
-    plan = study.PLANS["quick"]
+    plan = PLANS["quick"]
 
     def made_up(case):
         untied = case.arm == "Untied"
@@ -218,17 +218,17 @@ def test_laws_and_the_crossing_on_made_up_bytes():
              for c in study.law_cases(plan, "LSTM", width)]  # fmt: skip
     weighed = {case: made_up(case) for case in cases + study.map_cases(plan)}
     for width in plan.widths:  # 12 T H against 4 T B
-        assert judgement.crossing(plan, weighed, width) == pytest.approx(3 * width)
-    slope = judgement.law_slope(plan, "Untied", lambda case: weighed[case].total)
+        assert stored_claim.crossing(plan, weighed, width) == pytest.approx(3 * width)
+    slope = telling.law_slope(plan, "Untied", lambda case: weighed[case].total)
     assert slope == pytest.approx(Interval(1, 1, 1))
-    stored = {arm: judgement.law_slope(plan, arm, lambda c: weighed[c].stored).estimate
-              for arm in study.ENDS}  # fmt: skip
+    stored = {arm: telling.law_slope(plan, arm, lambda c: weighed[c].stored).estimate
+              for arm in ENDS}  # fmt: skip
     assert stored == pytest.approx({"Tied": 0, "Untied": 1})
 
 
-@pytest.mark.parametrize("preset", study.PLANS)
+@pytest.mark.parametrize("preset", PLANS)
 def test_each_case_is_raced_once_and_with_its_tied_one(preset):
-    plan = study.PLANS[preset]
+    plan = PLANS[preset]
     groups = study.races(plan)
     cases = [case for group in groups for case in group]
     assert len(cases) == len(set(cases))
@@ -280,3 +280,21 @@ def test_the_figures_draw_levels_and_every_line():
     marks = {drawn.get_markerfacecolor() for drawn in figure.axes[0].lines
              if drawn.get_marker() == "o"}  # fmt: skip
     assert len(marks) == 2  # filled, and open
+
+
+def test_verdicts_are_judged_again_from_the_rows_alone(tmp_path):
+    plan = PLANS["smoke"]
+    found = claims.EXPERIMENT.findings("smoke", tmp_path)
+    again = claims.EXPERIMENT.judge_again("smoke", tmp_path / "smoke" / "resources")
+    assert [f.id for f in found] == ["Q6", "A1", "B6"] == list(again)
+    for finding in found:
+        verdict = again[finding.id]
+        assert finding.verdict == verdict.verdict
+        assert (finding.effect, *finding.interval) == tuple(verdict.effect)
+    kinds = {finding.id: finding.repeats for finding in found}
+    assert kinds == {"Q6": "rounds", "A1": "cells and widths", "B6": "rounds"}
+    assert found[0].num_seeds == plan.rounds
+    # Another number of rounds is another race.
+    other = dataclasses.replace(plan, rounds=plan.rounds + 1)
+    with pytest.raises(MissingRowError, match="lacks 1 of 1 rows"):
+        study.measure(other, Lab(tmp_path / "smoke" / "resources", judge_only=True))

@@ -9,7 +9,7 @@ from experiments.benchmark import peers
 from experiments.benchmark.report import ratios
 from experiments.lab.racing import Contender, geometric_mean, race, summary
 from rnnshare import Tied
-from tests.test_experiments import script
+from tests.experiments.test_scripts import run as script
 
 
 def test_a_race_is_interleaved_and_repeats_what_is_short():
@@ -81,13 +81,13 @@ def test_every_contender_trains_all_it_has():
 def test_benchmark(tmp_path):
     done = script("benchmark", "--preset=smoke", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "benchmark.json").read_text())
+    found = json.loads((tmp_path / "benchmark/benchmark.json").read_text())
     assert {entry["cell"] for entry in found["tied"]} == {"lstm", "gru", "elman"}
     for entry in (*found["tied"], *found["untied"]):
         assert all(one["median_s"] > 0 for one in entry["contenders"].values())
     assert {entry["steps"] for entry in found["compile"]} == {2, 4}
     assert "nnx.jit loop" in found["study"]["contenders"]
     assert set(found["ratios"]) >= {"tied lstm", "untied lstm", "study"}
-    page = (tmp_path / "benchmark.md").read_text()
+    page = (tmp_path / "benchmark/benchmark.md").read_text()
     assert "## Train step, untied lstm" in page and "2,6,3,4" in page
-    assert (tmp_path / "benchmark.png").stat().st_size > 10_000
+    assert (tmp_path / "benchmark/benchmark.png").stat().st_size > 10_000

@@ -1,0 +1,80 @@
+"""The one registry of cells and of sharings: their names, classes, and their flags.
+
+A new cell or sharing that scripts and studies are to know is one line here.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# Names only, so that --help answers at once; what they are is imported when asked for.
+CELLS = ("elman", "irnn", "gru", "lstm")
+SHARINGS = (
+    *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
+    *("basis", "drift", "hypernetwork", "time_input"),
+)
+FEW = ("Elman", "LSTM")  # the cells of a study where time is short
+
+
+@functools.cache
+def cells() -> Mapping[str, Any]:
+    """Returns {name: cell class}, by the names that tables show."""
+    import rnnshare
+
+    return {
+        "Elman": rnnshare.ElmanCell,
+        "GRU": rnnshare.GRUCell,
+        "LSTM": rnnshare.LSTMCell,
+        "IRNN": rnnshare.ElmanCell.irnn,
+    }
+
+
+def standard_cells(*names: str) -> dict[str, Any]:
+    """Returns {name: cell class} of these names; of Elman, GRU and LSTM by default."""
+    return {name: cells()[name] for name in names or ("Elman", "GRU", "LSTM")}
+
+
+def cell_of(flag: str) -> Any:
+    """Returns the cell class that a flag's value names, one of `CELLS`."""
+    return {name.lower(): cell for name, cell in cells().items()}[flag]
+
+
+def sharing_of(
+    flag: str,
+    num_steps: int,
+    *,
+    same_init: bool = False,
+    num_segments: int = 4,
+    period: int = 4,
+    num_templates: int = 4,
+    rank: int = 2,
+) -> Any:
+    """Returns the sharing that a flag's value names, one of `SHARINGS`.
+
+    Args:
+      flag: its name.
+      num_steps: T.
+      same_init: start stacks of weights from copies of one initialisation.
+      num_segments: of `segments`.
+      period: of `cyclic` and of functions of time, in steps.
+      num_templates: of `mixture` and of functions of time.
+      rank: of `low_rank`.
+    """
+    import rnnshare
+
+    make: dict[str, Callable[[], Any]] = {
+        "tied": rnnshare.Tied,
+        "untied": lambda: rnnshare.Untied(num_steps, same_init),
+        "segments": lambda: rnnshare.Segments(num_steps, num_segments, same_init),
+        "cyclic": lambda: rnnshare.Cyclic(period, same_init),
+        "mixture": lambda: rnnshare.Mixture(num_steps, num_templates),
+        "low_rank": lambda: rnnshare.LowRank(num_steps, rank),
+        "scaled": lambda: rnnshare.Scaled(num_steps),
+        "basis": lambda: rnnshare.Basis(num_templates, period=float(period)),
+        "drift": lambda: rnnshare.Drift(unit=float(num_steps)),
+        "hypernetwork": lambda: rnnshare.Hypernetwork(
+            num_templates, period=float(period)
+        ),
+        "time_input": lambda: rnnshare.TimeInput(num_templates, period=float(period)),
+    }
+    return make[flag]()

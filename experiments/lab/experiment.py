@@ -1,0 +1,222 @@
+"""The frame of an experiment: what is measured, and the claims that are judged by it.
+
+An experiment is `plan <- measure <- claims`. `measure(plan, lab)` is free code that
+asks the `Lab` for trainings and other measurements, all of which are kept as rows; a
+claim's `judge(plan, measured)` is a pure function of them, so every verdict can be
+judged again from the rows alone. Nobody but `Experiment.findings` builds a `Finding`.
+"""
+
+import dataclasses
+import functools
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from experiments.claims import CLAIMS
+from experiments.lab.finding import Finding, read_findings
+from rnnshare.analysis.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.lab.trials import Lab
+
+Table = tuple[tuple[str, ...], ...]
+
+
+class Verdict(NamedTuple):
+    """What a claim's judge says.
+
+    Attributes:
+      verdict: 'supported', 'refuted' or 'inconclusive'.
+      effect: the number that the verdict rests on, with its 95 % interval.
+      label: what that number is, with its unit.
+      summary: what follows, in two sentences.
+      count: how many repeats are behind the effect.
+      details: more paragraphs, parted by blank lines.
+      repeats: what is counted: 'seeds', 'rounds' of a race, 'cells'; '' where exact.
+      data: what the claim's `draw` and `table` need of the judgement.
+      related: findings of the same claim by other means, shown after it.
+    """
+
+    verdict: str
+    effect: Interval
+    label: str
+    summary: str
+    count: int
+    details: str = ""
+    repeats: str = "seeds"
+    data: Any = None
+    related: tuple[Finding, ...] = ()
+
+
+def _no_figure(plan: Any, measured: Any, verdict: Verdict) -> None:
+    return None
+
+
+def _no_table(plan: Any, measured: Any, verdict: Verdict) -> Table:
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One claim: its rule, fixed before the run, and the functions that tell it.
+
+    Attributes:
+      id: as in `experiments.claims.CLAIMS`.
+      rule: what counts as support and as refutation, in words; an f-string of the
+        constants that `judge` reads.
+      judge: `judge(plan, measured) -> Verdict`.
+      draw: `draw(plan, measured, verdict) -> Figure`, saved as figures/ID.png; or the
+        name of one of the experiment's `figures`, where claims share one.
+      table: `table(plan, measured, verdict)`, rows of strings, the first names columns.
+      refuted_if: what the figure would have shown had the claim been wrong; it is
+        written above it.
+      full_decides: whether an inconclusive verdict can be decided by the full preset.
+    """
+
+    id: str
+    rule: str
+    judge: Callable[[Any, Any], Verdict]
+    draw: "Callable[[Any, Any, Verdict], Figure | None] | str" = _no_figure
+    table: Callable[[Any, Any, Verdict], Table] = _no_table
+    refuted_if: str = ""
+    full_decides: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One question: its presets, what is measured, and the claims judged by it.
+
+    Attributes:
+      name: of its folder, and of its command.
+      plans: {preset: plan}.
+      measure: `measure(plan, lab) -> measured`.
+      claims: in the order to tell them in.
+      figures: {name: `draw(plan, measured) -> Figure`}, figures beside the claims'.
+      check: called before anything is compiled or created; raises what a user must
+        mend, such as a missing data set.
+    """
+
+    name: str
+    plans: Mapping[str, Any]
+    measure: "Callable[[Any, Lab], Any]"
+    claims: tuple[Claim, ...]
+    figures: Mapping[str, Callable[[Any, Any], Any]] = dataclasses.field(
+        default_factory=dict
+    )
+    check: Callable[[], object] = tuple
+
+    def findings(
+        self,
+        preset: str,
+        root: pathlib.Path,
+        *,
+        plan: Any = None,
+        judge_only: bool = False,
+    ) -> list[Finding]:
+        """Measures what is not yet kept, judges, draws; returns a finding a claim.
+
+        Started again, it goes on. `root/preset/name` holds rows and figures.
+
+        Args:
+          preset: its name.
+          root: the workdir.
+          plan: in place of the preset's.
+          judge_only: raise instead of measuring what the rows lack.
+        """
+        from experiments.lab.trials import Lab
+
+        plan = self.plans[preset] if plan is None else plan
+        folder = pathlib.Path(root) / preset / self.name
+        lab = Lab(folder, judge_only=judge_only)
+        began = time.perf_counter()
+        measured = self.measure(plan, lab)
+        seconds = time.perf_counter() - began
+        if not lab.num_made:  # the time that the rows took, not that of reading them
+            seconds = read_seconds(folder, seconds)
+        for name, draw in self.figures.items():
+            _save(draw(plan, measured), folder / "figures" / f"{name}.png", "")
+        return [
+            self._finding(claim, plan, measured, preset, folder, seconds)
+            for claim in self.claims
+        ]
+
+    def judge_again(self, preset: str, folder: pathlib.Path) -> dict[str, Verdict]:
+        """Returns {id: verdict} of the kept rows of a folder alone; trains nothing.
+
+        Raises:
+          MissingRowError: if the folder lacks a row.
+        """
+        from experiments.lab.trials import Lab
+
+        plan = self.plans[preset]
+        measured = self.measure(plan, Lab(folder, judge_only=True))
+        return {claim.id: claim.judge(plan, measured) for claim in self.claims}
+
+    def command(self, preset: str) -> str:
+        """Returns the command that reproduces the findings."""
+        return f"python -m experiments.{self.name} --preset={preset}"
+
+    def _finding(
+        self,
+        claim: Claim,
+        plan: Any,
+        measured: Any,
+        preset: str,
+        folder: pathlib.Path,
+        seconds: float,
+    ) -> Finding:
+        began = time.perf_counter()
+        verdict = claim.judge(plan, measured)
+        if isinstance(claim.draw, str):
+            path = f"figures/{claim.draw}.png"
+        else:
+            drawn = claim.draw(plan, measured, verdict)
+            path = "" if drawn is None else f"figures/{claim.id}.png"
+            if drawn is not None:
+                _save(drawn, folder / path, claim.refuted_if)
+        undecided = verdict.verdict == "inconclusive" and preset != "full"
+        return Finding(
+            id=claim.id,
+            claim=CLAIMS[claim.id],
+            verdict=verdict.verdict,
+            effect=float(verdict.effect.estimate),
+            effect_label=verdict.label,
+            interval=(float(verdict.effect.low), float(verdict.effect.high)),
+            num_seeds=int(verdict.count),
+            repeats=verdict.repeats,
+            rule=claim.rule,
+            command=self.command(preset),
+            figure=path,
+            seconds=seconds + time.perf_counter() - began,
+            summary=verdict.summary,
+            details=verdict.details,
+            table=tuple(claim.table(plan, measured, verdict)),
+            related=verdict.related,
+            preset=preset,
+            folder=f"{preset}/{self.name}",
+            decides=self.command("full") if undecided and claim.full_decides else "",
+        )
+
+
+def read_seconds(folder: pathlib.Path, otherwise: float) -> float:
+    """Returns the seconds that the findings kept in a folder took."""
+    kept = read_findings(folder)
+    return max((finding.seconds for finding in kept), default=otherwise)
+
+
+@functools.cache
+def _panels() -> Any:
+    from rnnshare.plotting import panels
+
+    return panels
+
+
+def _save(figure: Any, path: pathlib.Path, refuted_if: str) -> None:
+    from rnnshare.plotting.style import say_what_refutes
+
+    if refuted_if:
+        say_what_refutes(figure, refuted_if)
+    _panels().save(figure, path)

@@ -1,0 +1,113 @@
+"""Tables of runs, and the paired comparisons that verdicts are made of.
+
+A frame of runs has a row a training: the columns that name its case, its arm and its
+repeat, and its metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnshare.analysis.statistics import bootstrap_interval, holm, paired_p_value
+from rnnshare.training.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.05  # of tests
+
+
+def frame(
+    labels: Sequence[Mapping[str, Any]], rows: Sequence[Row], count: int
+) -> "pd.DataFrame":
+    """Returns rows of `Lab.train` as a frame, with the labels of their settings.
+
+    Args:
+      labels: of each setting, in the order that it was trained in; they win over a
+        row's column of the same name.
+      rows: what `Lab.train` returned.
+      count: repeats of a setting.
+    """
+    import pandas as pd
+
+    named = [label for label in labels for _ in range(count)]
+    return pd.DataFrame(
+        [{**row, **label} for label, row in zip(named, rows, strict=True)]
+    )
+
+
+def contrast(
+    runs: "pd.DataFrame",
+    metric: str,
+    *,
+    by: Sequence[str],
+    arms: tuple[str, str] = ("Untied", "Tied"),
+    arm: str = "arm",
+    repeat: str = "seed",
+    missing: float | None = None,
+) -> "pd.DataFrame":
+    """Returns one arm less another, paired: a row a case, a column a repeat.
+
+    Args:
+      runs: a row a training.
+      metric: a column.
+      by: the columns that make a case.
+      arms: what is subtracted from what: (a, b) gives a - b.
+      arm: the column that names the arm.
+      repeat: the column that pairs two runs.
+      missing: the value of a run that diverged; NaN by default.
+
+    Raises:
+      ValueError: if a case has two runs of one arm and repeat, or a pair is not whole.
+    """
+    keys = [*by, arm, repeat]
+    twice = runs[runs.duplicated(keys, keep=False)]
+    if len(twice):
+        first = twice.iloc[0][keys].to_dict()
+        raise ValueError(
+            f"{len(twice)} runs share case, arm and repeat, such as {first}. Name the "
+            "column that tells them apart in `by`."
+        )
+    sides = []
+    for name in arms:
+        own = runs[runs[arm] == name]
+        cases = own[list(by)].drop_duplicates()
+        wide = own.pivot(index=list(by), columns=repeat, values=metric).astype(float)
+        order = [tuple(case) if len(by) > 1 else case[0] for case in cases.to_numpy()]
+        sides.append(wide.reindex(order))
+    first, second = sides
+    if set(first.index) != set(second.index) or set(first) != set(second):
+        raise ValueError(
+            f"{arms[0]} and {arms[1]} were not run on the same cases and repeats, so "
+            "they cannot be paired. Train both on all."
+        )
+    second = second.reindex(index=first.index, columns=first.columns)
+    if missing is not None:
+        first, second = first.fillna(missing), second.fillna(missing)
+    return first - second
+
+
+def tests(differences: "pd.DataFrame", level: float = LEVEL) -> "pd.DataFrame":
+    """Returns estimate, low, high, Holm's p and who wins, a row a case.
+
+    Args:
+      differences: of `contrast`.
+      level: of the test.
+
+    Returns:
+      A frame; `wins` is -1 where the first arm is lower, +1 where the second is, and 0
+      where neither is: the interval leaves out 0 and p, by Holm's method over all
+      cases, is below the level.
+    """
+    import pandas as pd
+
+    values = differences.to_numpy(float)
+    intervals = np.array([bootstrap_interval(row) for row in values]).reshape(-1, 3)
+    p = holm([paired_p_value(row, np.zeros_like(row)) for row in values])
+    low, high = intervals[:, 1], intervals[:, 2]
+    wins = np.where(p < level, 1 * (low > 0) - 1 * (high < 0), 0)
+    return pd.DataFrame(
+        {"estimate": intervals[:, 0], "low": low, "high": high, "p": p, "wins": wins},
+        index=differences.index,
+    )

@@ -1,0 +1,130 @@
+"""The command of every experiment: parse, measure, judge, print, report.
+
+`python -m experiments.NAME` measures what is not kept and writes its report into
+`WORKDIR/PRESET/NAME`; with `--judge_again=FOLDER` it judges the kept rows of a folder
+and trains nothing.
+"""
+
+import importlib
+import json
+import math
+import pathlib
+import sys
+import time
+
+from absl import flags
+
+from experiments.lab import flags as common
+
+JUDGE_AGAIN = flags.DEFINE_string(
+    "judge_again",
+    None,
+    "Judge the kept rows of this folder (or, of WORKDIR/PRESET, those of its folder of "
+    "this name), and compare with its claims.json; nothing is trained or written.",
+)
+KEYS = ("preset", "workdir", "replicas_per_device", "judge_again")
+
+
+def launch(name: str, plan_of=None, after=None) -> None:
+    """Runs an experiment's command.
+
+    Args:
+      name: of its folder.
+      plan_of: `plan_of(preset)` returns a plan that flags changed, or None for the
+        preset's own; such a run measures and draws, but judges no claim.
+      after: `after(experiment, plan, root)` does what such a run does.
+    """
+    module = importlib.import_module(f"experiments.{name}")
+    sys.modules["__main__"].__doc__ = module.__doc__
+    for key in KEYS:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[key])
+
+    def main() -> None:
+        common.use_devices()
+        with common.user_errors():
+            experiment = load(name)
+            preset = common.PRESET.value
+            if JUDGE_AGAIN.value is None:
+                experiment.check()
+            plan = plan_of(preset) if plan_of else None
+        if JUDGE_AGAIN.value is not None:
+            judge_again(experiment, pathlib.Path(JUDGE_AGAIN.value).expanduser())
+        elif plan is not None:
+            assert after is not None
+            after(experiment, plan, common.workdir(f"{preset}/{name}"))
+        else:
+            run_and_report(experiment, preset, common.workdir())
+
+    common.run(main)
+
+
+def load(name: str):
+    """Returns the experiment of a folder."""
+    return importlib.import_module(f"experiments.{name}.claims").EXPERIMENT
+
+
+def run_and_report(experiment, preset: str, root: pathlib.Path) -> None:
+    """Measures, judges, prints what came of it, and writes the experiment's report."""
+    from experiments.lab import report
+    from rnnshare.training.rows import environment
+
+    began = time.perf_counter()
+    found = experiment.findings(preset, root)
+    for finding in found:
+        for row in finding.table:
+            print("\t".join(row))
+        print(f"{finding.id}: {finding.verdict}. {finding.summary}")
+    doc = importlib.import_module(f"experiments.{experiment.name}").__doc__ or "\n"
+    seconds = time.perf_counter() - began
+    page = report.write(
+        found,
+        root / preset / experiment.name,
+        question=doc.splitlines()[0],
+        lead=["; ".join(f"{f.id}: {f.verdict}" for f in found) + "."],
+        environment={
+            "command": experiment.command(preset),
+            "minutes": f"{seconds / 60:.1f}",
+            **environment(),
+        },
+    )
+    print(f"The report is {page}")
+
+
+def judge_again(experiment, folder: pathlib.Path) -> None:
+    """Prints the verdicts of kept rows; exit code 1 if claims.json says otherwise."""
+    own = folder / experiment.name
+    folder = own if own.is_dir() else folder
+    with common.user_errors():
+        if not folder.is_dir():
+            raise ValueError(f"--judge_again={folder} is no folder.")
+        kept = {}
+        if (folder / "claims.json").is_file():
+            kept = {
+                c["id"]: c for c in json.loads((folder / "claims.json").read_text())
+            }
+        presets = {claim["evidence"]["preset"] for claim in kept.values()}
+        preset = presets.pop() if presets else common.PRESET.value
+        verdicts = experiment.judge_again(preset, folder)
+    differs = False
+    for key, verdict in verdicts.items():
+        low, high = verdict.effect.low, verdict.effect.high
+        told = f"{verdict.effect.estimate!r} [{low!r}, {high!r}]"
+        same = ""
+        if key in kept:
+            agrees = agree(verdict, kept[key])
+            same = "as kept" if agrees else "NOT as kept"
+            differs |= not agrees
+        print(f"{key}: {verdict.verdict}, {told} {same}".rstrip())
+    if differs:
+        sys.exit(1)
+
+
+def agree(verdict, claim) -> bool:
+    """Returns whether a verdict is that of a record of claims.json, to the digit."""
+    numbers = (*verdict.effect,)
+    kept = (claim["effect"], *claim["interval"])
+    close = all(
+        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+        for a, b in zip(numbers, kept, strict=True)
+    )
+    return close and verdict.verdict == claim["verdict"]

@@ -1,0 +1,80 @@
+"""The answer joins what folders hold: the best evidence first, and nothing is lost."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from experiments import answer
+from experiments.claims import CLAIMS
+from experiments.lab.finding import Finding, read_findings, write_findings
+
+
+def finding(key="A4", preset="quick", **changes):
+    made = Finding(
+        id=key,
+        claim=CLAIMS[key],
+        verdict="supported",
+        effect=0.5,
+        effect_label="a difference",
+        interval=(0.4, 0.6),
+        num_seeds=5,
+        rule="Supported if it is, refuted if not.",
+        command="python -m experiments.x",
+        figure="figures/A4.png",
+        seconds=1.0,
+        summary="It is.",
+        preset=preset,
+        folder=f"{preset}/position_generalisation",
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def keep(root, *findings):
+    for one in findings:
+        write_findings([one], root / one.folder)
+
+
+def test_the_best_evidence_counts_and_this_runs_stands_beside_it(tmp_path):
+    here, kept = tmp_path / "here", tmp_path / "kept"
+    keep(here, finding(effect=0.45))
+    keep(kept, finding(preset="full", num_seeds=10), finding(effect=0.55))
+    (found,) = answer.collect(here, [here, kept])
+    assert (found.preset, found.effect, found.num_seeds) == ("full", 0.5, 10)
+    (beside,) = found.related
+    assert (beside.preset, beside.effect) == ("quick", 0.45)
+    # Figures are found from where the report stands.
+    assert found.figure == "../kept/full/position_generalisation/figures/A4.png"
+    assert beside.figure == "quick/position_generalisation/figures/A4.png"
+    (alone,) = answer.collect(here, [here])
+    assert alone.preset == "quick" and alone.related == ()
+
+
+def test_a_claim_that_two_studies_judge_is_the_joint_ones(tmp_path):
+    half = finding("Q5", folder="quick/drift_map", effect=0.41)
+    keep(tmp_path, half)
+    assert answer.collect(tmp_path, [tmp_path]) == []
+    keep(tmp_path, finding("Q5", folder="quick/core_claim", effect=0.59))
+    (found,) = answer.collect(tmp_path, [tmp_path])
+    assert found.effect == 0.59
+    assert read_findings(tmp_path / "quick/drift_map") == [half]
+
+
+@pytest.mark.parametrize("verdict", ["supported", "refuted", "inconclusive"])
+def test_the_lead_says_what_each_verdict_says(verdict):
+    keys = [*answer.WHY, *answer.WHETHER]
+    why, whether = answer.lead([finding(key, verdict=verdict) for key in keys])
+    assert (
+        why.count("0.500 [0.400, 0.600]") == whether.count("0.500 [0.400, 0.600]") == 3
+    )
+    assert "{" not in why + whether
+    for text in (why, whether):
+        assert len(text.split(". ")) >= 3
+    assert answer.lead([]) == ["Why? ", "Would un-shared do better? "]
+
+
+def test_each_experiment_has_its_rooms():
+    folder = pathlib.Path(answer.__file__).parent
+    for name in answer.EXPERIMENTS:
+        rooms = {path.stem for path in (folder / name).glob("*.py")}
+        assert rooms >= {"__init__", "__main__", "measure", "claims"}, name
