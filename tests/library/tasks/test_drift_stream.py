@@ -10,7 +10,7 @@ import pytest
 
 from rnnshare.tasks import STREAMING, drift, drift_stream
 from rnnshare.tasks.base import SPLITS
-from tests.library.test_drift import least_squares, windows
+from tests.library.tasks.test_drift import least_squares, windows
 
 SIZES = {"num_steps": 10, "num_lags": 5, "num_features": 3}
 UNIT = np.sqrt(0.1 * 100**2 / 3 - 5**2)
