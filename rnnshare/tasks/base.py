@@ -113,7 +113,7 @@ class Classification(Task):
 
     def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns `loss`, and `accuracy`, the fraction that is right."""
-        right = jnp.argmax(outputs, -1).astype(batch.targets.dtype) == batch.targets
+        right = is_right(outputs, batch.targets)
         accuracy = masked_mean(right.astype(jnp.float32), batch.mask)
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
@@ -123,6 +123,19 @@ def cross_entropy(logits: jax.Array, classes: jax.Array) -> jax.Array:
     return optax.softmax_cross_entropy_with_integer_labels(
         logits.astype(jnp.float32), classes
     )
+
+
+def is_right(logits: jax.Array, classes: jax.Array) -> jax.Array:
+    """Returns which answers are right, bool[...]: the largest logit is their class's.
+
+    An answer with a NaN among its logits is wrong, whatever `argmax` makes of it.
+
+    Args:
+      logits: [..., O].
+      classes: int[...].
+    """
+    right = jnp.argmax(logits, -1).astype(classes.dtype) == classes
+    return right & ~jnp.any(jnp.isnan(logits), -1)
 
 
 def masked_mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
