@@ -307,9 +307,7 @@ class Loop:
         if_validated = jnp.where(jnp.isfinite(validation_loss), 0, state.step)
         found = jnp.where(jnp.any(bad), first, if_validated)
         diverged = jnp.where(state.diverged > 0, state.diverged, found)
-        return state._replace(
-            diverged=diverged, stopped=state.stopped | (diverged > 0)
-        )
+        return state._replace(diverged=diverged, stopped=state.stopped | (diverged > 0))
 
 
 def _stream(replica: Replica, number: int) -> jax.Array:
