@@ -25,7 +25,12 @@ from rnnshare.sharing.base import Sharing, num_parameters
 from rnnshare.sharing.templates import Tied
 from rnnshare.tasks import Task
 from rnnshare.training.fitting import fit
-from rnnshare.training.identity import Call, describe_fields, key_of
+from rnnshare.training.identity import (
+    Call,
+    describe_fields,
+    key_of,
+    public_name,
+)
 from rnnshare.training.loop import Recipe
 from rnnshare.training.rows import JsonLines, Row
 
@@ -330,10 +335,11 @@ def _keys(
 
     found = []
     for setting in settings:
+        kind = public_name(type(setting))  # a subclass may make another model
         fields = describe_fields(setting, leave_out=("make_task",))
         found.append(
             [
-                key_of(SCHEMA, fields, key_of_task(setting.make_task, r.split), r)
+                key_of(SCHEMA, kind, fields, key_of_task(setting.make_task, r.split), r)
                 for r in replicates
             ]
         )
