@@ -258,8 +258,7 @@ def _train(
     one = held[0][0]
     common = {
         "num_parameters": one.num_parameters(),
-        "jax": metadata.version("jax"),
-        "rnnshare": metadata.version("rnnshare"),
+        **{name: _version(name) for name in ("jax", "rnnshare")},
         "xla_level": _xla_level(options.get("compiler_options")),
     }
 
@@ -296,6 +295,7 @@ def tune(
     for start in range(0, len(measured), len(replicates)):
         of_candidate = measured[start : start + len(replicates)]
         losses = [r["validation_loss"] for r in of_candidate if r["diverged"] is None]
+        losses = [np.inf if loss is None else loss for loss in losses]
         mean = float(np.mean(losses)) if losses else np.inf
         ranks.append((count_diverged(of_candidate), mean))
     best = min(range(len(candidates)), key=ranks.__getitem__)  # the first of equals
@@ -370,11 +370,19 @@ def _tell_of_other_schemas(rows: JsonLines) -> None:
     if count and rows not in _told:
         _told.add(rows)
         print(
-            f"{rows.path}: {count} rows are not of schema {SCHEMA}, so they are not "
-            "read, and what they measured is trained anew.",
+            f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}, "
+            "so they are not read, and what they measured is trained anew.",
             file=sys.stderr,
             flush=True,
         )
+
+
+def _version(package: str) -> str | None:
+    """Returns a package's version, or None where it was not installed but copied."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _xla_level(compiler_options: Mapping[str, str] | None) -> int | None:

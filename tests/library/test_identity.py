@@ -491,8 +491,8 @@ def test_rows_of_another_schema_are_not_read_and_are_told_of(tmp_path, capsys):
     for _ in range(2):
         assert run([BASE], SEEDS, file) == kept
     assert capsys.readouterr().err == (
-        f"{path}: 2 rows are not of schema {SCHEMA}, so they are not read, and what "
-        "they measured is trained anew.\n"
+        f"{path}: 2 of 2 rows are not of schema {SCHEMA}, so they are not read, and "
+        "what they measured is trained anew.\n"
     )
     assert len(file.rows) == 3
 
