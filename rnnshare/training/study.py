@@ -370,8 +370,8 @@ def _tell_of_other_schemas(rows: JsonLines) -> None:
     if count and rows not in _told:
         _told.add(rows)
         print(
-            f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}, "
-            "so they are not read, and what they measured is trained anew.",
+            f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}"
+            ", so they are not read, and what they measured is trained anew.",
             file=sys.stderr,
             flush=True,
         )
