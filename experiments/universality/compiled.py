@@ -17,7 +17,7 @@ BATCH = 8  # sequences, standard normal, that each network is run on
 
 
 class Case(NamedTuple):
-    """Untied networks of one shape, whose weights are drawn at random."""
+    """Untied networks of one shape, whose weights are random."""
 
     cell: Any
     num_steps: int
@@ -58,8 +58,8 @@ class Compiled(NamedTuple):
       parameters: of an untied network, the tied one's, and those that are not 0.
     """
 
-    errors: np.ndarray
-    gradient_errors: np.ndarray
+    errors: list[float]
+    gradient_errors: list[float]
     units: tuple[int, int]
     parameters: tuple[int, int, int]
 
@@ -120,8 +120,8 @@ def compile_networks(case, count, seed=0):
     )
     first = jax.tree.map(lambda x: x[0], compiled)
     return Compiled(
-        errors,
-        slopes,
+        errors.tolist(),
+        slopes.tolist(),
         (case.hidden_features, first.num_units),
         (num_parameters(stored) // count, first.num_parameters, first.num_nonzero()),
     )
