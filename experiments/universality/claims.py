@@ -27,6 +27,7 @@ from experiments.universality.power_claim import (
     told_lost,
 )
 from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.tasks import STREAMING
 
 UNITS = {
     "units": "least H, maps that differ by the step",
@@ -116,7 +117,7 @@ def ambiguity_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
             own = [by_seed(counts[name].loc[model], most[name]) for model in models]
             row = (", ".join(pair), UNITS[name], *own)
             table.append((*row, interval_text(interval), less or "neither"))
-        endless = [solved.loc[(*model, np.inf)] for model in models]
+        endless = [solved.loc[(*model, STREAMING)] for model in models]
         shares = [f"{own.sum()} of {len(own)}" for own in endless]
         what = "seeds that solve one map, endless data"
         table.append((", ".join(pair), what, *shares, "", "not judged"))

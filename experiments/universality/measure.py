@@ -4,7 +4,6 @@ Machines are run in `machines.py`, and networks compiled in `compiled.py`.
 """
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from experiments.universality.machines import (
 )
 from experiments.universality.plan import Plan
 from rnnshare import Tied, Untied
+from rnnshare.tasks import STREAMING
 from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.training import Call, Recipe, Setting
 
@@ -34,7 +34,6 @@ SOLVED = 0.99  # the accuracy that solves a task
 # half of the wrong answers that a solved task may have.
 SOLVED_LOSS = 0.5 * np.log(2) * (1 - SOLVED)
 ARMS = ("Tied", "Untied")
-NEEDS = ("units", "updates", "sequences")
 METRICS = [
     *("seed", "test_accuracy", "validation_loss", "steps_trained", "num_parameters"),
     "diverged",
@@ -46,8 +45,8 @@ class Measured(NamedTuple):
 
     Attributes:
       composed: a row a training on compositions: cell, arm, H, same (whether one map
-        holds at all steps), N (infinite for endless data), and `METRICS`.
-      strings: a row a training on strings: cell, arm, H, length, and `METRICS`.
+        holds at all steps), num_examples, other sizes, and `METRICS`.
+      strings: a row a training on strings: cell, arm, H, length, T, and `METRICS`.
       compiled: {name of a case: what came of its networks}.
       runs: of machines.
       depths: of stacks.
@@ -117,56 +116,43 @@ def string(split, num_steps, length) -> RandomString:
 
 def compose(plan: Plan, lab: Lab, cell: str, arm: str) -> pd.DataFrame:
     """Trains a cell on compositions, as `Measured.composed`."""
-    recipe = recipe_of(plan)
-    make = Call(
-        composition,
-        num_steps=plan.steps,
-        num_inputs=plan.inputs,
-        num_states=plan.states,
-    )
-    found = []
-    model = {"cell": cell, "arm": arm}
+
+    def trained(width: int, same: bool, *sizes: int) -> pd.DataFrame:
+        tasks = [
+            {
+                "num_steps": plan.steps,
+                "num_inputs": plan.inputs,
+                "num_states": plan.states,
+                "same": same,
+                "num_examples": size,
+            }
+            for size in sizes
+        ]
+        model = (cell, arm, width)
+        return train(plan, lab, recipe_of(plan), model, composition, tasks)
+
+    found = [trained(plan.sample_width, True, *plan.sizes, STREAMING)]
     for width in plan.widths:
-        labels = {**model, "H": width, "same": False, "N": math.inf}
-        found.append(train(plan, lab, recipe, [(labels, make)]))
+        found.append(trained(width, False, STREAMING))
         if (best_of(found[-1])["test_accuracy"] >= SOLVED).all():
             break  # a larger network holds this one
-    labels = {**model, "H": plan.sample_width, "same": True}
-    one_map = [
-        (
-            {**labels, "N": size},
-            Call(composition, **make.kwargs, same=True, num_examples=size),
-        )
-        for size in plan.sizes
-    ]
-    endless = {**labels, "N": math.inf}, Call(composition, **make.kwargs, same=True)
-    found.append(train(plan, lab, recipe, [*one_map, endless]))
     return pd.concat(found, ignore_index=True)
 
 
 def learn_strings(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Trains the first cell on strings, as `Measured.strings`."""
+    steps, recipe = plan.string_steps, recipe_of_strings(plan)
+    tasks = [{"num_steps": steps, "length": length} for length in plan.lengths]
     models = [("Untied", 1), *(("Tied", width) for width in plan.string_widths)]
     found = [
-        train(
-            plan,
-            lab,
-            recipe_of_strings(plan),
-            [
-                (
-                    {"cell": plan.cells[0], "arm": arm, "H": width, "length": length},
-                    Call(string, num_steps=plan.string_steps, length=length),
-                )
-                for length in plan.lengths
-            ],
-        )
-        for arm, width in models
+        train(plan, lab, recipe, (plan.cells[0], *model), string, tasks)
+        for model in models
     ]
     return pd.concat(found, ignore_index=True)
 
 
-def train(plan: Plan, lab: Lab, recipe: Recipe, cases) -> pd.DataFrame:
-    """Trains cases at every rate on every seed; returns a row a training.
+def train(plan: Plan, lab: Lab, recipe: Recipe, model, task, tasks) -> pd.DataFrame:
+    """Trains a model on tasks, at every rate on every seed; returns a row a training.
 
     Both arms start from the same function. What diverged has the accuracy 0.
 
@@ -174,17 +160,22 @@ def train(plan: Plan, lab: Lab, recipe: Recipe, cases) -> pd.DataFrame:
       plan: of the preset.
       lab: of the experiment.
       recipe: of the trainings.
-      cases: (labels, make_task) pairs; the labels have `cell`, `arm` and `H`. Tasks of
-        one shape are one program.
+      model: its cell, arm and H.
+      task: makes a task of a split.
+      tasks: its keyword arguments, which are columns too. Tasks of one shape are one
+        program.
     """
-    settings, labels = [], []
-    for label, make_task in cases:
-        steps = make_task(0).num_steps
-        sharing = Tied() if label["arm"] == "Tied" else Untied(steps, same_init=True)
-        cell = cells()[label["cell"]]
+    name, arm, width = model
+    labels, settings = [], []
+    for options in tasks:
+        make_task = Call(task, **options)
+        untied = Untied(options["num_steps"], same_init=True)
+        sharing = Tied() if arm == "Tied" else untied
         for rate in plan.rates:
-            settings.append(Setting(make_task, cell, sharing, label["H"], rate, recipe))
-            labels.append(label)
+            labels.append({"cell": name, "arm": arm, "H": width, **options})
+            settings.append(
+                Setting(make_task, cells()[name], sharing, width, rate, recipe)
+            )
     rows = lab.train(settings, replicates(plan.num_seeds))
     runs = frame(labels, rows, plan.num_seeds).reindex(columns=[*labels[0], *METRICS])
     losses = {name: runs[name].astype(float) for name in METRICS[1:3]}
@@ -230,27 +221,29 @@ def accuracies(composed: pd.DataFrame, *, same: bool) -> pd.DataFrame:
         the step, a row a (cell, arm, H), which end where all seeds solve them.
     """
     best = best_of(composed[composed["same"] == same])
-    case = ["cell", "arm", "N" if same else "H"]
+    case = ["cell", "arm", "num_examples" if same else "H"]
     return best.pivot(index=case, columns="seed", values="test_accuracy")
 
 
 def needs(plan: Plan, composed: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Returns {one of `NEEDS`: counts, a row a (cell, arm), a column a seed}.
+    """Returns {what is needed: counts, a row a (cell, arm), a column a seed}.
 
+    Units are for maps that differ by the step; updates and sequences for one map.
     Updates are those of the rate that takes the fewest to solve endless data; the
     budget where no rate solves them.
     """
-    by_size = accuracies(composed, same=True)
-    endless = composed[composed["same"] & np.isinf(composed["N"])]
-    taken = endless["steps_trained"].where(
-        endless["test_accuracy"] >= SOLVED, plan.num_updates
+    model = ["cell", "arm"]
+    endless = composed[composed["same"] & (composed["num_examples"] == STREAMING)]
+    solved = endless["test_accuracy"] >= SOLVED
+    taken = endless.assign(
+        updates=endless["steps_trained"].where(solved, plan.num_updates)
     )
-    sizes = by_size[np.isfinite(by_size.index.get_level_values("N"))]
-    fewest = endless.assign(taken=taken).groupby(["cell", "arm", "seed"])["taken"].min()
+    units = accuracies(composed, same=False).groupby(level=model)
+    sequences = accuracies(composed, same=True).drop(STREAMING, level=2)
     return {
-        "units": _least_of_each(accuracies(composed, same=False)),
-        "updates": fewest.unstack("seed"),
-        "sequences": _least_of_each(sizes),
+        "units": units.apply(least),
+        "updates": taken.groupby([*model, "seed"])["updates"].min().unstack("seed"),
+        "sequences": sequences.groupby(level=model).apply(least),
     }
 
 
@@ -258,10 +251,11 @@ def least(accuracy: pd.DataFrame) -> pd.Series:
     """Returns each seed's least size that solves; twice the largest where none does.
 
     Args:
-      accuracy: a row a size, from small to large, a column a seed.
+      accuracy: a row a size, from small to large, the last of its index's levels; a
+        column a seed.
     """
-    solved = accuracy >= SOLVED
-    return solved.idxmax().where(solved.any(), 2 * accuracy.index[-1])
+    solved = (accuracy >= SOLVED).set_axis(accuracy.index.get_level_values(-1))
+    return solved.idxmax().where(solved.any(), 2 * solved.index[-1])
 
 
 def longest(strings: pd.DataFrame) -> pd.DataFrame:
@@ -274,9 +268,8 @@ def longest(strings: pd.DataFrame) -> pd.DataFrame:
       A row an (arm, H), a column a seed.
     """
     best = best_of(strings)
-    held = best["length"].where(best["test_accuracy"] == 1.0, 0)
-    best = best.assign(held=held)
-    return best.groupby(["arm", "H", "seed"])["held"].max().unstack("seed")
+    held = best.assign(held=best["length"].where(best["test_accuracy"] == 1.0, 0))
+    return held.groupby(["arm", "H", "seed"])["held"].max().unstack("seed")
 
 
 def one_unit_allows(bits) -> bool:
@@ -294,9 +287,3 @@ def one_unit_allows(bits) -> bool:
 
     halves = bits[::2], bits[1::2]
     return changes(bits) <= 1 or all(changes(half) <= 1 for half in halves)
-
-
-def _least_of_each(accuracy: pd.DataFrame) -> pd.DataFrame:
-    models = accuracy.groupby(level=["cell", "arm"])
-    found = {model: least(own.droplevel([0, 1])) for model, own in models}
-    return pd.DataFrame(found).T.rename_axis(["cell", "arm"])
