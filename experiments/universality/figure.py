@@ -1,7 +1,7 @@
 """Figures of what models need and then hold, and of stacks in floats."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,22 +28,6 @@ if TYPE_CHECKING:
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [X, S]
 _SHARINGS = {"Tied": "o", "Untied": "s"}
 _FLOATS = {"float32": ("#E69F00", "o"), "float64": ("#0072B2", "s")}
-
-
-class DepthRun(NamedTuple):
-    """A machine's stacks over its steps.
-
-    Attributes:
-      name: of the machine.
-      depths: [T + 1], the symbols on its deepest stack at each step.
-      limits: `{float: symbols that it holds exactly}`.
-      errors: `{float: (predicted, measured)}`, the step of the first error, if any.
-    """
-
-    name: str
-    depths: npt.ArrayLike
-    limits: Mapping[str, int]
-    errors: Mapping[str, tuple[int | None, int | None]]
 
 
 def draw_widths(
@@ -112,7 +96,7 @@ def draw_needs(
             at = interval.estimate, place
             note(panel, text, at, (0, 13), "center", colour_of(less))
     panel.set_ylim(len(rows) - 0.5, -0.7)
-    panel.margins(x=0.22)
+    panel.margins(x=0.4 if several else 0.22)
     return figure
 
 
@@ -138,21 +122,25 @@ def _draw(
 def draw_depths(
     predicted: Mapping[str, Sequence[int]],
     measured: Mapping[str, Sequence[int]],
-    run: DepthRun,
     bases: Sequence[int],
+    depths: npt.ArrayLike,
+    limits: Mapping[str, int],
+    errors: Mapping[str, Sequence[int | None]],
 ) -> "Figure":
-    """Draws predicted against measured capacities, and below it a machine's stacks.
+    """Draws predicted against measured capacities; below, the busy beaver's stacks.
 
     Args:
       predicted: `{float: symbols that fit}`, one number a base and pattern.
       measured: the same, of the cell.
-      run: the machine below.
       bases: of the stacks whose capacities are drawn.
+      depths: [T + 1], the symbols on the machine's deepest stack at each step.
+      limits: `{float: symbols that it holds exactly}`.
+      errors: `{float: (predicted, measured)}`, the step of the first error, if any.
     """
     figure = new_figure(height=7.6)
     upper, lower = figure.subplots(2, 1)
     _draw_capacities(upper, predicted, measured, bases)
-    _draw_run(lower, run)
+    _draw_run(lower, np.asarray(depths), limits, errors)
     return figure
 
 
@@ -185,15 +173,19 @@ def _draw_capacities(
     dress(panel, "predicted n (symbols)", "measured n (symbols)", "y")
 
 
-def _draw_run(panel: "Axes", run: DepthRun) -> None:
-    depths = np.asarray(run.depths)
-    steps = np.arange(len(depths))
-    panel.plot(steps[1:], np.maximum(depths[1:], 0.8), color=INK, lw=1.2)
-    for row, (name, limit) in enumerate(run.limits.items()):
+def _draw_run(
+    panel: "Axes",
+    depths: np.ndarray,
+    limits: Mapping[str, int],
+    errors: Mapping[str, Sequence[int | None]],
+) -> None:
+    steps = range(1, len(depths))
+    panel.plot(steps, np.maximum(depths[1:], 0.8), color=INK, lw=1.2)
+    for row, (name, limit) in enumerate(limits.items()):
         colour, _ = _FLOATS[name]
         panel.axhline(limit, color=colour, lw=1.4, ls="--")
         note(panel, f"{name} holds {limit}", (1.1, limit), (0, 9), "left", colour)
-        expected, found = run.errors[name]
+        expected, found = errors[name]
         if expected is not None:
             panel.axvline(expected, color=colour, lw=1.4, ls=":")
         if found is not None:
@@ -206,7 +198,7 @@ def _draw_run(panel: "Axes", run: DepthRun) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_title(
-        f"{run.name} in one tied cell: first errors of floats,\n"
+        "Five-state busy beaver in one tied cell: first errors of floats,\n"
         "X where measured, dotted where predicted",
         fontsize=FONT - 1,
         color=INK,

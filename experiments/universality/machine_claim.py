@@ -25,7 +25,7 @@ from rnnshare.machines import (
     moments_of,
 )
 
-FIGURE_OF = "beaver5"
+FIGURE_OF = "beaver5"  # the figure names it
 
 
 def judge(plan: Plan, found: Measured) -> Verdict:
@@ -72,8 +72,10 @@ def draw(plan: Plan, found: Measured, verdict: Verdict):
     return figure.draw_depths(
         {kind: [depth.predicted[kind] for depth in found.depths] for kind in FLOATS},
         {kind: [depth.measured[kind] for depth in found.depths] for kind in FLOATS},
-        figure.DepthRun("Five-state busy beaver", heights, limits, run.floats),
         plan.bases,
+        heights,
+        limits,
+        run.floats,
     )
 
 
