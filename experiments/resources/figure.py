@@ -84,8 +84,8 @@ def draw_step_times(
     _plain_y(panels[0])
     panel = lower.subplots()
     for label, (x, seconds) in compiling.items():
-        style = 1 if label.endswith("unrolled") else 0
-        panel.plot(x, seconds, ls=_DASHES[style], marker=_MARKS[style], lw=1.8,
+        form = 1 if label.endswith("unrolled") else 0
+        panel.plot(x, seconds, ls=_DASHES[form], marker=_MARKS[form], lw=1.8,
                    color=colour_of(label), label=label)  # fmt: skip
     _log_axes(panel, [x for x, _ in compiling.values()])
     _plain_y(panel)

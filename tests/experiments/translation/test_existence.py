@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from experiments.translation import existence
-from experiments.translation.existence import one_unit_allows
+from experiments.universality.measure import one_unit_allows
 
 
 def test_the_proof_for_one_unit_holds_of_random_ones_and_the_witness_is_refused():
