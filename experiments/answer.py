@@ -38,7 +38,7 @@ QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
     "better?"
 )
-# In the order in which they run. A claim that two of them judge is the last one's.
+# In the order in which they run.
 EXPERIMENTS = (
     "identities",
     "resources",  # before the process is large, since it takes times
@@ -47,7 +47,8 @@ EXPERIMENTS = (
     *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),
     *("universality", "translation"),
 )
-OWNER = {"Q5": "core_claim"}  # of the claims that several experiments judge
+# Of a claim that several experiments judge: who joins what the others found.
+OWNER = {"Q5": "core_claim"}
 # The lead: of each claim, what its verdict says; {effect} has its interval.
 WHY = {
     "Ac2c": {
@@ -202,17 +203,17 @@ def collect(folder, roots):
             if name not in EXPERIMENTS:
                 continue
             for finding in read_findings(path.parent):
-                if name == OWNER.get(finding.id, name):
-                    rank = EVIDENCE.index(finding.preset), place
-                    moved = relative(finding, path.parent, folder)
-                    found[finding.id].append((rank, moved))
+                half = name != OWNER.get(finding.id, name)
+                rank = EVIDENCE.index(finding.preset), half, place
+                moved = relative(finding, path.parent, folder)
+                found[finding.id].append((rank, moved))
     best = []
     for ranked in found.values():
         if not ranked:
             continue
         (_, first), *others = sorted(ranked, key=lambda item: item[0])
         # This run's finding stands beside a better one that was kept.
-        own = [finding for (_, place), finding in others if not place]
+        own = [f for (_, half, place), f in others if not half and not place]
         beside = tuple(dataclasses.replace(f, related=()) for f in own[:1])
         best.append(dataclasses.replace(first, related=(*first.related, *beside)))
     return best
