@@ -66,7 +66,7 @@ class MovingLab(Lab):
         there = {row["key"] for row in self.trained.rows}
         for setting in settings:
             for repeat in repeats:
-                key = study.key_of(setting, repeat)
+                key = setting.key(repeat)
                 columns = {**setting.columns(), **repeat._asdict()}
                 row = self._old_trainings.get(_name_of(_old_columns(columns)))
                 if row is None or key in there:

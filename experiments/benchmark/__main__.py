@@ -2,6 +2,8 @@
 
 import functools
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -27,8 +29,13 @@ def main() -> None:
     from experiments.benchmark.report import write
 
     plan, folder = PLANS[common.PRESET.value], common.workdir("benchmark")
-    results = {"machine": measure.machine(), "tied": [], "untied": [], "compile": []}
-    races = {
+    results: dict[str, Any] = {
+        "machine": measure.machine(),
+        "tied": [],
+        "untied": [],
+        "compile": [],
+    }
+    races: dict[str, Callable[..., Iterator[str]]] = {
         "tied": functools.partial(measure.tied, cells=_CELLS.value),
         "untied": functools.partial(measure.untied, most_gib=_MEMORY.value),
         "compile": measure.compiling,

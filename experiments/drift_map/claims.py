@@ -140,7 +140,7 @@ def map_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the differences of the map, a row a matching, T and drift."""
     result = verdict.data
     heads = [f"N = {size:,}: difference [95 %], win" for size in plan.sizes]
-    table = [("matching", "T", "drift d", *heads, "N* [95 %]")]
+    table: list = [("matching", "T", "drift d", *heads, "N* [95 %]")]
     for (arm, steps, drift), star in result.crossings.items():
         cells = []
         for size in plan.sizes:
@@ -248,7 +248,7 @@ def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the losses with every example met once, a row a drift."""
     every, p_values = verdict.data
     means = found.streaming.groupby(["arm", "d"])["test_loss"].mean()
-    table = [
+    table: list = [
         (
             *("drift d", "tied test loss", "untied test loss"),
             *("time-invariant linear", "untied less tied [95 %]", "Holm p"),

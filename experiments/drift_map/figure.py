@@ -53,9 +53,9 @@ class SizeCurves(NamedTuple):
       streaming: label -> [S], with every example met once; drawn at the right end.
     """
 
-    losses: Mapping[str, npt.ArrayLike]
+    losses: Mapping[str, Any]
     lines: Mapping[str, float]
-    streaming: Mapping[str, npt.ArrayLike] = {}
+    streaming: Mapping[str, Any] = {}
 
 
 def draw_drift_map(

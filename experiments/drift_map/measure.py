@@ -77,7 +77,7 @@ def arms(plan: Plan, num_steps: int) -> dict[str, list[Setting]]:
         patience=6,
     )
     untied = [Untied(num_steps, same_init=same) for same in plan.starts]
-    sharings = dict(zip(ARMS, ([Tied()], untied, untied), strict=True))
+    sharings: dict = dict(zip(ARMS, ([Tied()], untied, untied), strict=True))
     widths = dict.fromkeys(ARMS, plan.hidden_features)
     widths[ARMS[2]] = equal_width(plan, num_steps, "parameters")
     return {

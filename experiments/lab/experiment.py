@@ -11,7 +11,7 @@ import functools
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from experiments.claims import CLAIMS
 from experiments.lab.finding import Finding, read_findings
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Table = tuple[tuple[str, ...], ...]
 
 
-class Verdict(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Verdict:
     """What a claim's judge says.
 
     Attributes:

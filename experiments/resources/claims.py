@@ -90,7 +90,7 @@ def batches_of(plan: Plan) -> list[int]:
 
 def time_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
     """Returns step times, their ratios and compile times."""
-    table = [
+    table: list = [
         (
             *("cell", "H", "B", "T", "form", "weights", "step (ms)", "tied (ms)"),
             *("ratio", "compile (s)", "tied (s)"),

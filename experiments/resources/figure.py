@@ -84,8 +84,8 @@ def draw_step_times(
     _plain_y(panels[0])
     panel = lower.subplots()
     for label, (x, seconds) in compiling.items():
-        style = 1 if label.endswith("unrolled") else 0
-        panel.plot(x, seconds, ls=_DASHES[style], marker=_MARKS[style], lw=1.8,
+        form = 1 if label.endswith("unrolled") else 0
+        panel.plot(x, seconds, ls=_DASHES[form], marker=_MARKS[form], lw=1.8,
                    color=colour_of(label), label=label)  # fmt: skip
     _log_axes(panel, [x for x, _ in compiling.values()])
     _plain_y(panel)
@@ -126,9 +126,9 @@ def draw_ledger(
     used: dict[str, int] = {}
     for label, (x, y) in shares.items():
         colour = colour_of(label)
-        style = used.setdefault(colour, 0) % len(_DASHES)
+        place = used.setdefault(colour, 0) % len(_DASHES)
         used[colour] += 1
-        panel.plot(x, y, ls=_DASHES[style], marker=_MARKS[style], lw=1.8, ms=5,
+        panel.plot(x, y, ls=_DASHES[place], marker=_MARKS[place], lw=1.8, ms=5,
                    color=colour, label=label)  # fmt: skip
     panel.axhline(1.0, color=INK, lw=1.2, zorder=0)
     _log_axes(panel, [x for x, _ in shares.values()])

@@ -87,7 +87,7 @@ def judge_limits(plan: Plan, measured: Measured) -> Verdict:
 
 def limit_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
     """Returns the largest T by what allows it."""
-    table = [
+    table: list = [
         (
             *("cell", "H", "weights", "budget", "T by memory (compiled)"),
             *("it needs (GiB)", "T by time (extrapolated)", "largest T"),

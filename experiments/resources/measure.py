@@ -143,17 +143,17 @@ def measure(plan: Plan, lab: Lab) -> Measured:
             for case, row in zip(new, lab.kept_each(keys, _weigh), strict=True):
                 found.memory[case] = Memory(*row["bytes"])
             jax.clear_caches()
-        for law in itertools.product(standard_cells(), plan.widths):
-            for case in law_cases(plan, *law, plan.arms):
+        for cell, width in itertools.product(standard_cells(), plan.widths):
+            for case in law_cases(plan, cell, width, plan.arms):
                 known = found.memory.get(case)
                 found.stored[case] = known.stored if known else sum(stored_bytes(case))
         for budget in plan.budgets:
             found.limits[budget] = {
-                law: {
-                    arm: limit(lab, law_cases(plan, *law, (arm,)), found, budget)
+                (cell, width): {
+                    arm: limit(lab, law_cases(plan, cell, width, (arm,)), found, budget)
                     for arm in ENDS
                 }
-                for law in itertools.product(plan.law_cells, plan.widths)
+                for cell, width in itertools.product(plan.law_cells, plan.widths)
             }
     return found
 

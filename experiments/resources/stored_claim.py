@@ -30,13 +30,14 @@ SLOPE_WITHIN = 0.05
 def stored_slopes(plan: Plan, stored):
     """Returns {(cell, H): {arm: slope}} of the bytes that stay, against T, log-log."""
     return {
-        law: {
+        (cell, width): {
             arm: log_log_slope(
-                plan.steps, [stored[case] for case in law_cases(plan, *law, (arm,))]
+                plan.steps,
+                [stored[case] for case in law_cases(plan, cell, width, (arm,))],
             ).estimate
             for arm in plan.arms
         }
-        for law in itertools.product(standard_cells(), plan.widths)
+        for cell, width in itertools.product(standard_cells(), plan.widths)
     }
 
 
@@ -154,7 +155,7 @@ def _told_growth(plan: Plan, measured: Measured) -> str:
 
 def memory_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
     """Returns bytes by kind, and which of stored and activations is larger."""
-    table = [
+    table: list = [
         (
             *("cell", "H", "B", "T", "weights", "parameters (MiB)", "Adam (MiB)"),
             *("temporary (MiB)", "in all (MiB)", "larger"),

@@ -231,8 +231,8 @@ def table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
         for arm, own in arms.items():
             exists, how = "", ""
             if ALL in exhibits:
-                exact = exhibits[ALL][language].exact_match[arm]["longer"]
-                exists, how = f"{exact:.3f}", TRAINED_ON_ALL
+                shown = exhibits[ALL][language].exact_match[arm]["longer"]
+                exists, how = f"{shown:.3f}", TRAINED_ON_ALL
             rows.append(_row(f"{LANGUAGES[language]}, longer than trained", arm,
                              own.longer_exact_match, own.longer_accuracy, exists,
                              how))  # fmt: skip

@@ -19,7 +19,6 @@ from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks.data.number_words import number_words
 from rnnshare.tasks.translation import read_answers, translation
 from rnnshare.training import Replicate, fit
-from rnnshare.training.study import key_of
 
 NUM_EXAMPLES = 10
 
@@ -55,7 +54,7 @@ def exhibit(
       lab: where exhibits are kept.
     """
     keys = {
-        key_of(setting, Replicate(seed, seed)): language
+        setting.key(Replicate(seed, seed)): language
         for language, (setting, seed) in best.items()
     }
 
@@ -84,7 +83,7 @@ def exhibit(
 
 def copy_and_decode(plan, setting, seed, params):
     """Returns the exhibit of a tied translator with these parameters."""
-    asked = setting.make_task.kwargs
+    asked = setting.make_task.keywords
     words = number_words(asked["language"]).words
     short, everything = (
         translation(seed, language=asked["language"], trained_below=below).test

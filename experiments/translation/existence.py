@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.universality.compiled import CASES, compile_networks, draw_networks
+from experiments.universality.measure import one_unit_allows
 from rnnshare import ElmanCell, Tied, Untied, expand, unroll
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.machines.clocked import cell_like
@@ -47,23 +48,6 @@ class Existence(NamedTuple):
     witness: str
     reason: str
     checked: str
-
-
-def one_unit_allows(bits):
-    """Returns whether the proof allows bits of a tied tanh unit on a constant input.
-
-    On a constant input `h' = f(h) = tanh(a + w h)`, and a bit is whether h is past a
-    threshold. For w >= 0 f grows, so h_1, h_2, ... is monotone and the bits change at
-    most once. For w < 0 f(f(.)) grows, so those of the odd steps change at most once,
-    and those of the even steps too. What this refuses cannot be; the proof does not say
-    that all it allows can.
-    """
-
-    def changes(some):
-        return sum(a != b for a, b in itertools.pairwise(some))
-
-    halves = bits[::2], bits[1::2]
-    return changes(bits) <= 1 or all(changes(half) <= 1 for half in halves)
 
 
 def strings_of_one_unit(num_networks, num_steps, seed=0):

@@ -1,30 +1,33 @@
-"""Figures of what models need: units, updates, sequences; and what they then hold."""
+"""Figures of what models need and then hold, and of stacks in floats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.analysis.statistics import Interval
+from rnnshare.plotting import panels
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     FONT,
     INK,
     MUTED,
     colour_of,
     dress,
-    name_rows,
+    legend_below,
+    line_style,
     new_figure,
     note,
-    say_what_refutes,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [S, X]
-_MARKS = {"Tied": "o", "Untied": "s"}
+Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [X, S]
+_SHARINGS = {"Tied": "o", "Untied": "s"}
+_FLOATS = {"float32": ("#E69F00", "o"), "float64": ("#0072B2", "s")}
 
 
 def draw_widths(
@@ -34,106 +37,79 @@ def draw_widths(
     solved: float,
     no_memory: float,
     longest: int,
-    refuted: str,
 ) -> "Figure":
     """Draws what tied and untied networks solve, and the strings they hold, by H.
 
     Args:
-      accuracies: {label: (H [X], accuracies [S, X])}; a label that begins with a
+      accuracies: {label: (H [X], accuracies [X, S])}; a label that begins with a
         sharing's name has its colour.
-      strings: {label: (H [X], lengths in bits [S, X])}.
+      strings: {label: (H [X], lengths in bits [X, S])}.
       solved: the accuracy that solves.
       no_memory: that of the best answer without a carry.
       longest: the longest string there is, in bits.
-      refuted: what would have refuted the claim.
     """
     figure = new_figure(height=4.3)
     left, right = figure.subplots(1, 2)
-    say_what_refutes(figure, refuted)
-    handles = _draw(left, accuracies) | _draw(right, strings)
+    labels = [*dict.fromkeys([*accuracies, *strings])]
+    handles = _draw(left, accuracies, labels) | _draw(right, strings, labels)
+    across: Any = ("axes fraction", "data")
     for level, name, up in ((solved, "solved", 18), (no_memory, "no memory", -9)):
         left.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
-        note(left, f"{name}, {level:.2f}", (1.0, level), (0, up), "right", MUTED,
-             ("axes fraction", "data"))  # fmt: skip
+        text = f"{name}, {level:.2f}"
+        note(left, text, (1.0, level), (0, up), "right", MUTED, across)
     low = min(np.min(y) for _, y in accuracies.values())
     left.set_ylim(min(low, no_memory) - 0.08, 1.11)
     left.set_title("maps that differ by the step", fontsize=FONT, color=INK)
     dress(left, "hidden units H", "accuracy", "y")
     right.axhline(longest, color=INK, lw=1.2, ls=":", zorder=0)
-    at = (0.5, float(longest))
-    note(right, f"longest tried, {longest}", at, (0, 9), "center", MUTED,
-         ("axes fraction", "data"))  # fmt: skip
+    text = f"longest tried, {longest}"
+    note(right, text, (0.5, float(longest)), (0, 9), "center", MUTED, across)
     right.set_ylim(0, 1.15 * longest)
     right.set_title("random bits, constant input", fontsize=FONT, color=INK)
     dress(right, "hidden units H", "longest string held (bits)", "y")
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=FONT - 1,
-    )
+    legend_below(figure, handles)
     return figure
 
 
 def draw_needs(
-    needs: Mapping[tuple[str, str], Mapping[str, Interval]], refuted: str
+    needs: Mapping[tuple[str, str], Mapping[str, Interval]],
 ) -> "Figure":
     """Draws how much more one model of a pair needs than the other, column by column.
 
     Args:
       needs: {(one, another): {column: interval of log2 of one's need over another's}}.
-      refuted: what would have refuted the claim.
     """
-    rows = [
-        (pair, name, interval)
-        for pair, columns in needs.items()
-        for name, interval in columns.items()
-    ]
     several = len(needs) > 1
-    figure = new_figure(height=1.9 + 0.55 * len(rows))
-    say_what_refutes(figure, refuted)
-    panel = figure.subplots()
-    panel.axvline(0.0, color=INK, lw=1.2, zorder=0)
-    for row, (pair, _, (estimate, low, high)) in enumerate(rows):
-        less = pair[0] if high < 0 else pair[1] if low > 0 else ""
-        panel.plot([low, high], [row, row], color=colour_of(less), lw=2.5)
-        panel.plot([estimate], [row], "o", color=colour_of(less), ms=8)
+    rows = []
+    for (one, another), columns in needs.items():
+        for name, interval in columns.items():
+            label = f"{name}, {one} : {another}" if several else name
+            less = one if interval.high < 0 else another if interval.low > 0 else ""
+            rows.append(panels.IntervalRow(label, interval, less))
+    one, another = ("one", "the other") if several else next(iter(needs))
+    figure = panels.draw_intervals(rows, f"log2 of {one}'s need over {another}'s")
+    figure.set_figheight(1.9 + 0.55 * len(rows))
+    (panel,) = figure.axes
+    for place, (_, interval, less) in enumerate(rows):
         if less:
             text = f"{less if several else less.split()[0]} needs less"
-            note(panel, text, (estimate, row), (0, 13), "center", colour_of(less))
-    name_rows(
-        panel,
-        [f"{name}, {pair[0]} : {pair[1]}" if several else name
-         for pair, name, _ in rows],
-    )  # fmt: skip
+            at = interval.estimate, place
+            note(panel, text, at, (0, 13), "center", colour_of(less))
     panel.set_ylim(len(rows) - 0.5, -0.7)
-    panel.margins(x=0.22)
-    one, another = next(iter(needs)) if not several else ("one", "the other")
-    dress(panel, f"log2 of {one}'s need over {another}'s", "", "x")
+    panel.margins(x=0.4 if several else 0.22)
     return figure
 
 
-def _draw(panel: "Axes", curves: Mapping[str, Curve]) -> dict[str, Any]:
+def _draw(
+    panel: "Axes", curves: Mapping[str, Curve], labels: Sequence[str]
+) -> dict[str, Any]:
     """Draws means over seeds with their intervals; returns the lines by label."""
     drawn: dict[str, Any] = {}
     widths: set[float] = set()
-    for index, (label, (x, y)) in enumerate(curves.items()):
-        values = np.asarray(y, np.float64)
-        ends = np.array([bootstrap_interval(one) for one in values.T])
-        kind = label.split()[0].rstrip(",")
-        drawn[label] = panel.errorbar(
-            x,
-            ends[:, 0],
-            yerr=np.maximum([ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]], 0.0),
-            color=colour_of(kind),
-            marker=_MARKS.get(kind, "^"),
-            ls=("-", "-", "--", "--")[index % 4],
-            ms=6,
-            lw=1.8,
-            capsize=2.5,
-        )
+    for label, (x, y) in curves.items():
+        mark = _SHARINGS.get(label.split()[0].rstrip(","), "^")
+        style = {**line_style(label, labels), "marker": mark, "ms": 6}
+        drawn[label] = draw_means(panel, x, np.asarray(y), **style)
         widths |= set(np.ravel(x).tolist())
     panel.set_xscale("log", base=2)
     places = sorted(widths)
@@ -141,3 +117,90 @@ def _draw(panel: "Axes", curves: Mapping[str, Curve]) -> dict[str, Any]:
     panel.set_xticks(few, [f"{x:g}" for x in few])
     panel.minorticks_off()
     return drawn
+
+
+def draw_depths(
+    predicted: Mapping[str, Sequence[int]],
+    measured: Mapping[str, Sequence[int]],
+    bases: Sequence[int],
+    depths: npt.ArrayLike,
+    limits: Mapping[str, int],
+    errors: Mapping[str, Sequence[int | None]],
+) -> "Figure":
+    """Draws predicted against measured capacities; below, the busy beaver's stacks.
+
+    Args:
+      predicted: `{float: symbols that fit}`, one number a base and pattern.
+      measured: the same, of the cell.
+      bases: of the stacks whose capacities are drawn.
+      depths: [T + 1], the symbols on the machine's deepest stack at each step.
+      limits: `{float: symbols that it holds exactly}`.
+      errors: `{float: (predicted, measured)}`, the step of the first error, if any.
+    """
+    figure = new_figure(height=7.6)
+    upper, lower = figure.subplots(2, 1)
+    _draw_capacities(upper, predicted, measured, bases)
+    _draw_run(lower, np.asarray(depths), limits, errors)
+    return figure
+
+
+def _draw_capacities(
+    panel: "Axes",
+    predicted: Mapping[str, Sequence[int]],
+    measured: Mapping[str, Sequence[int]],
+    bases: Sequence[int],
+) -> None:
+    every = f"{min(bases)} to {max(bases)}" if len(bases) > 1 else f"{bases[0]}"
+    most = max(max(values) for values in [*predicted.values(), *measured.values()])
+    line = np.array([0.0, most + 3.0])
+    panel.fill_between(line, line - 1, line + 1, color="#eeeeee", zorder=0)
+    panel.plot(line, line, color=INK, lw=1.2, ls=":", zorder=1)
+    for name, values in predicted.items():
+        colour, mark = _FLOATS[name]
+        style: Any = {"ls": "", "marker": mark, "ms": 8, "mfc": "none", "mew": 1.8}
+        panel.plot(values, measured[name], color=colour, label=name, **style)
+    at = (0.55 * most, 0.55 * most)
+    note(panel, "equal, and within one", at, (12, -22), "left", MUTED)
+    panel.set_title(
+        "Push n symbols, pop them all: the largest n without fault,\n"
+        f"a point a base ({every}) and pattern of symbols",
+        fontsize=FONT - 1,
+        color=INK,
+    )
+    panel.legend(frameon=False, fontsize=FONT - 1, loc="upper left")
+    panel.set_xlim(0, most + 3)
+    panel.set_ylim(0, most + 3)
+    dress(panel, "predicted n (symbols)", "measured n (symbols)", "y")
+
+
+def _draw_run(
+    panel: "Axes",
+    depths: np.ndarray,
+    limits: Mapping[str, int],
+    errors: Mapping[str, Sequence[int | None]],
+) -> None:
+    steps = range(1, len(depths))
+    panel.plot(steps, np.maximum(depths[1:], 0.8), color=INK, lw=1.2)
+    for row, (name, limit) in enumerate(limits.items()):
+        colour, _ = _FLOATS[name]
+        panel.axhline(limit, color=colour, lw=1.4, ls="--")
+        note(panel, f"{name} holds {limit}", (1.1, limit), (0, 9), "left", colour)
+        expected, found = errors[name]
+        if expected is not None:
+            panel.axvline(expected, color=colour, lw=1.4, ls=":")
+        if found is not None:
+            at = max(found, 1)
+            panel.plot(at, depths[found], marker="X", color=colour, ms=11, mec="w")
+            text = f"{name}: first error at step {found:,}"
+            # Low on the right, where no curve can be.
+            note(panel, text, (1.0, 0.2 - 0.1 * row), (-4, 0), "right", colour,
+                 "axes fraction")  # fmt: skip
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_title(
+        "Five-state busy beaver in one tied cell: first errors of floats,\n"
+        "X where measured, dotted where predicted",
+        fontsize=FONT - 1,
+        color=INK,
+    )
+    dress(panel, "steps of the machine", "symbols on the deeper stack", "y")

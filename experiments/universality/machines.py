@@ -1,234 +1,172 @@
-"""The study behind C1: machines as tied cells, in exact arithmetic and in floats."""
+"""What C1 runs: machines in three arithmetics, and stacks as deep as they hold."""
 
-import dataclasses
-import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from experiments.universality import figure_depth as depth_figures
-from experiments.universality.runs import (
-    EMPTY_TAPE,
-    FLOATS,
-    PATTERNS,
-    TAG_WORD,
-    Depth,
-    Run,
-    measure_depth,
-    run_machine,
-    tag_steps,
-)
+import numpy as np
+
 from rnnshare.machines import (
-    StackCode,
-    as_stack_machine,
+    COLLATZ,
+    Automaton,
+    Moment,
     bits_of,
-    fits,
+    capacity,
+    compile_automaton,
+    compile_stacks,
+    first_error,
+    follow_exactly,
+    follow_in_floats,
     load,
+    measured_capacity,
     moments_of,
+    push_and_pop,
+    run_automaton,
+    run_tag,
+    run_tape,
+    stacks_at_start,
+    to_tape,
+    words_of,
 )
-from rnnshare.plotting import panels as figures
-from rnnshare.plotting.style import say_what_refutes
 
-LEAST_STEPS = 10_000
-FIGURE_OF = "beaver5"
+FLOATS = {"float64": np.float64, "float32": np.float32}
+# Stacks have their tops last; a tape comes with the position of the head.
+TAG_WORD = [0] * 7
+STARTS: dict[str, Any] = {
+    "brackets": [list("([[]()][])")[::-1], []],
+    "doubler": [["1"], []],
+    "increment": (list("1011011101111111"), 0),
+    "minsky": tuple(to_tape(COLLATZ, TAG_WORD)),
+}
+EMPTY_TAPE: tuple[list[str], int] = ([], 0)
+PATTERNS = ("all first", "all last", "in turn", "random")
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
+class Run(NamedTuple):
+    """What came of one machine.
 
     Attributes:
-      num_steps: of machines that run on.
-      machines: those of `rnnshare.machines.load`, less what is not here.
-      bases: of the stacks whose capacity is measured.
-      num_bits: of a stack's number that are pushed, more than a float has.
+      machine: its name.
+      sizes: states, symbols, units of the cell, cell steps a step.
+      num_steps: that were compared in exact arithmetic.
+      halts: whether it halted.
+      differs: the first step at which the exact cell differs, if any.
+      floats: `{float: (predicted, measured)}`, the step of the first error, if any.
     """
 
+    machine: str
+    sizes: tuple[int, int, int, int]
     num_steps: int
-    machines: tuple[str, ...]
-    bases: tuple[int, ...]
-    num_bits: int = 56
+    halts: bool
+    differs: int | None
+    floats: dict[str, tuple[int | None, int | None]]
 
 
-_MACHINES = (
-    *("parity", "adder", "brackets", "doubler", "increment", "counter", "beaver2"),
-    *("beaver3", "beaver4", "beaver5", "minsky"),
-)
-PLANS = {
-    "smoke": Plan(300, ("parity", "brackets", "beaver3", "beaver5"), (16,)),
-    "quick": Plan(LEAST_STEPS, _MACHINES, (2, 4, 8, 16, 32)),
-    "full": Plan(5 * LEAST_STEPS, _MACHINES, (2, 4, 8, 16, 32, 64, 128)),
-}
+class Depth(NamedTuple):
+    """How many symbols one base and pattern push and pop: `{float: count}` each."""
+
+    base: int
+    pattern: str
+    predicted: dict[str, int]
+    measured: dict[str, int]
 
 
-def judge(runs: list[Run], depths: list[Depth]) -> str:
-    """Returns the verdict of C1 under its rule."""
-    if any(run.differs is not None for run in runs):
-        return "refuted"
-    long = all(run.halts or run.num_steps >= LEAST_STEPS for run in runs)
-    close = all(
-        abs(depth.predicted[kind] - depth.measured[kind]) <= 1
-        for depth in depths
-        for kind in FLOATS
-    )
-    return "supported" if long and close else "inconclusive"
+def run_machine(machine: str, most_steps: int) -> Run:
+    """Runs one of the machines of the package in all three arithmetics."""
+    program = load(machine)
+    if isinstance(program, Automaton):
+        return _run_automaton(machine, program, most_steps)
+    start = STARTS.get(machine, EMPTY_TAPE)
+    stacked, stacks = stacks_at_start(program, start)
+    compiled = compile_stacks(stacked)
 
+    def moments() -> Iterator[Moment]:
+        return moments_of(program, start, most_steps)
 
-def finding(preset, folder, rule):
-    """Runs the machines; returns the finding of C1, and draws its figure."""
-    plan, began = PLANS[preset], time.perf_counter()
-    runs = [run_machine(name, plan.num_steps) for name in plan.machines]
-    depths = [
-        measure_depth(base, pattern, plan.num_bits)
-        for base in plan.bases
-        for pattern in (PATTERNS[:1] if base == 2 else PATTERNS)
-    ]
-    path = "figures/C1.png"
-    figures.save(draw(runs, depths, plan), folder / path)
-    agreed = sum(run.num_steps for run in runs if run.differs is None)
-    return Finding(
-        id="C1",
-        claim=CLAIMS["C1"],
-        verdict=judge(runs, depths),
-        effect=agreed,
-        effect_label="steps of machines that their tied cells make exactly",
-        interval=(agreed, agreed),
-        num_seeds=1,
-        rule=rule,
-        command=f"python -m experiments.universality --preset={preset}",
-        figure=path,
-        seconds=time.perf_counter() - began,
-        meaning=_meaning(runs, depths),
-        details=_details(runs, depths, plan),
-        table=_table(runs),
-        exact=True,
+    exact = follow_exactly(compiled, moments())
+    floats = {}
+    for kind, dtype in FLOATS.items():
+        (found,) = follow_in_floats(compiled, [moments()], dtype)
+        bits = bits_of(dtype)
+        expected = first_error(stacked, compiled.code, stacks, most_steps, bits)
+        floats[kind] = expected, found.first_error
+    # Where it halts, one moment more was compared.
+    halts = exact.first_error is None and exact.num_steps < most_steps
+    return Run(
+        machine,
+        _sizes(program.states, program.symbols, compiled),
+        exact.num_steps - halts,
+        halts,
+        exact.first_error,
+        floats,
     )
 
 
-def draw(runs, depths, plan):
-    """Returns the figure: capacities, and the stacks of the five-state busy beaver."""
-    (run,) = (run for run in runs if run.name == FIGURE_OF)
-    machine: Any = load(FIGURE_OF)
-    heights = [
-        max(map(len, stacks))
-        for _, stacks in moments_of(machine, EMPTY_TAPE, plan.num_steps)
-    ]
-    code = StackCode.of(as_stack_machine(machine))
-    ones = [*machine.symbols[1:], *machine.symbols[1:]] * plan.num_bits
-    limits = {
-        kind: max(n for n in range(len(ones)) if fits(code, ones[:n], bits_of(dtype)))
-        for kind, dtype in FLOATS.items()
-    }
-    figure = depth_figures.draw_depths(
-        {kind: [depth.predicted[kind] for depth in depths] for kind in FLOATS},
-        {kind: [depth.measured[kind] for depth in depths] for kind in FLOATS},
-        depth_figures.DepthRun("Five-state busy beaver", heights, limits, run.floats),
-        plan.bases,
-    )
-    say_what_refutes(
-        figure, "an exact cell departs from its machine; not supported if a point is "
-        "off the band"
-    )  # fmt: skip
-    return figure
+def _sizes(states: Any, symbols: Any, compiled: Any) -> tuple[int, int, int, int]:
+    units = len(compiled.cell.units)
+    return len(states), len(symbols), units, compiled.cell_steps
 
 
-def _meaning(runs, depths):
-    """Returns what it says, and what it does not."""
-    agreed = sum(run.differs is None for run in runs)
-    longest = max(run.num_steps for run in runs)
-    counts = {kind: [d.measured[kind] for d in depths] for kind in FLOATS}
-    told = {kind: f"{min(c)} to {max(c)}" for kind, c in counts.items()}
-    universal = (
-        ", one of them universal," if any(r.name == "minsky" for r in runs) else ""
-    )
-    return (
-        f"In exact arithmetic the tied cells of {agreed} of {len(runs)} machines"
-        f"{universal} make every step of their machine, to halting or over "
-        f"{longest:,} steps; but the tape is the digits of two numbers, so the claim "
-        "is about weights that are shared and precision that is unbounded. In floats "
-        "the same cell is a finite automaton: a stack holds "
-        f"{told['float32']} symbols in float32 and {told['float64']} in float64 (the "
-        f"base decides), {_capacities(depths)}; {_errors(runs)}."
+def _run_automaton(name: str, machine: Automaton, num_steps: int) -> Run:
+    compiled = compile_automaton(machine)
+    rng = np.random.default_rng(0)
+    word = [str(x) for x in rng.choice(machine.alphabet, num_steps)]
+    wanted = [*run_automaton(machine, word)]
+
+    def differs(found: list) -> int | None:
+        pairs = enumerate(zip(wanted, found, strict=True), 1)
+        return next((step for step, (a, b) in pairs if a != b), None)
+
+    floats: dict[str, tuple[int | None, int | None]] = {}
+    for kind, dtype in FLOATS.items():
+        _, outputs = compiled.cell.run(compiled.encode(word), compiled.start(), dtype)
+        floats[kind] = None, differs(compiled.decode(outputs))
+    return Run(
+        name,
+        _sizes(machine.states, machine.alphabet, compiled),
+        num_steps,
+        False,
+        differs(compiled.run_exactly(word)),
+        floats,
     )
 
 
-def _capacities(depths):
-    """Returns how the capacities are to what the mantissa predicts."""
-    apart = [abs(d.predicted[k] - d.measured[k]) for d in depths for k in FLOATS]
-    if max(apart) == 0:
-        return "as predicted from the mantissa"
-    return (
-        f"as predicted from the mantissa in {apart.count(0)} of {len(apart)} cases, "
-        f"and at most {max(apart)} off in the others"
+def measure_depth(base: int, pattern: str, num_bits: int) -> Depth:
+    """Predicts and measures how many symbols are pushed and popped without fault.
+
+    Args:
+      base: of the stack; at the base 2 there is one symbol, else there are two.
+      pattern: one of `PATTERNS`.
+      num_bits: how many bits to push, at least.
+    """
+    alphabet = ("1",) if base == 2 else ("1", "2")
+    count = num_bits // (base.bit_length() - 1) + 2
+    symbols = {
+        "all first": [alphabet[0]] * count,
+        "all last": [alphabet[-1]] * count,
+        "in turn": [alphabet[i % len(alphabet)] for i in range(count)],
+        "random": [str(x) for x in np.random.default_rng(base).choice(alphabet, count)],
+    }[pattern]
+    compiled = compile_stacks(push_and_pop(symbols, alphabet), base)
+    return Depth(
+        base,
+        pattern,
+        {k: capacity(compiled.code, symbols, bits_of(d)) for k, d in FLOATS.items()},
+        {k: measured_capacity(compiled, d) for k, d in FLOATS.items()},
     )
 
 
-def _errors(runs):
-    """Returns how many machines go wrong in floats, and whether where predicted."""
-    wrong = {k: sum(r.floats[k][1] is not None for r in runs) for k in FLOATS}
-    pairs = [run.floats[kind] for run in runs for kind in FLOATS]
-    agree = sum(expected == found for expected, found in pairs)
-    return (
-        f"of {len(runs)} machines {wrong['float32']} go wrong in float32 and "
-        f"{wrong['float64']} in float64, as predicted in {agree} of {len(pairs)} runs"
-    )
+def tag_steps(num_steps: int) -> int:
+    """Returns how many steps of the tag system Minsky's machine makes; checks them.
 
-
-def _details(runs, depths, plan):
-    """Returns how it was done, and the capacities."""
-    rows = []
-    for base in plan.bases:
-        own = [depth for depth in depths if depth.base == base]
-        told = "; ".join(
-            f"{kind} predicted {_list(d.predicted[kind] for d in own)}, measured "
-            f"{_list(d.measured[kind] for d in own)}"
-            for kind in FLOATS
-        )
-        rows.append(f"base {base}: {told}")
-    universal = ""
-    if any(run.name == "minsky" for run in runs):
-        universal = (
-            "\n\nThe universal machine (Minsky's, of 7 states and 4 symbols) runs the "
-            f"2-tag system of the Collatz problem on {len(TAG_WORD)} letters: "
-            f"{tag_steps(plan.num_steps)} of its steps, those that it makes by itself."
-        )
-    return (
-        "A cell is an `ElmanCell` with the activation clip(x, 0, 1) and weights that "
-        "are wired, not trained: multiples of powers of 2, the same at every step. An "
-        "automaton takes one cell step a symbol, a stack machine three a step; a "
-        "Turing machine is a stack machine with two stacks. A stack is a number in "
-        "[0, 1), its symbols the digits to a base B = 2^b. In exact arithmetic the "
-        "state, every stack to its last symbol and all other units are compared at "
-        "every step; in float64 and float32, which `unroll` runs, the states and the "
-        "tops that are read, and the first step at which they differ is the error. "
-        "Its prediction follows the machine on integers that are rounded to 24 or 53 "
-        f"bits where a float is, and runs no cell.{universal}"
-        "\n\nSymbols that are pushed and popped without fault, for the patterns "
-        f"{', '.join(PATTERNS)} (at the base 2 there is one): {'. '.join(rows)}. "
-        "Predicted: the most n such that (m - 1) b + bits(m-th digit) is at most the "
-        "mantissa's bits for each m up to n."
-    )
-
-
-def _list(values):
-    return ", ".join(map(str, values))
-
-
-def _table(runs):
-    """Returns a row a machine."""
-    table = [
-        ("machine", "states x symbols", "units", "cell steps a step", "steps",
-         "exact agrees",
-         *(f"{kind}: first error, predicted / measured" for kind in FLOATS)),
-    ]  # fmt: skip
-    for run in runs:
-        states, symbols, units, every = run.sizes
-        exact = "yes" if run.differs is None else f"no, from step {run.differs}"
-        errors = [
-            " / ".join("none" if step is None else f"{step:,}" for step in pair)
-            for pair in (run.floats[kind] for kind in FLOATS)
-        ]
-        steps = f"{run.num_steps:,}{' (halts)' if run.halts else ''}"
-        table.append((run.name, f"{states} x {symbols}", str(units), str(every), steps,
-                      exact, *errors))  # fmt: skip
-    return tuple(table)
+    Raises:
+      RuntimeError: if it writes a word that the tag system does not.
+    """
+    symbols, head = to_tape(COLLATZ, TAG_WORD)
+    machine: Any = load("minsky")
+    moments = run_tape(machine, symbols, num_steps, head)
+    count, right = 0, run_tag(COLLATZ, TAG_WORD)
+    for count, word in enumerate(words_of(COLLATZ, TAG_WORD, moments)):  # noqa: B007
+        wanted = next(right)
+        if word != wanted:
+            raise RuntimeError(f"The universal machine wrote {word} for {wanted}.")
+    return count

@@ -1,195 +1,188 @@
-"""The study behind C2 and Cc1: what tied and untied weights need for one task.
+"""What tied and untied weights need for one task, and all else that is measured here.
 
-What is made of it stands in `universality_judgement.py`, what comes of it is told by
-`universality_claims.py`; compiled networks are made by `clock_study.py`.
+Machines are run in `machines.py`, and networks compiled in `compiled.py`.
 """
 
-import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from experiments.lab.trials import column, replicates, run
-from experiments.universality.compiled import CASES, compile_networks
-from rnnshare import ElmanCell, LSTMCell, Tied, Untied
+from experiments.lab.choices import cells
+from experiments.lab.frames import frame
+from experiments.lab.trials import Lab, replicates
+from experiments.universality.compiled import CASES, Compiled, compile_networks
+from experiments.universality.machines import (
+    PATTERNS,
+    TAG_WORD,
+    Depth,
+    Run,
+    measure_depth,
+    run_machine,
+    tag_steps,
+)
+from experiments.universality.plan import Plan
+from rnnshare import Tied, Untied
+from rnnshare.tasks import STREAMING
 from rnnshare.tasks.composition import Composition, RandomString
-from rnnshare.training.fitting import Recipe
-from rnnshare.training.rows import JsonLines
-from rnnshare.training.study import Setting
+from rnnshare.training import Call, Recipe, Setting
 
 SOLVED = 0.99  # the accuracy that solves a task
 # A wrong answer costs at least ln 2 nats, so a mean loss of at most this has at most
 # half of the wrong answers that a solved task may have.
 SOLVED_LOSS = 0.5 * np.log(2) * (1 - SOLVED)
 ARMS = ("Tied", "Untied")
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
-
-    Attributes:
-      num_networks: random networks that are compiled, of each case.
-      cells: {name: cell class} of what is trained.
-      num_seeds: paired seeds, each with maps (or a string) of its own.
-      rates: learning rates, of which validation chooses one for each run.
-      steps, inputs, states: T, D and S of the composition.
-      widths: the H that are tried, from small to large, until all seeds solve it.
-      num_updates: optimiser steps of a composition.
-      validate_every: where its training may stop.
-      sample_width: H where training sets of some size are learnt from.
-      sizes: the N of these sets.
-      string_steps: T of the random strings.
-      string_widths: the H of tied networks that learn them.
-      lengths: of the strings.
-      string_updates: optimiser steps of a string.
-    """
-
-    num_networks: int
-    cells: dict
-    num_seeds: int
-    rates: tuple[float, ...]
-    steps: int
-    inputs: int
-    states: int
-    widths: tuple[int, ...]
-    num_updates: int
-    validate_every: int
-    sample_width: int
-    sizes: tuple[int, ...]
-    string_steps: int
-    string_widths: tuple[int, ...]
-    lengths: tuple[int, ...]
-    string_updates: int
-
-
-ELMAN = {"Elman": ElmanCell}
-PLANS = {
-    "smoke": Plan(1, ELMAN, 2, (1e-2,), 3, 2, 2, (2,), 4, 2, 2, (4,), 4, (1,),
-                  (2, 4), 2),
-    "quick": Plan(17, ELMAN, 5, (1e-2, 3e-2), 6, 3, 3, (2, 4, 8, 16, 32), 1_500, 50, 8,
-                  (32, 64, 128, 256), 32, (1, 4, 16), (4, 8, 16, 32), 1_000),
-    "full": Plan(50, ELMAN | {"LSTM": LSTMCell}, 10, (3e-3, 1e-2, 3e-2), 6, 3, 3,
-                 (2, 3, 4, 6, 8, 12, 16, 24, 32, 48), 6_000, 100, 8,
-                 (16, 32, 64, 128, 256, 512), 64, (1, 2, 4, 8, 16, 32),
-                 (4, 8, 16, 32, 64), 3_000),
-}  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class MakeComposition:
-    """`make_task` of compositions; one map for all steps if `same`."""
-
-    steps: int
-    inputs: int
-    states: int
-    same: bool = False
-    num_examples: int | None = None
-
-    def __call__(self, split):  # noqa: D102
-        size = {} if self.num_examples is None else {"num_examples": self.num_examples}
-        return Composition.of(
-            self.steps, self.inputs, self.states, split, same=self.same, **size
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class MakeString:
-    """`make_task` of random strings."""
-
-    steps: int
-    length: int
-
-    def __call__(self, split):  # noqa: D102
-        return RandomString.of(self.steps, self.length, split)
-
-
-class Composed(NamedTuple):
-    """What one cell needed for compositions, by {arm: ...}.
-
-    Attributes:
-      accuracy: {H: [S]}, maps that differ by the step, until all seeds solve it.
-      by_size: [S, N + 1] accuracies where one map holds, the last of endless data.
-      updates: [S], optimiser steps until endless data were solved, at the rate that
-        took the fewest; the budget where no rate solved it.
-    """
-
-    accuracy: dict
-    by_size: dict
-    updates: dict
+METRICS = [
+    *("seed", "test_accuracy", "validation_loss", "steps_trained", "num_parameters"),
+    "diverged",
+]
 
 
 class Measured(NamedTuple):
     """All that is measured.
 
     Attributes:
-      compiled: {name of a case: `clock_study.Compiled`}.
-      composed: {cell: Composed}.
-      strings: {(arm, H): [S, L] accuracies at the lengths}, of the first cell.
-      parameters: {(arm, H): trained scalars} of the models of strings.
+      composed: a row a training on compositions: cell, arm, H, same (whether one map
+        holds at all steps), num_examples, other sizes, and `METRICS`.
+      strings: a row a training on strings: cell, arm, H, length, T, and `METRICS`.
+      compiled: {name of a case: what came of its networks}.
+      runs: of machines.
+      depths: of stacks.
+      tag_steps: steps of the tag system that the universal machine makes, if it ran.
     """
 
-    compiled: dict
-    composed: dict
-    strings: dict
-    parameters: dict
+    composed: pd.DataFrame
+    strings: pd.DataFrame
+    compiled: Mapping[str, Compiled] = {}
+    runs: Sequence[Run] = ()
+    depths: Sequence[Depth] = ()
+    tag_steps: int | None = None
 
 
-def sharing_of(arm, steps):
-    """Returns the sharing of an arm: both start from the same function."""
-    return Tied() if arm == "Tied" else Untied(steps, same_init=True)
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Trains, compiles and runs what is not yet kept."""
+    pairs = [(cell, arm) for cell in plan.cells for arm in ARMS]
+    composed = [compose(plan, lab, *pair) for pair in pairs]
+    strings = learn_strings(plan, lab)
+    cases = {case.name: case for case in CASES[: plan.num_cases]}
+    compiled = kept(
+        lab,
+        Compiled,
+        [{"case": name, "num_networks": plan.num_networks} for name in cases],
+        lambda case, num_networks: compile_networks(cases[case], num_networks),
+    )
+    machines = [
+        {"machine": name, "most_steps": plan.machine_steps} for name in plan.machines
+    ]
+    depths = [
+        {"base": base, "pattern": pattern, "num_bits": plan.num_bits}
+        for base in plan.bases
+        for pattern in (PATTERNS[:1] if base == 2 else PATTERNS)
+    ]
+    tagged = None
+    if "minsky" in plan.machines:
+        key = {"tag_word": TAG_WORD, "most_steps": plan.machine_steps}
+        row = lab.kept(key, lambda: {"count": tag_steps(plan.machine_steps)})
+        tagged = row["count"]
+    return Measured(
+        pd.concat(composed, ignore_index=True),
+        strings,
+        dict(zip(cases, compiled, strict=True)),
+        kept(lab, Run, machines, run_machine),
+        kept(lab, Depth, depths, measure_depth),
+        tagged,
+    )
 
 
-def train(plan, makes, cell, arm, width, how, rows):
-    """Trains every task at every rate; returns the rows.
+def kept(lab: Lab, kind, keys, make):
+    """Returns `make(**key)` of every key, named tuples of a kind, kept one by one."""
+    rows = lab.kept_each(
+        keys, lambda missing: ((key, make(**key)._asdict()) for key in missing)
+    )
+    return [kind(*(row[name] for name in kind._fields)) for row in rows]
+
+
+def composition(split, num_steps, num_inputs, num_states, **options) -> Composition:
+    """Returns the composition that a split draws."""
+    return Composition.of(num_steps, num_inputs, num_states, split, **options)
+
+
+def string(split, num_steps, length) -> RandomString:
+    """Returns the random string that a split draws."""
+    return RandomString.of(num_steps, length, split)
+
+
+def compose(plan: Plan, lab: Lab, cell: str, arm: str) -> pd.DataFrame:
+    """Trains a cell on compositions, as `Measured.composed`."""
+
+    def trained(width: int, same: bool, *sizes: int) -> pd.DataFrame:
+        tasks = [
+            {
+                "num_steps": plan.steps,
+                "num_inputs": plan.inputs,
+                "num_states": plan.states,
+                "same": same,
+                "num_examples": size,
+            }
+            for size in sizes
+        ]
+        model = (cell, arm, width)
+        return train(plan, lab, recipe_of(plan), model, composition, tasks)
+
+    found = [trained(plan.sample_width, True, *plan.sizes, STREAMING)]
+    for width in plan.widths:
+        found.append(trained(width, False, STREAMING))
+        if (best_of(found[-1])["test_accuracy"] >= SOLVED).all():
+            break  # a larger network holds this one
+    return pd.concat(found, ignore_index=True)
+
+
+def learn_strings(plan: Plan, lab: Lab) -> pd.DataFrame:
+    """Trains the first cell on strings, as `Measured.strings`."""
+    steps, recipe = plan.string_steps, recipe_of_strings(plan)
+    tasks = [{"num_steps": steps, "length": length} for length in plan.lengths]
+    models = [("Untied", 1), *(("Tied", width) for width in plan.string_widths)]
+    found = [
+        train(plan, lab, recipe, (plan.cells[0], *model), string, tasks)
+        for model in models
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def train(plan: Plan, lab: Lab, recipe: Recipe, model, task, tasks) -> pd.DataFrame:
+    """Trains a model on tasks, at every rate on every seed; returns a row a training.
+
+    Both arms start from the same function. What diverged has the accuracy 0.
 
     Args:
-      plan: see `Plan`.
-      makes: tasks of one shape, so that they are one program.
-      cell: of the model.
-      arm: of the model.
-      width: H.
-      how: the recipe.
-      rows: of the study.
-
-    Returns:
-      [len(makes), rates, S] rows.
+      plan: of the preset.
+      lab: of the experiment.
+      recipe: of the trainings.
+      model: its cell, arm and H.
+      task: makes a task of a split.
+      tasks: its keyword arguments, which are columns too. Tasks of one shape are one
+        program.
     """
-    settings = [
-        Setting(make, cell, sharing_of(arm, make.steps), width, rate, how)
-        for make in makes
-        for rate in plan.rates
-    ]
-    found = run(settings, replicates(plan.num_seeds), rows)
-    return np.reshape(found, (len(makes), len(plan.rates), plan.num_seeds))
+    name, arm, width = model
+    labels, settings = [], []
+    for options in tasks:
+        make_task = Call(task, **options)
+        untied = Untied(options["num_steps"], same_init=True)
+        sharing = Tied() if arm == "Tied" else untied
+        for rate in plan.rates:
+            labels.append({"cell": name, "arm": arm, "H": width, **options})
+            settings.append(
+                Setting(make_task, cells()[name], sharing, width, rate, recipe)
+            )
+    rows = lab.train(settings, replicates(plan.num_seeds))
+    runs = frame(labels, rows, plan.num_seeds).reindex(columns=[*labels[0], *METRICS])
+    losses = {name: runs[name].astype(float) for name in METRICS[1:3]}
+    return runs.assign(**losses).fillna({"test_accuracy": 0.0})
 
 
-def best_of(trained):
-    """Returns [S] rows of [rates, S]: for each seed the one that validates best."""
-    losses = [column(row, "validation_loss") for row in trained]
-    return trained[np.argmin(losses, axis=0), np.arange(trained.shape[1])]
-
-
-def fewest_updates(trained, budget):
-    """Returns [S] of [rates, S] rows: the least steps of a rate that solved the task.
-
-    Args:
-      trained: rows of runs that end where their validation loss says that it is solved.
-      budget: optimiser steps, which count where no rate solved it.
-    """
-    taken = [
-        np.where(accuracy_of(row) >= SOLVED, column(row, "steps_trained"), budget)
-        for row in trained
-    ]
-    return np.min(taken, axis=0)
-
-
-def accuracy_of(rows):
-    """Returns test accuracies; what diverged has none."""
-    return column(rows, "test_accuracy", missing=0.0)
-
-
-def recipe_of(plan):
+def recipe_of(plan: Plan) -> Recipe:
     """Returns how compositions are trained: until solved, or the end."""
     return Recipe(
         num_steps=plan.num_updates,
@@ -200,27 +193,7 @@ def recipe_of(plan):
     )
 
 
-def compose(plan, cell, rows):
-    """Trains a cell on compositions; returns a `Composed`."""
-    how, shape = recipe_of(plan), (plan.steps, plan.inputs, plan.states)
-    accuracy: dict[str, dict] = {arm: {} for arm in ARMS}
-    by_size, updates = {}, {}
-    one_rule = [MakeComposition(*shape, True, n) for n in (*plan.sizes, None)]
-    for arm in ARMS:
-        for width in plan.widths:
-            (found,) = train(
-                plan, [MakeComposition(*shape)], cell, arm, width, how, rows
-            )
-            accuracy[arm][width] = accuracy_of(best_of(found))
-            if (accuracy[arm][width] >= SOLVED).all():
-                break  # a larger network holds this one
-        found = train(plan, one_rule, cell, arm, plan.sample_width, how, rows)
-        by_size[arm] = np.stack([accuracy_of(best_of(x)) for x in found], axis=1)
-        updates[arm] = fewest_updates(found[-1], plan.num_updates)
-    return Composed(accuracy, by_size, updates)
-
-
-def recipe_of_strings(plan):
+def recipe_of_strings(plan: Plan) -> Recipe:
     """Returns how strings are trained: until every bit is right, or the end."""
     return Recipe(
         num_steps=plan.string_updates,
@@ -232,28 +205,85 @@ def recipe_of_strings(plan):
     )
 
 
-def learn_strings(plan, cell, rows):
-    """Trains on strings; returns accuracies and parameters, by (arm, H)."""
-    how = recipe_of_strings(plan)
-    makes = [MakeString(plan.string_steps, length) for length in plan.lengths]
-    accuracy, parameters = {}, {}
-    for arm, width in [
-        ("Untied", 1),
-        *(("Tied", width) for width in plan.string_widths),
-    ]:
-        found = train(plan, makes, cell, arm, width, how, rows)
-        accuracy[arm, width] = np.stack(
-            [accuracy_of(best_of(x)) for x in found], axis=1
-        )
-        parameters[arm, width] = found[0, 0, 0]["num_parameters"]
-    return accuracy, parameters
+def best_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns of each case and seed the run, over the rates, that validates best."""
+    case = [name for name in runs if name not in METRICS]
+    ranked = runs.sort_values("validation_loss", kind="stable")
+    return ranked.drop_duplicates([*case, "seed"]).sort_index()
 
 
-def measure(preset, folder):
-    """Compiles and trains all; returns a `Measured`."""
-    plan, rows = PLANS[preset], JsonLines(folder / "universality.jsonl")
-    cases = CASES[:1] if preset == "smoke" else CASES
-    compiled = {case.name: compile_networks(case, plan.num_networks) for case in cases}
-    composed = {name: compose(plan, cell, rows) for name, cell in plan.cells.items()}
-    first = next(iter(plan.cells.values()))
-    return Measured(compiled, composed, *learn_strings(plan, first, rows))
+def accuracies(composed: pd.DataFrame, *, same: bool) -> pd.DataFrame:
+    """Returns test accuracies on compositions, a column a seed.
+
+    Args:
+      composed: see `Measured`.
+      same: of one map for all steps, a row a (cell, arm, N); or of maps that differ by
+        the step, a row a (cell, arm, H), which end where all seeds solve them.
+    """
+    best = best_of(composed[composed["same"] == same])
+    case = ["cell", "arm", "num_examples" if same else "H"]
+    return best.pivot(index=case, columns="seed", values="test_accuracy")
+
+
+def needs(plan: Plan, composed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns {what is needed: counts, a row a (cell, arm), a column a seed}.
+
+    Units are for maps that differ by the step; updates and sequences for one map.
+    Updates are those of the rate that takes the fewest to solve endless data; the
+    budget where no rate solves them.
+    """
+    model = ["cell", "arm"]
+    endless = composed[composed["same"] & (composed["num_examples"] == STREAMING)]
+    solved = endless["test_accuracy"] >= SOLVED
+    taken = endless.assign(
+        updates=endless["steps_trained"].where(solved, plan.num_updates)
+    )
+    units = accuracies(composed, same=False).groupby(level=model)
+    sequences = accuracies(composed, same=True).drop(STREAMING, level=2)
+    return {
+        "units": units.apply(least),
+        "updates": taken.groupby([*model, "seed"])["updates"].min().unstack("seed"),
+        "sequences": sequences.groupby(level=model).apply(least),
+    }
+
+
+def least(accuracy: pd.DataFrame) -> pd.Series:
+    """Returns each seed's least size that solves; twice the largest where none does.
+
+    Args:
+      accuracy: a row a size, from small to large, the last of its index's levels; a
+        column a seed.
+    """
+    solved = (accuracy >= SOLVED).set_axis(accuracy.index.get_level_values(-1))
+    return solved.idxmax().where(solved.any(), 2 * solved.index[-1])
+
+
+def longest(strings: pd.DataFrame) -> pd.DataFrame:
+    """Returns the longest string that is right in every bit, 0 where none is.
+
+    Args:
+      strings: see `Measured`.
+
+    Returns:
+      A row an (arm, H), a column a seed.
+    """
+    best = best_of(strings)
+    held = best.assign(held=best["length"].where(best["test_accuracy"] == 1.0, 0))
+    return held.groupby(["arm", "H", "seed"])["held"].max().unstack("seed")
+
+
+def one_unit_allows(bits) -> bool:
+    """Returns whether the proof allows bits of a tied tanh unit on a constant input.
+
+    On a constant input `h' = f(h) = tanh(a + w h)`, and a bit is whether h is past a
+    threshold. For w >= 0 f grows, so h_1, h_2, ... is monotone and the bits change at
+    most once. For w < 0 f(f(.)) grows, so those of the odd steps change at most once,
+    and those of the even steps too. What this refuses cannot be; the proof does not say
+    that all it allows can.
+    """
+
+    def changes(some):
+        return sum(a != b for a, b in itertools.pairwise(some))
+
+    halves = bits[::2], bits[1::2]
+    return changes(bits) <= 1 or all(changes(half) <= 1 for half in halves)

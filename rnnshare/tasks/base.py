@@ -5,8 +5,10 @@ Shape letters: B batch, T time, D input features, O outputs.
 
 import abc
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,8 @@ import optax
 SPLITS = ("train", "validation", "test")
 Metrics = dict[str, jax.Array]
 _T = TypeVar("_T", bound=type)
+_P = ParamSpec("_P")
+_Made = TypeVar("_Made", bound="Task")
 
 
 class Batch(NamedTuple):
@@ -33,6 +37,20 @@ class Batch(NamedTuple):
     mask: Any = None
 
 
+class Origin(NamedTuple):
+    """The call that made a task; it says the same on every machine.
+
+    Attributes:
+      function: a function that is decorated with `generated`.
+      arguments: what it was called with, its defaults among them.
+      source: the digest of the files that it read, or None.
+    """
+
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    source: str | None = None
+
+
 class Task(abc.ABC):
     """What to learn.
 
@@ -47,8 +65,11 @@ class Task(abc.ABC):
       out_features: O.
       readout: 'last' or 'every', where an answer is due.
       num_tokens: how many tokens there are, if the inputs are tokens.
+      origin: of a task that a `generated` function returned, the call; else None. It
+        is no field: neither `dataclasses.replace` nor a map over the tree keeps it.
     """
 
+    origin: Origin | None = None
     name: str
     num_steps: int
     in_features: int
@@ -104,6 +125,40 @@ def as_pytree(*arrays: str) -> Callable[[_T], _T]:
     return register
 
 
+def generated(
+    *, source: str | None = None
+) -> Callable[[Callable[_P, _Made]], Callable[_P, _Made]]:
+    """Decorates a function that makes tasks, so that they know the call they are of.
+
+    A task is recognised by its arrays, but the rounding of arrays that come from
+    arithmetic differs between machines: a task that knows its `origin` is recognised by
+    that instead. A cache of the function belongs above this decorator.
+
+    Args:
+      source: the attribute of the task that holds the digest of the files which the
+        function reads; None if it reads none.
+    """
+
+    def decorate(function: Callable[_P, _Made]) -> Callable[_P, _Made]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def make(*args: _P.args, **kwargs: _P.kwargs) -> _Made:
+            task = function(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            digest = None if source is None else getattr(task, source)
+            # No field, since JAX would compare it as a part of the tree's structure.
+            object.__setattr__(
+                task, "origin", Origin(make, dict(bound.arguments), digest)
+            )
+            return task
+
+        return make
+
+    return decorate
+
+
 class Classification(Task):
     """A task with classes for answers: cross entropy in nats, and accuracy."""
 
@@ -113,7 +168,7 @@ class Classification(Task):
 
     def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns `loss`, and `accuracy`, the fraction that is right."""
-        right = jnp.argmax(outputs, -1).astype(batch.targets.dtype) == batch.targets
+        right = is_right(outputs, batch.targets)
         accuracy = masked_mean(right.astype(jnp.float32), batch.mask)
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
@@ -123,6 +178,19 @@ def cross_entropy(logits: jax.Array, classes: jax.Array) -> jax.Array:
     return optax.softmax_cross_entropy_with_integer_labels(
         logits.astype(jnp.float32), classes
     )
+
+
+def is_right(logits: jax.Array, classes: jax.Array) -> jax.Array:
+    """Returns which answers are right, bool[...]: the largest logit is their class's.
+
+    An answer with a NaN among its logits is wrong, whatever `argmax` makes of it.
+
+    Args:
+      logits: [..., O].
+      classes: int[...].
+    """
+    right = jnp.argmax(logits, -1).astype(classes.dtype) == classes
+    return right & ~jnp.any(jnp.isnan(logits), -1)
 
 
 def masked_mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:

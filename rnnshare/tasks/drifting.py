@@ -14,7 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, Task, as_pytree, check_split, masked_mean
+from rnnshare.tasks.base import (
+    Batch,
+    Task,
+    as_pytree,
+    check_split,
+    generated,
+    masked_mean,
+)
 
 PATHS = ("random_walk", "periodic", "linear")
 _LARGEST = 100.0  # inputs are U(0, 100)
@@ -153,6 +160,7 @@ def drift_oracles(step_weights: Any, input_variance: float) -> tuple[float, floa
 
 
 @functools.lru_cache(maxsize=128)
+@generated()
 def drift(
     split: int = 0,
     *,

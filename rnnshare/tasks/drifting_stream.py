@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, as_pytree
+from rnnshare.tasks.base import Batch, as_pytree, generated
 from rnnshare.tasks.drawn import DrawnTask
 from rnnshare.tasks.drifting import (
     _FILLED,
@@ -91,6 +91,7 @@ class DriftStream(DrawnTask, DriftRegression):
 
 
 @functools.lru_cache(maxsize=1_024)
+@generated()
 def drift_stream(
     split: int = 0,
     *,

@@ -24,6 +24,7 @@ from rnnshare.tasks.base import (
     as_pytree,
     check_counts,
     held_out_key,
+    is_right,
 )
 
 
@@ -119,7 +120,7 @@ class FormalTask(Classification):
 
     def accuracy_each(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """Returns float32[B], the fraction of each string's answer that is right."""
-        right = (jnp.argmax(outputs, -1) == batch.targets).astype(jnp.float32)
+        right = is_right(outputs, batch.targets).astype(jnp.float32)
         if batch.mask is None:
             return right
         right = jnp.where(batch.mask, right, 0.0)

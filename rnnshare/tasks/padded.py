@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, as_pytree, masked_mean
+from rnnshare.tasks.base import Batch, as_pytree, is_right, masked_mean
 from rnnshare.tasks.synthetic import Adding, CopyMemory
 
 
@@ -91,7 +91,7 @@ class PaddedCopyMemory(CopyMemory):
 
     def metrics(self, outputs: jax.Array, batch: Batch) -> dict[str, jax.Array]:
         """Returns `loss` of the real steps, and `accuracy` of the recalled ones."""
-        right = jnp.argmax(outputs, -1).astype(batch.targets.dtype) == batch.targets
+        right = is_right(outputs, batch.targets)
         recalled = batch.targets < self.num_symbols
         accuracy = masked_mean(right.astype(jnp.float32), recalled)
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}

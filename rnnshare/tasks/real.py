@@ -15,7 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, Classification, as_pytree, check_split
+from rnnshare.tasks.base import (
+    Batch,
+    Classification,
+    as_pytree,
+    check_split,
+    generated,
+)
 from rnnshare.tasks.data import arrays as data
 from rnnshare.tasks.data import texts
 
@@ -73,6 +79,7 @@ class ArrayTask(Classification):
         return {"chance": {"loss": loss, "accuracy": accuracy}}
 
 
+@generated(source="sha256")
 def japanese_vowels(split: int = 0, *, validation_fraction: float = 0.2) -> ArrayTask:
     """Returns JapaneseVowels: variable length 7..29, 12 channels, 9 speakers.
 
@@ -83,6 +90,7 @@ def japanese_vowels(split: int = 0, *, validation_fraction: float = 0.2) -> Arra
     return _split(data.japanese_vowels, "japanese_vowels", split, validation_fraction)
 
 
+@generated(source="sha256")
 def italy_power_demand(
     split: int = 0, *, validation_fraction: float = 0.2
 ) -> ArrayTask:
@@ -97,6 +105,7 @@ def italy_power_demand(
     )
 
 
+@generated()
 def mnist1d(
     split: int = 0,
     *,
@@ -133,6 +142,7 @@ def mnist1d(
     )
 
 
+@generated(source="sha256")
 def mnist_rows(
     split: int = 0, *, shifted: bool = False, validation_fraction: float = 0.2
 ) -> ArrayTask:
@@ -155,6 +165,7 @@ def mnist_rows(
     )
 
 
+@generated(source="sha256")
 def surnames(split: int = 0, *, validation_fraction: float = 0.2) -> ArrayTask:
     """Returns surnames: 2..14 letters, 8 languages; 1920 train, 640 test.
 

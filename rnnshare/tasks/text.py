@@ -7,7 +7,7 @@ import math
 import jax
 import numpy as np
 
-from rnnshare.tasks.base import Batch, Metrics, as_pytree
+from rnnshare.tasks.base import Batch, Metrics, as_pytree, generated
 from rnnshare.tasks.data import texts
 from rnnshare.tasks.real import ArrayTask
 
@@ -52,6 +52,7 @@ class NextCharacter(ArrayTask):
 
 
 @functools.lru_cache(maxsize=32)
+@generated(source="sha256")
 def folk_tunes(split: int = 0, *, num_steps: int = 64) -> NextCharacter:
     """Returns fiddle tunes in ABC notation: 64 characters from a bar line on.
 
@@ -93,6 +94,7 @@ def folk_tunes(split: int = 0, *, num_steps: int = 64) -> NextCharacter:
 
 
 @functools.lru_cache(maxsize=32)
+@generated(source="sha256")
 def folk_tune_streams(split: int = 0, *, num_steps: int = 256) -> NextCharacter:
     """Returns fiddle tunes one after another, in long sequences, as one text.
 

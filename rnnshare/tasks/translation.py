@@ -18,6 +18,7 @@ from rnnshare.tasks.base import (
     as_pytree,
     check_split,
     cross_entropy,
+    is_right,
     masked_mean,
 )
 from rnnshare.tasks.data.number_words import (
@@ -117,7 +118,7 @@ class Translation(Classification):
         `longer_...` are those of numbers with more digits than the trained ones.
         """
         symbols = jnp.asarray(batch.mask)
-        right = jnp.argmax(outputs, -1).astype(batch.targets.dtype) == batch.targets
+        right = is_right(outputs, batch.targets)
         longest = len(str(self.trained_below - 1)) + 1
         longer = jnp.sum(symbols, axis=1) > longest
         losses = cross_entropy(outputs, batch.targets)

@@ -4,7 +4,12 @@ from rnnshare.training.fitting import (
     Fitted,
     fit,
 )
-from rnnshare.training.identity import Call
+from rnnshare.training.identity import (
+    Call,
+    describe,
+    key_of,
+    public_name,
+)
 from rnnshare.training.loop import (
     Loop,
     Recipe,
@@ -19,9 +24,11 @@ from rnnshare.training.rows import (
     save_params,
 )
 from rnnshare.training.study import (
+    SCHEMA,
     ModelFor,
     Replicate,
     Setting,
+    count_diverged,
     run,
     tune,
 )
@@ -30,6 +37,7 @@ from rnnshare.training.truncation import (
 )
 
 __all__ = [
+    "SCHEMA",
     "Call",
     "Fitted",
     "JsonLines",
@@ -41,10 +49,14 @@ __all__ = [
     "Setting",
     "TrainState",
     "Truncation",
+    "count_diverged",
+    "describe",
     "environment",
     "fit",
+    "key_of",
     "load_params",
     "progress",
+    "public_name",
     "run",
     "save_params",
     "tune",

@@ -24,7 +24,7 @@ from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 
-Row = dict[str, float]
+Row = dict[str, Any]  # numbers, or None where there is none
 Triple = tuple[Any, int, float]  # task, seed, learning rate
 
 
@@ -35,7 +35,9 @@ class Fitted(NamedTuple):
       params: the best parameters (the last, if the recipe keeps those), nested
         dictionaries of arrays.
       metrics: their train, validation and test metrics, `best_step`, the step that they
-        are of, and `steps_trained`.
+        are of, `steps_trained`, and `diverged`: the first step, counted from 1, whose
+        training loss (or the validation loss after it) is not finite, or None. The
+        metrics of a replica that diverged are NaN.
     """
 
     params: list[Any]
@@ -169,8 +171,9 @@ class _Slots:
         if not slots:
             return []
         metrics = _rows(self._programs["finish"](self._stacked, self._state))
-        best, best_step, trained = jax.device_get(
-            (self._state.best_params, self._state.best_step, self._state.step)
+        state = self._state
+        best, best_step, trained, diverged = jax.device_get(
+            (state.best_params, state.best_step, state.step, state.diverged)
         )
         found = []
         for slot in slots:
@@ -178,6 +181,7 @@ class _Slots:
                 **metrics[slot],
                 "best_step": int(best_step[slot]),
                 "steps_trained": int(trained[slot]),
+                "diverged": int(diverged[slot]) or None,
             }
             index = self._index[slot]
             assert index is not None  # for the type checker

@@ -4,6 +4,10 @@ A chunk of steps, with its validation, is one scan. Batch i is a pure function o
 (seed, i), the same for every model. `rnnshare.training.fit` compiles and runs these.
 
 A batch is one optimiser step, or where gradients are truncated one a window.
+
+A replica diverges at the first step whose loss is not finite. It is trained no further,
+and has no final metrics: neither those of the parameters that it began with nor those
+of a step before.
 """
 
 import dataclasses
@@ -109,6 +113,7 @@ class TrainState(NamedTuple):
     best_step: jax.Array  # that best_params are of
     num_worse: jax.Array  # validations since the best one
     stopped: jax.Array
+    diverged: jax.Array  # the first step, from 1 on, whose loss is not finite; 0: none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +147,7 @@ class Loop:
             best_step=jnp.int32(0),
             num_worse=jnp.int32(0),
             stopped=jnp.bool(False),
+            diverged=jnp.int32(0),
         )
 
     def step(
@@ -235,7 +241,8 @@ class Loop:
                 length=self.recipe.validate_every,
             )
             measured = self.measure(replica, state.params, "validation")
-            return self._keep_best(state, measured["loss"]), {
+            state = self._keep_best(state, measured["loss"])
+            return self._stop_if_diverged(state, losses, measured["loss"]), {
                 "train_loss": jnp.mean(losses),
                 **{f"validation_{name}": value for name, value in measured.items()},
             }
@@ -253,9 +260,10 @@ class Loop:
         return replica.task.metrics(outputs, batch)
 
     def finish(self, replica: Replica, state: TrainState) -> Metrics:
-        """Measures the parameters that are kept on every split."""
+        """Measures the parameters that are kept on every split; NaN if it diverged."""
+        diverged = state.diverged > 0
         return {
-            f"{split}_{name}": value
+            f"{split}_{name}": jnp.where(diverged, jnp.full_like(value, jnp.nan), value)
             for split in ("train", "validation", "test")
             for name, value in self.measure(replica, state.best_params, split).items()
         }
@@ -282,6 +290,24 @@ class Loop:
             num_worse=num_worse,
             stopped=stopped,
         )
+
+    def _stop_if_diverged(
+        self, state: TrainState, losses: jax.Array, validation_loss: jax.Array
+    ) -> TrainState:
+        """Marks and stops a replica of which a loss is not finite.
+
+        Args:
+          state: after a chunk.
+          losses: float32[validate_every], those of the chunk's batches.
+          validation_loss: float32[], that after the chunk.
+        """
+        bad = ~jnp.isfinite(losses)
+        before = state.step - self.recipe.validate_every
+        first = before + 1 + jnp.argmax(bad).astype(jnp.int32)
+        if_validated = jnp.where(jnp.isfinite(validation_loss), 0, state.step)
+        found = jnp.where(jnp.any(bad), first, if_validated)
+        diverged = jnp.where(state.diverged > 0, state.diverged, found)
+        return state._replace(diverged=diverged, stopped=state.stopped | (diverged > 0))
 
 
 def _stream(replica: Replica, number: int) -> jax.Array:

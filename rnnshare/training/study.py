@@ -1,11 +1,18 @@
 """A study: the training loop over a grid of settings and replicates, as rows.
 
-Rows are appended as they finish, and skipped when the same study is started again.
+Rows are appended as they finish, and what has a row is not run again when the same
+study is started again. A row is recognised by its key, the digest of all that made it;
+the columns beside it that name the setting are for people.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import os
+import re
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +24,19 @@ from rnnshare.models.sequence_model import SequenceModel
 from rnnshare.sharing.base import Sharing, num_parameters
 from rnnshare.sharing.templates import Tied
 from rnnshare.tasks import Task
-from rnnshare.training.fitting import Recipe, fit
-from rnnshare.training.rows import JsonLines, Row, json_line
+from rnnshare.training.fitting import fit
+from rnnshare.training.identity import (
+    Call,
+    describe_fields,
+    key_of,
+    public_name,
+)
+from rnnshare.training.loop import Recipe
+from rnnshare.training.rows import JsonLines, Row
+
+# Of the rows, and a part of their keys: another one has other columns or another
+# meaning, or the training of what it names has changed.
+SCHEMA = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +124,20 @@ class Setting:
         """Returns how many scalars are trained."""
         return num_parameters(list(Blueprint.of(self.make_model()).shapes))
 
+    def key(self, replicate: "Replicate") -> str:
+        """Returns what the row of this setting on a replicate is recognised by.
+
+        It covers every field that is not at its default, of the setting and of all that
+        it holds; in place of `make_task` the task that it makes.
+
+        Raises:
+          TypeError: if a field has no description that outlasts the process, as a
+            lambda; see `rnnshare.training.describe`.
+        """
+        return _keys([self], [replicate])[0][0]
+
     def columns(self) -> Row:
-        """Returns what names this setting in a row: strings and numbers."""
+        """Returns what names this setting to a reader of rows: strings and numbers."""
         truncation = self.recipe.truncation
         return {
             "task": self.make_task(0).name,
@@ -118,7 +148,9 @@ class Setting:
             "readout_sharing": repr(self.readout_sharing),
             "dropout": self.dropout,
             "learning_rate": self.learning_rate,
-            **dataclasses.asdict(self.recipe),
+            **{
+                f.name: getattr(self.recipe, f.name) for f in dataclasses.fields(Recipe)
+            },
             "optimizer": _name(self.recipe.optimizer),
             "truncation": truncation and repr(truncation),
         }
@@ -145,7 +177,8 @@ def run(
 
     Settings whose models, recipes and shapes of data are the same are trained together:
     they share one compilation and fill the devices between them. A row that the file
-    already has is not run again; a row does not depend on which others run.
+    already has is not run again; a row does not depend on which others run. Rows of
+    another `SCHEMA` are not read, which one line on stderr says.
 
     Args:
       settings: the grid.
@@ -159,21 +192,35 @@ def run(
         runs it holds, and how many are left to do.
 
     Returns:
-      One row a setting and replicate: the setting's columns, the replicate, the number
-      of parameters, and the final metrics.
+      One row a setting and replicate: `schema` and `key`, the setting's columns, the
+      replicate, the number of parameters, the versions and XLA's level of optimisation
+      that it was run at, and the final metrics. Those of a run that diverged are None,
+      and `diverged` is the step at which it did; else that is None.
+
+    Raises:
+      TypeError: if a setting cannot be described, as `Setting.key` says.
+      ValueError: if two settings have one key but are not equal.
     """
-    done = {_key_of_row(row): row for row in rows.rows}
-    programs: dict[Any, list[list[Setting]]] = {}
+    keys = _keys(settings, replicates)
+    _refuse_twins(settings, keys)
+    _tell_of_other_schemas(rows)
+    done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
+    programs: dict[Any, list[list[int]]] = {}
     for members in _alike(settings):
-        programs.setdefault(_program_of(members[0]), []).append(members)
+        program = _program_of(settings[members[0]])
+        programs.setdefault(program, []).append(members)
     for groups in programs.values():
-        pairs = []
+        pairs: dict[str, tuple[Setting, Replicate]] = {}
         for members in groups:
-            wanted = [(s, r) for s in dict.fromkeys(members) for r in replicates]
-            left = [(s, r) for s, r in wanted if _key(s, r) not in done]
+            wanted = {
+                key: (settings[index], replicate)
+                for index in members
+                for key, replicate in zip(keys[index], replicates, strict=True)
+            }
+            left = {key: pair for key, pair in wanted.items() if key not in done}
             if on_group is not None:
-                on_group(members[0], len(wanted), len(left))
-            pairs += left
+                on_group(settings[members[0]], len(wanted), len(left))
+            pairs |= left
         if pairs:
             _train(
                 pairs,
@@ -182,16 +229,16 @@ def run(
                 per_device=per_device,
                 compiler_options=compiler_options,
             )
-    done.update((_key_of_row(row), row) for row in rows.rows)
-    return [done[_key(s, r)] for s in settings for r in replicates]
+    done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
+    return [done[key] for of_setting in keys for key in of_setting]
 
 
-def _alike(settings: Sequence[Setting]) -> list[list[Setting]]:
-    """Returns the settings in groups that differ in the learning rate alone."""
-    groups: dict[Setting, list[Setting]] = {}
-    for setting in settings:
+def _alike(settings: Sequence[Setting]) -> list[list[int]]:
+    """Returns indices of settings in groups that differ in the learning rate alone."""
+    groups: dict[Setting, list[int]] = {}
+    for index, setting in enumerate(settings):
         same = dataclasses.replace(setting, learning_rate=1.0)
-        groups.setdefault(same, []).append(setting)
+        groups.setdefault(same, []).append(index)
     return list(groups.values())
 
 
@@ -204,19 +251,27 @@ def _program_of(setting: Setting) -> Any:
 
 
 def _train(
-    pairs: Sequence[tuple[Setting, Replicate]], rows: JsonLines, **options: Any
+    pairs: Mapping[str, tuple[Setting, Replicate]], rows: JsonLines, **options: Any
 ) -> None:
-    """Trains settings of one program; appends each row when it is done."""
-    one = pairs[0][0]
-    size = {"num_parameters": one.num_parameters()}
+    """Trains settings of one program, by key; appends each row when it is done."""
+    keys, held = list(pairs), list(pairs.values())
+    one = held[0][0]
+    common = {
+        "num_parameters": one.num_parameters(),
+        **{name: _version(name) for name in ("jax", "rnnshare")},
+        "xla_level": _xla_level(options.get("compiler_options")),
+    }
 
     def keep(index: int, metrics: Row) -> None:
-        rows.append(_columns(*pairs[index]) | size | metrics)
+        setting, replicate = held[index]
+        columns = setting.columns() | replicate._asdict()
+        named = {"schema": SCHEMA, "key": keys[index]} | columns
+        rows.append(named | common | metrics)
 
     fit(
         one.make_model(),
         one.recipe,
-        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in pairs],
+        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in held],
         on_result=keep,
         **options,
     )
@@ -230,53 +285,116 @@ def tune(
 ) -> Setting:
     """Returns the candidate of the least mean validation loss over the replicates.
 
-    Use replicates of their own, so that the choice and the final runs are apart.
-    A run that diverged counts as infinite; of equal candidates the first wins.
+    Use replicates of their own, so that the choice and the final runs are apart. A
+    candidate that diverged, on any replicate, is chosen only if all of them did: then
+    it is one that did so on the fewest, which one line on stderr says. Of equal
+    candidates the first wins.
     """
     measured = run(candidates, replicates, rows, **options)
-    losses = [
-        np.inf if row["validation_loss"] is None else row["validation_loss"]
-        for row in measured
-    ]
-    means = np.mean(np.reshape(losses, (len(candidates), len(replicates))), axis=1)
-    return candidates[int(np.argmin(means))]
+    ranks = []
+    for start in range(0, len(measured), len(replicates)):
+        of_candidate = measured[start : start + len(replicates)]
+        losses = [r["validation_loss"] for r in of_candidate if r["diverged"] is None]
+        losses = [np.inf if loss is None else loss for loss in losses]
+        mean = float(np.mean(losses)) if losses else np.inf
+        ranks.append((count_diverged(of_candidate), mean))
+    best = min(range(len(candidates)), key=ranks.__getitem__)  # the first of equals
+    if ranks[best][0]:
+        print(
+            f"tune: each of {len(candidates)} candidates diverged; the chosen one, of "
+            f"learning rate {candidates[best].learning_rate:g}, did on {ranks[best][0]}"
+            f" of {len(replicates)} replicates. Try lower rates.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return candidates[best]
 
 
-SCHEMA = 2
+def count_diverged(rows: Iterable[Row]) -> int:
+    """Returns how many rows are of runs that diverged, and so have no metrics."""
+    return sum(row["diverged"] is not None for row in rows)
 
 
-def key_of(setting: Setting, replicate: Replicate) -> str:
-    import hashlib
+def _keys(
+    settings: Sequence[Setting], replicates: Sequence[Replicate]
+) -> list[list[str]]:
+    """Returns the key of each setting on each replicate; describes each task once."""
+    # The digest holds for as long as the task lives: it is a key of no other one.
+    digests: dict[int, tuple[weakref.ref[Any], str]] = {}
+    made: dict[tuple[Any, Any], str] = {}
 
-    return hashlib.sha256(_key(setting, replicate).encode()).hexdigest()[:20]
+    def key_of_task(make_task: Callable[[int], Task], split: int) -> str:
+        if (make_task, split) not in made:
+            task = make_task(split)
+            alive, digest = digests.get(id(task), (None, ""))
+            if alive is None or alive() is not task:
+                digest = key_of(task)
+                digests[id(task)] = weakref.ref(task), digest
+            made[make_task, split] = digest
+        return made[make_task, split]
+
+    found = []
+    for setting in settings:
+        kind = public_name(type(setting))  # a subclass may make another model
+        fields = describe_fields(setting, leave_out=("make_task",))
+        found.append(
+            [
+                key_of(SCHEMA, kind, fields, key_of_task(setting.make_task, r.split), r)
+                for r in replicates
+            ]
+        )
+    return found
 
 
-def _columns(setting: Setting, replicate: Replicate) -> Row:
-    return setting.columns() | replicate._asdict()
+def _refuse_twins(settings: Sequence[Setting], keys: Sequence[Sequence[str]]) -> None:
+    """Raises if settings that are not equal would be taken for one another's row."""
+    first: dict[str, int] = {}
+    for index, of_setting in enumerate(keys):
+        for key in of_setting:
+            other = first.setdefault(key, index)
+            if settings[other] != settings[index]:
+                raise ValueError(
+                    f"run: settings {other} and {index} train the same, but are not "
+                    "equal, as two functools.partial never are. Give each once, or "
+                    "make what differs equal: two rnnshare.training.Call of one "
+                    "function and arguments are."
+                )
 
 
-def _key(setting: Setting, replicate: Replicate) -> str:
-    """Returns what a row is recognised by, as `_key_of_row` returns it."""
-    return _key_of_row(_columns(setting, replicate))
+# Whose rows of another schema were told of.
+_told: weakref.WeakSet[JsonLines] = weakref.WeakSet()
 
 
-def _key_of_row(row: Row) -> str:
-    return json_line({name: row.get(name) for name in _COLUMN_NAMES})
+def _tell_of_other_schemas(rows: JsonLines) -> None:
+    count = sum(row.get("schema") != SCHEMA for row in rows.rows)
+    if count and rows not in _told:
+        _told.add(rows)
+        print(
+            f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}"
+            ", so they are not read, and what they measured is trained anew.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
-_COLUMN_NAMES = (
-    *("task", "cell", "sharing", "hidden_features", "num_layers", "readout_sharing"),
-    *("dropout", "learning_rate", "optimizer", "seed", "split"),
-    *(f.name for f in dataclasses.fields(Recipe) if f.name != "optimizer"),
-)
+def _version(package: str) -> str | None:
+    """Returns a package's version, or None where it was not installed but copied."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _xla_level(compiler_options: Mapping[str, str] | None) -> int | None:
+    """Returns XLA's level of optimisation, or None where nobody has set it."""
+    name = "xla_backend_optimization_level"
+    given = re.findall(rf"--{name}=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    level = (compiler_options or {}).get(name, given[-1] if given else None)
+    return None if level is None else int(level)
 
 
 def _name(function: Any) -> str:
-    from rnnshare.training.identity import Call
-
-    if isinstance(function, Call):
-        function = functools.partial(function.function, **function.kwargs)
-    if isinstance(function, functools.partial):
+    if isinstance(function, functools.partial | Call):
         options = [repr(value) for value in function.args]
         options += [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]
         return f"{_name(function.func)}({', '.join(options)})"

@@ -115,10 +115,10 @@ def test_every_column_that_names_a_setting_is_in_its_key(tmp_path):
         "sharing": Untied(6, same_init=True),
         "learning_rate": 2e-2,
     }
-    keys = {study._key(BASE, Replicate(0)), study._key(BASE, Replicate(0, 1))}
+    keys = {BASE.key(Replicate(0)), BASE.key(Replicate(0, 1))}
     for name, value in changes.items():
         changed = dataclasses.replace(BASE, **{name: value})
-        keys.add(study._key(changed, Replicate(0)))
+        keys.add(changed.key(Replicate(0)))
     assert len(keys) == len(changes) + 2
 
 
@@ -128,6 +128,49 @@ def test_tuning_takes_the_least_validation_loss(tmp_path):
     frame = pd.DataFrame(rows.rows)
     means = frame.groupby(["sharing", "learning_rate"]).validation_loss.mean()
     assert (repr(best.sharing), best.learning_rate) == means.idxmin()
+
+
+# Such a rate takes the read-out past the largest float32 in a step.
+HUGE = 1e38
+
+
+def test_a_diverged_run_has_no_metrics_in_its_row(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    settings = [BASE, dataclasses.replace(BASE, learning_rate=HUGE)]
+    replicates = [Replicate(0), Replicate(1)]
+    rows = study.run(settings, replicates, JsonLines(path), per_device=2)
+    fine, lost = rows[:2], rows[2:]
+    measured = ("train_loss", "validation_loss", "test_loss")
+    for row in lost:
+        assert 1 <= row["diverged"] <= row["steps_trained"] <= RECIPE.num_steps
+        assert {row[name] for name in measured} == {None}
+    assert [row["diverged"] for row in fine] == [None, None]
+    assert all(row["test_loss"] > 0 for row in fine)
+    assert study.count_diverged(rows) == 2
+    assert study.run(settings, replicates, JsonLines(path)) == rows
+    frame = pd.read_json(path, lines=True)
+    assert frame.groupby("learning_rate").diverged.count().tolist() == [0, 2]
+
+
+def test_tuning_takes_no_candidate_that_diverged(tmp_path, capsys):
+    """Not even one that was better before it did, on one of the replicates alone."""
+    rates = [HUGE, 3e38, 1e-2, 1e-12]
+    candidates = [dataclasses.replace(BASE, learning_rate=rate) for rate in rates]
+    file = JsonLines(tmp_path / "rows.jsonl")
+    replicates = [Replicate(0), Replicate(1)]
+    chosen = study.tune(candidates, replicates, file)
+    assert chosen.learning_rate in (1e-2, 1e-12)
+    assert capsys.readouterr().err == ""
+    best = next(row for row in file.rows if row["key"] == chosen.key(replicates[0]))
+    best |= {"validation_loss": -1.0, "diverged": 3}
+    other = study.tune(candidates, replicates, file)
+    assert {chosen.learning_rate, other.learning_rate} == {1e-2, 1e-12}
+
+    assert study.tune(candidates[:2], replicates, file) == candidates[0]
+    assert capsys.readouterr().err == (
+        "tune: each of 2 candidates diverged; the chosen one, of learning rate 1e+38, "
+        "did on 2 of 2 replicates. Try lower rates.\n"
+    )
 
 
 def test_a_changed_row_file_is_refused(tmp_path):

@@ -52,11 +52,14 @@ def test_the_best_evidence_counts_and_this_runs_stands_beside_it(tmp_path):
 
 def test_a_claim_that_two_studies_judge_is_the_joint_ones(tmp_path):
     half = finding("Q5", folder="quick/drift_map", effect=0.41)
-    keep(tmp_path, half)
-    assert answer.collect(tmp_path, [tmp_path]) == []
-    keep(tmp_path, finding("Q5", folder="quick/core_claim", effect=0.59))
+    keep(tmp_path, half, finding("Q5", folder="quick/core_claim", effect=0.59))
     (found,) = answer.collect(tmp_path, [tmp_path])
-    assert found.effect == 0.59
+    assert found.effect == 0.59 and found.related == ()
+    # A half that was run in full is better evidence than both in the quick preset.
+    full = finding("Q5", "full", folder="full/drift_map", effect=0.42)
+    keep(tmp_path, full)
+    (found,) = answer.collect(tmp_path, [tmp_path])
+    assert found.effect == 0.42 and [f.effect for f in found.related] == [0.59]
     assert read_findings(tmp_path / "quick/drift_map") == [half]
 
 

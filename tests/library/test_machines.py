@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from experiments.universality import machines as turing_study
 from rnnshare.machines import (
     COLLATZ,
     Action,
@@ -143,7 +142,7 @@ def test_the_parser_says_what_is_wrong(text, message):
 
 
 def test_every_text_is_a_machine():
-    assert set(turing_study.PLANS["quick"].machines) == set(names())
+    assert all(load(name) for name in names())
     with pytest.raises(ValueError, match="no machine 'beaver6'"):
         load("beaver6")
 

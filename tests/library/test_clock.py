@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments.universality.compiled import CASES, compile_networks
 from rnnshare import (
     Cyclic,
     ElmanCell,
@@ -24,7 +23,7 @@ from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.machines.clock import compile_with_clock
 from rnnshare.machines.clocked import SMALL, lay_out, through_lstm, tick_of
 from rnnshare.models.rnn import step_of
-from tests.test_references import reference
+from tests.library.test_references import reference
 
 D, H, T, B = 2, 3, 5, 4
 CELLS = {
@@ -78,22 +77,6 @@ def run_compiled(make, sharing, stored, inputs, carry, num_steps=None):
 
 def as_one_program(run, *fixed, **options):
     return jax.jit(functools.partial(run, *fixed, **options))
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_hundred_random_networks_equal_their_compiled_ones(case):
-    assert 17 * len(CASES) >= 100
-    found = compile_networks(case, 17)
-    assert found.errors.shape == (17,) and found.errors.max() < 1e-5
-    assert found.gradient_errors.max() < 1e-5
-    steps, width = case.num_steps, case.hidden_features
-    units = {
-        ElmanCell: steps * (width + 1),
-        LSTMCell: steps * (width + case.in_features + 1),
-        GRUCell: steps * (width + case.in_features + 2),
-    }[case.cell]
-    assert found.units == (width, units)
-    assert found.parameters[0] < found.parameters[2] < found.parameters[1]
 
 
 @pytest.mark.parametrize("cell", CELLS)
