@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab.experiment import Claim, Experiment, Verdict
-from experiments.length_generalisation.figure import draw_lengths
+from experiments.length_generalisation.figure import NAMES, draw_lengths
 from experiments.length_generalisation.measure import (
     ARM,
     GOOD,
@@ -14,8 +14,10 @@ from experiments.length_generalisation.measure import (
     NEAR_CHANCE,
     NEXT,
     Measured,
+    at_full_length,
     cases_of,
     measure,
+    on_controls,
     paired,
 )
 from experiments.length_generalisation.plan import PLANS, POLICIES, REGULAR, Plan
@@ -26,17 +28,6 @@ from rnnshare.plotting.style import INK, say_what_refutes
 POOR = 0.75  # an accuracy
 LOST, CLOSE = 0.05, 0.05  # differences of accuracies
 MOST, SOME = 2 / 3, 1 / 3  # of the cases
-NAMES = {
-    "tied": "Tied",
-    "untied": "Untied, an initialisation a step",
-    "untied_same": "Untied, one initialisation",
-}
-DRAWN = {
-    ("tied", "tied"): NAMES["tied"],
-    ("untied", "literal"): "Untied, literal",
-    ("untied_same", "hold"): f"{NAMES['untied_same']}, hold",
-    ("untied_same", "mean"): f"{NAMES['untied_same']}, mean",
-}
 _LITERAL = (
     "the literal arm (untied; steps past the training keep their initial weights)"
 )
@@ -46,11 +37,6 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of Q2: tied holds at twice the length, and untied is gone."""
     judged, _, (literal, tied) = cases_of(plan, found)
     words, learnt = list(judged.q2), judged.learnt
-    if words.count("supported") / len(words) >= MOST:
-        verdict = "supported"
-    else:
-        refuted = words.count("refuted") / len(words) > SOME
-        verdict = "refuted" if refuted else "inconclusive"
     n, close = plan.train_max_length, {}
     for policy in POLICIES:
         scores = found.scores(2 * n - LAST + 1, 2 * n, readings=(policy,))
@@ -66,7 +52,10 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
     rates = ", ".join(f"{rate:g}" for rate in plan.rates)
     chosen = " by validation loss" if len(plan.rates) > 1 else ""
     return Verdict(
-        verdict,
+        _verdict(
+            words.count("supported") / len(words) >= MOST,
+            words.count("refuted") / len(words) > SOME,
+        ),
         bootstrap_interval((tied - literal).mean()),
         "tied less literal untied accuracy at twice the trained length, mean over "
         "languages, cells and starts",
@@ -91,12 +80,8 @@ def judge_varied(plan: Plan, found: Measured) -> Verdict:
     own = untied[counted].median(axis=1)
     loses = ((own >= 2 * LOST) & (tied[counted].median(axis=1) < LOST)).sum()
     keeps = (own < LOST).sum()
-    if loses > len(own) / 2:
-        verdict = "supported"
-    else:
-        verdict = "refuted" if keeps > len(own) / 2 else "inconclusive"
     return Verdict(
-        verdict,
+        _verdict(loses > len(own) / 2, keeps > len(own) / 2),
         bootstrap_interval((untied[counted] if len(own) else untied).mean()),
         f"untied accuracy at length {plan.train_max_length}, trained at that length "
         "alone less trained at all lengths",
@@ -113,14 +98,10 @@ def judge_unseen(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of A3: untied loses its lead just past the training."""
     judged, falls, _ = cases_of(plan, found)
     gone = judged.a3[judged.learnt]
-    verdict = "inconclusive"
-    if len(gone) and gone.mean() >= MOST:
-        verdict = "supported"
-    elif len(gone) and gone.mean() < SOME:
-        verdict = "refuted"
-    literal, tied = (each[judged.learnt] if len(gone) else each for each in falls)
+    some = len(gone) > 0
+    literal, tied = (each[judged.learnt] if some else each for each in falls)
     return Verdict(
-        verdict,
+        _verdict(some and gone.mean() >= MOST, some and gone.mean() < SOME),
         bootstrap_interval(literal.mean()),
         "accuracy that literal untied loses from the last three trained lengths to the "
         "next three",
@@ -138,12 +119,8 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
     _, beyond = on_controls(plan, found)
     medians = beyond.median(axis=1)
     good, poor = medians >= GOOD, medians < POOR
-    if good.mean() > 0.5:
-        verdict = "supported"
-    else:
-        verdict = "refuted" if poor.mean() > 0.5 else "inconclusive"
     return Verdict(
-        verdict,
+        _verdict(good.mean() > 0.5, poor.mean() > 0.5),
         bootstrap_interval(beyond.mean()),
         "tied accuracy on the controls at lengths N + 1 to 2N",
         f"Tied is below {POOR:g} on {poor.sum()} of {len(medians)} controls, which a "
@@ -153,30 +130,19 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
     )
 
 
-def at_full_length(plan: Plan, found: Measured) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns accuracies at N, trained at N alone and up to N."""
-    n = plan.train_max_length
-    fixed = found.scores(n, n, "fixed")
-    return fixed, found.scores(n, n).reindex(fixed.index)
-
-
-def on_controls(plan: Plan, found: Measured) -> list[pd.DataFrame]:
-    """Returns tied accuracies on the controls, up to N and from N + 1 to 2N."""
-    n = plan.train_max_length
-    both = [found.scores(*window) for window in ((1, n), (n + 1, 2 * n))]
-    return [each[each.index.isin(plan.controls, level="language")] for each in both]
+def _verdict(supported: bool, refuted: bool) -> str:
+    return "supported" if supported else "refuted" if refuted else "inconclusive"
 
 
 def diverged(
     found: Measured,
-    languages: Collection[str],
-    lengths: Collection[str] = ("all",),
+    languages: tuple[str, ...],
+    lengths: tuple[str, ...] = ("all",),
     before: str = "",
 ) -> str:
     """Returns how many runs on some languages diverged; '' if none did."""
-    every = found.diverged.groupby(level=[*ARM, "lengths", "seed"]).any()
-    own = every[every.index.isin(languages, level="language")]
-    own = own[own.index.isin(lengths, level="lengths")]
+    every = found.diverged.groupby(level=[*ARM, "lengths", "seed"]).any().reset_index()
+    own = every[every.language.isin(languages) & every.lengths.isin(lengths)]["lost"]
     told = f"{before}{own.sum()} of {len(own)} runs diverged and count as chance."
     return told if own.any() else ""
 
@@ -185,34 +151,44 @@ def table(plan: Plan, found: Measured, verdict: Verdict | None = None) -> tuple:
     """Returns rows of medians over the seeds, with the best seed of the unseen ones."""
     n, end = plan.train_max_length, plan.eval_max_length
     top = min(end, 100)
-    curves = found.curves.xs("all", level="lengths")
     windows = (1, n), (n + 1, n + NEXT), (n + 1, top), (n + 1, end)
+    curves = found.curves.xs("all", level="lengths")
     means = pd.concat(
         [curves.loc[:, a:b].mean(axis=1, skipna=False) for a, b in windows], axis=1
     )
     groups = means.groupby(level=[*ARM, "reading"], sort=False)
-    heads = (
-        "language",
-        "cell",
-        "weights",
-        "read as",
-        *(f"{a} to {b}" for a, b in windows),
-    )
-    rows = [(*heads[:6], f"{heads[6]} (best seed)", heads[7], "chance")]
-    for (arm, median), best in zip(
-        groups.median().iterrows(), groups.max()[2], strict=True
-    ):
-        language, cell, sharing, reading = arm
-        within, near, beyond, far = map(_or_dash, median)
-        weights = NAMES[sharing][0].lower() + NAMES[sharing][1:]
-        chance = f"{found.chance[language][n:top].mean():.3f}"
-        rows.append(
-            (
-                *(language.replace("_", " "), cell, weights, reading, within, near),
-                *(f"{beyond} ({_or_dash(best)})", far, chance),
-            )
-        )
-    return tuple(rows)
+    text = groups.median().map(_or_dash)
+    text[2] += " (" + groups.max()[2].map(_or_dash) + ")"
+    text["chance"] = [
+        _or_dash(found.chance[arm[0]][n:top].mean()) for arm in text.index
+    ]
+    weights = {key: name[0].lower() + name[1:] for key, name in NAMES.items()}
+    text = text.rename(index=weights, level="sharing")
+    heads = [f"{a} to {b}" for a, b in windows]
+    heads[2] += " (best seed)"
+    return _rows(("language", "cell", "weights", "read as", *heads, "chance"), text)
+
+
+def table_varied(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the median accuracy at length N, a row an arm."""
+    medians = [each.median(axis=1) for each in at_full_length(plan, found)]
+    text = pd.concat(medians, axis=1).map(_or_dash)
+    heads = "language", "cell", "weights", "trained at N", "trained up to N"
+    return _rows(heads, text)
+
+
+def table_controls(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the median accuracy on each control, with the best seed."""
+    text = [each.median(axis=1).map(_or_dash) for each in on_controls(plan, found)]
+    text[1] += " (" + on_controls(plan, found)[1].max(axis=1).map(_or_dash) + ")"
+    heads = "control", "cell", "up to N", "N + 1 to 2N (best seed)"
+    return _rows(heads, pd.concat(text, axis=1).droplevel("sharing"))
+
+
+def _rows(heads: tuple[str, ...], text: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """Returns the rows of a table, the names of languages in words."""
+    named = text.rename(lambda name: name.replace("_", " "), level="language")
+    return heads, *named.reset_index().itertuples(index=False, name=None)
 
 
 def _or_dash(score: float) -> str:
@@ -220,51 +196,10 @@ def _or_dash(score: float) -> str:
     return "-" if np.isnan(score) else f"{score:.3f}"
 
 
-def table_varied(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
-    """Returns the median accuracy at length N, a row an arm."""
-    fixed, varied = (each.median(axis=1) for each in at_full_length(plan, found))
-    rows = [
-        (
-            language.replace("_", " "),
-            cell,
-            sharing,
-            f"{score:.3f}",
-            f"{varied[language, cell, sharing]:.3f}",
-        )
-        for (language, cell, sharing), score in fixed.items()
-    ]
-    return ("language", "cell", "weights", "trained at N", "trained up to N"), *rows
-
-
-def table_controls(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
-    """Returns the median accuracy on each control, with the best seed."""
-    within, beyond = on_controls(plan, found)
-    rows = [
-        (
-            language.replace("_", " "),
-            cell,
-            f"{within.loc[arm].median():.3f}",
-            f"{seeds.median():.3f} ({seeds.max():.3f})",
-        )
-        for arm, seeds in beyond.iterrows()
-        for language, cell, _ in [arm]
-    ]
-    return ("control", "cell", "up to N", "N + 1 to 2N (best seed)"), *rows
-
-
 def draw_curves(plan: Plan, found: Measured, languages: Collection[str]):
     """Returns the figure of accuracy by length on some languages."""
-    panels: dict[str, dict] = {}
-    chance = {}
-    curves = found.curves.xs("all", level="lengths")
-    for arm, seeds in curves.groupby(level=[*ARM, "reading"], sort=False):
-        language, cell, *read = arm
-        label = DRAWN.get(tuple(read))
-        if label and language in languages:
-            title = f"{language.replace('_', ' ')}\n{cell}"
-            panels.setdefault(title, {})[label] = seeds.dropna(axis=1).to_numpy()
-            chance[title] = found.chance[language]
-    return draw_lengths(panels, plan.train_max_length, chance)
+    curves = found.curves.xs("all", level="lengths").loc[list(languages)]
+    return draw_lengths(curves, found.chance, plan.train_max_length)
 
 
 def draw_languages(plan: Plan, found: Measured):

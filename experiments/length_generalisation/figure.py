@@ -19,45 +19,58 @@ from rnnshare.plotting.style import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
-_DASHES = ("-", "--", ":", "-.", (0, (1, 1)))
+NAMES = {
+    "tied": "Tied",
+    "untied": "Untied, an initialisation a step",
+    "untied_same": "Untied, one initialisation",
+}
+DRAWN = {  # the label of a sharing and reading; others are in the table alone
+    ("tied", "tied"): NAMES["tied"],
+    ("untied", "literal"): "Untied, literal",
+    ("untied_same", "hold"): f"{NAMES['untied_same']}, hold",
+    ("untied_same", "mean"): f"{NAMES['untied_same']}, mean",
+}
+_DASHES = ("-", "--", ":")
 
 
 def draw_lengths(
-    panels: Mapping[str, Mapping[str, np.ndarray]],
-    trained_to: int,
-    chance: Mapping[str, np.ndarray],
+    curves: "pd.DataFrame", chance: Mapping[str, np.ndarray], trained_to: int
 ) -> "Figure":
     """Draws accuracy by length: the median of the seeds, and their whole range shaded.
 
+    Lines of one colour differ in their dash; only the first has its range.
+
     Args:
-      panels: title -> {label: [S, L] accuracies at lengths 1..L}. A label that begins
-        with a sharing's name has its colour; those of one colour differ in their dash.
+      curves: a row a language, cell, sharing, reading and seed, a column a length;
+        NaN at lengths that were not measured.
+      chance: language -> [L], the accuracy of the best constant answer.
       trained_to: the longest trained length; longer ones are on white, others on grey.
-      chance: title -> [L], the accuracy of the best constant answer.
     """
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
+    shown = list(curves.groupby(level=["language", "cell"], sort=False))
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
     figure = new_figure(height=0.9 + 2.1 * rows)
     handles: dict[str, Any] = {}
-    for index, (panel, (title, curves)) in enumerate(
-        zip(grid_of(figure, len(panels), columns), panels.items(), strict=True)
-    ):
-        drawn: list[str] = []
-        for label, scores in curves.items():
-            colour = colour_of(label)
-            dash = _DASHES[drawn.count(colour) % len(_DASHES)]
+    panels = grid_of(figure, len(shown), columns)
+    for index, ((language, cell), of_panel) in enumerate(shown):
+        panel, drawn = panels[index], list[str]()
+        for kind, seeds in of_panel.groupby(level=["sharing", "reading"], sort=False):
+            if kind not in DRAWN:
+                continue
+            scores = seeds.dropna(axis=1)
+            colour = colour_of(DRAWN[kind])
+            dash = _DASHES[drawn.count(colour)]
             drawn.append(colour)
-            lengths = np.arange(1, scores.shape[1] + 1)
-            (line,) = panel.plot(
-                lengths, np.median(scores, 0), ls=dash, lw=1.8, color=colour
-            )
-            handles.setdefault(label, line)
+            (line,) = panel.plot(scores.median(), ls=dash, lw=1.8, color=colour)
+            handles.setdefault(DRAWN[kind], line)
             if dash == "-":
-                low, high = scores.min(0), scores.max(0)
-                panel.fill_between(lengths, low, high, color=colour, alpha=0.15, lw=0)
-        level = chance[title]
+                ends = scores.min(), scores.max()
+                panel.fill_between(ends[0].index, *ends, color=colour, alpha=0.15, lw=0)
+        level = chance[language]
+        title = f"{language.replace('_', ' ')}\n{cell}"
         panel.plot(np.arange(1, len(level) + 1), level, color=INK, lw=1.2, ls=":")
         panel.axhline(1.0, color=GRID, lw=1.0, zorder=0)
         panel.axvspan(1, trained_to, color=GRID, alpha=0.4, lw=0, zorder=0)

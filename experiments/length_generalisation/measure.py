@@ -84,7 +84,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     frame = pd.DataFrame(curves, index, dtype=float)
     frame.columns += 1
     lost = [row["accuracy_by_length"] is None for row in rows]
-    return Measured(frame, chance, pd.Series(lost, index))
+    return Measured(frame, chance, pd.Series(lost, index, name="lost"))
 
 
 def cases_of(plan: Plan, found: Measured) -> Cases:
@@ -113,6 +113,19 @@ def paired(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     untied = scores.drop("tied", level="sharing")
     tied = scores.xs("tied", level="sharing").reindex(untied.index.droplevel("sharing"))
     return untied, tied.set_axis(untied.index)
+
+
+def at_full_length(plan: Plan, found: Measured) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns accuracies at N, trained at N alone and up to N."""
+    n = plan.train_max_length
+    fixed = found.scores(n, n, "fixed")
+    return fixed, found.scores(n, n).reindex(fixed.index)
+
+
+def on_controls(plan: Plan, found: Measured) -> list[pd.DataFrame]:
+    """Returns tied accuracies on the controls, up to N and from N + 1 to 2N."""
+    n, controls = plan.train_max_length, list(plan.controls)
+    return [found.scores(*w).loc[controls] for w in ((1, n), (n + 1, 2 * n))]
 
 
 def falls_by_cell(plan: Plan, lab: Lab) -> dict[str, np.ndarray]:

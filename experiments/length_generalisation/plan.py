@@ -9,6 +9,7 @@ from experiments.lab.choices import FEW
 CELLS = ("Elman", "GRU", "LSTM")
 REGULAR = ("even_pairs", "parity", "cycle_navigation")
 CONTROLS = ("reverse_string", "duplicate_string", "odds_first", "stack_manipulation")
+_FEWER = dict.fromkeys(CONTROLS, 2_000)
 POLICIES = ("hold", "cycle", "stretch", "mean")  # of steps that were never trained
 
 
@@ -46,10 +47,7 @@ class Plan:
     hidden_features: int = 32
     num_steps: int = 4_000
     more_steps: Mapping[str, int] = dataclasses.field(
-        default_factory=lambda: {
-            "cycle_navigation": 12_000,
-            **dict.fromkeys(CONTROLS, 2_000),
-        }
+        default_factory={"cycle_navigation": 12_000, **_FEWER}.copy
     )
     batch_size: int = 64
     rates: tuple[float, ...] = (3e-3, 6e-3)
@@ -57,6 +55,10 @@ class Plan:
     num_seeds: int = 10
     examples: int = 64
     curriculum: float = 0.8
+
+    def steps_on(self, language: str) -> int:
+        """Returns the optimiser steps of a training on a language."""
+        return self.more_steps.get(language, self.num_steps)
 
 
 PLANS = {

@@ -22,6 +22,7 @@ from rnnshare.tasks.formal import FormalTask, Regular
 from rnnshare.training import Call, Loop, Recipe, Replica, Setting, fit
 from rnnshare.training.rows import Row
 
+GOAL = 1e-3  # the validation loss that ends a training
 LANGUAGES = {language.language(): language for language in (*REGULAR, *NON_REGULAR)}
 
 
@@ -33,7 +34,7 @@ def rows_of(plan: Plan, arm: Arm, lab: Lab) -> list[Row]:
     readings = readings_of(plan, arm)
     of_all = ("languages", "controls", "cells", "fixed", "num_seeds", "more_steps")
     same = {k: v for k, v in vars(plan).items() if k not in of_all}
-    same |= arm._asdict() | {"num_steps": num_steps(plan, arm)}
+    same |= arm._asdict() | {"num_steps": plan.steps_on(arm.language)}
 
     def make(missing):
         setting = tuned(plan, arm, lab)
@@ -77,7 +78,7 @@ def tuned(plan: Plan, arm: Arm, lab: Lab) -> Setting:
     """Returns the arm's setting at the rate that reaches the goal the soonest."""
     setting = setting_of(plan, arm)
     candidates = [dataclasses.replace(setting, learning_rate=r) for r in plan.rates]
-    by = functools.partial(ranked, goal=setting.recipe.stop_loss)
+    by = functools.partial(ranked, goal=GOAL)
     return lab.tune(candidates, plan.num_tuning * len(candidates), by=by)
 
 
@@ -98,14 +99,9 @@ def strings(split: int, language: str, **sizes: Any) -> FormalTask:
     return LANGUAGES[language](**sizes)
 
 
-def num_steps(plan: Plan, arm: Arm) -> int:
-    """Returns the optimiser steps of an arm."""
-    return plan.more_steps.get(arm.language, plan.num_steps)
-
-
 def setting_of(plan: Plan, arm: Arm) -> Setting:
     """Returns the setting of an arm, at the first rate."""
-    fixed, trained = arm.lengths == "fixed", num_steps(plan, arm)
+    fixed, trained = arm.lengths == "fixed", plan.steps_on(arm.language)
     make_task = Call(
         strings,
         language=arm.language,
@@ -113,10 +109,11 @@ def setting_of(plan: Plan, arm: Arm) -> Setting:
         min_length=plan.train_max_length if fixed else 1,
         curriculum=0.0 if fixed else plan.curriculum,
     )
+    untied = Untied(make_task(0).num_steps, same_init=arm.sharing == "untied_same")
     return Setting(
         make_task,
         standard_cells()[arm.cell],
-        sharing_of(arm, make_task(0).num_steps),
+        Tied() if arm.sharing == "tied" else untied,
         plan.hidden_features,
         plan.rates[0],
         Recipe(
@@ -124,16 +121,9 @@ def setting_of(plan: Plan, arm: Arm) -> Setting:
             batch_size=plan.batch_size,
             validate_every=max(1, trained // 20),
             patience=None,
-            stop_loss=1e-3,
+            stop_loss=GOAL,
         ),
     )
-
-
-def sharing_of(arm: Arm, steps: int, **options: Any) -> Sharing:
-    """Returns the sharing of an arm over some steps."""
-    if arm.sharing == "tied":
-        return Tied()
-    return Untied(steps, same_init=arm.sharing == "untied_same", **options)
 
 
 def readings_of(plan: Plan, arm: Arm) -> dict[str, Sharing]:
@@ -145,11 +135,12 @@ def readings_of(plan: Plan, arm: Arm) -> dict[str, Sharing]:
     """
     if arm.sharing == "tied":
         return {"tied": Tied()}
-    task = setting_of(plan, arm).make_task(0)
-    end = longest(plan, arm.language)
-    longer = dataclasses.replace(task, min_length=1, max_length=end)
-    by_policy = {p: sharing_of(arm, task.num_steps, beyond=p) for p in POLICIES}
-    return {"literal": sharing_of(arm, longer.num_steps), **by_policy}
+    setting, end = setting_of(plan, arm), longest(plan, arm.language)
+    task: Any = setting.make_task(0)
+    longer = dataclasses.replace(task, min_length=1, max_length=end).num_steps
+    own: Any = setting.sharing
+    by_policy = {p: dataclasses.replace(own, beyond=p) for p in POLICIES}
+    return {"literal": dataclasses.replace(own, num_steps=longer), **by_policy}
 
 
 def longest(plan: Plan, language: str, reading: str = "literal") -> int:
