@@ -1,6 +1,7 @@
 """Whether three effects are alike for all cells (A6)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,8 @@ def details(plan: Plan, found: Measured) -> list[str]:
         "A cell under which untied weights learnt none of the languages has no effect "
         "of unseen lengths, and is left out there."
     ]
-    for each, (name, by_cell) in zip(plan, found.items(), strict=True):
+    studies: tuple[Any, ...] = plan
+    for each, (name, by_cell) in zip(studies, found.items(), strict=True):
         count = min(map(len, by_cell.values()), default=0)
         if count < each.num_seeds:
             told.append(

@@ -18,6 +18,7 @@ from experiments.length_generalisation.measure import (
     cases_of,
     measure,
     on_controls,
+    over_rows,
     paired,
 )
 from experiments.length_generalisation.plan import PLANS, POLICIES, REGULAR, Plan
@@ -56,7 +57,7 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
             words.count("supported") / len(words) >= MOST,
             words.count("refuted") / len(words) > SOME,
         ),
-        bootstrap_interval((tied - literal).mean()),
+        bootstrap_interval(over_rows(tied - literal)),
         "tied less literal untied accuracy at twice the trained length, mean over "
         "languages, cells and starts",
         f"Of {len(words)} cases {words.count('supported')} are supported, "
@@ -82,7 +83,7 @@ def judge_varied(plan: Plan, found: Measured) -> Verdict:
     keeps = (own < LOST).sum()
     return Verdict(
         _verdict(loses > len(own) / 2, keeps > len(own) / 2),
-        bootstrap_interval((untied[counted] if len(own) else untied).mean()),
+        bootstrap_interval(over_rows(untied[counted] if len(own) else untied)),
         f"untied accuracy at length {plan.train_max_length}, trained at that length "
         "alone less trained at all lengths",
         f"Untied reaches {GOOD:g} when trained at one length in {len(own)} of "
@@ -102,7 +103,7 @@ def judge_unseen(plan: Plan, found: Measured) -> Verdict:
     literal, tied = (each[judged.learnt] if some else each for each in falls)
     return Verdict(
         _verdict(some and gone.mean() >= MOST, some and gone.mean() < SOME),
-        bootstrap_interval(literal.mean()),
+        bootstrap_interval(over_rows(literal)),
         "accuracy that literal untied loses from the last three trained lengths to the "
         "next three",
         f"In {gone.sum()} of the {len(gone)} cases that untied learnt (of "
@@ -121,7 +122,7 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
     good, poor = medians >= GOOD, medians < POOR
     return Verdict(
         _verdict(good.mean() > 0.5, poor.mean() > 0.5),
-        bootstrap_interval(beyond.mean()),
+        bootstrap_interval(over_rows(beyond)),
         "tied accuracy on the controls at lengths N + 1 to 2N",
         f"Tied is below {POOR:g} on {poor.sum()} of {len(medians)} controls, which a "
         f"finite state cannot solve, and at least {GOOD:g} on {good.sum()}.",
