@@ -10,12 +10,10 @@ import numpy.typing as npt
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting.style import (
     FONT,
-    GRID,
     INK,
     MUTED,
     colour_of,
     dress,
-    grid_of,
     new_figure,
     note,
 )
@@ -23,8 +21,6 @@ from rnnshare.plotting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_DASHES = ("-", "--", ":", "-.", (0, (1, 1)))
 
 
 def draw_means(
@@ -46,81 +42,6 @@ def draw_means(
     # An interval of a skewed sample may lie beside its mean.
     sides = np.maximum([middle - low, high - middle], 0.0)
     return panel.errorbar(x, middle, yerr=sides, **{"capsize": 2.5, **style})
-
-
-def draw_lengths(
-    panels: Mapping[str, Mapping[str, npt.ArrayLike]],
-    trained_to: int,
-    chance: Mapping[str, npt.ArrayLike],
-) -> "Figure":
-    """Draws accuracy by length: the median of the seeds, and their whole range shaded.
-
-    Args:
-      panels: title -> {label: [S, L] accuracies at lengths 1..L}. A label that begins
-        with a sharing's name has its colour; those of one colour differ in their dash.
-      trained_to: the longest trained length; longer ones are on white, others on grey.
-      chance: title -> [L], the accuracy of the best constant answer.
-
-    Raises:
-      ValueError: if a panel has no chance line, or a label is no [S, L].
-    """
-    missing = set(panels) - set(chance)
-    if missing:
-        raise ValueError(f"draw_lengths: no chance line for {sorted(missing)}.")
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = new_figure(height=0.9 + 2.1 * rows)
-    handles: dict[str, Any] = {}
-    for index, (panel, (title, curves)) in enumerate(
-        zip(grid_of(figure, len(panels), columns), panels.items(), strict=True)
-    ):
-        used: dict[str, int] = {}
-        for label, values in curves.items():
-            scores = np.asarray(values, np.float64)
-            if scores.ndim != 2:
-                raise ValueError(
-                    f"draw_lengths: {label!r} of {title!r} has shape {scores.shape}. "
-                    "Give one row a seed, [S, L]."
-                )
-            colour = colour_of(label)
-            dash = _DASHES[used.setdefault(colour, 0) % len(_DASHES)]
-            used[colour] += 1
-            lengths = np.arange(1, scores.shape[1] + 1)
-            (line,) = panel.plot(
-                lengths, np.median(scores, 0), ls=dash, lw=1.8, color=colour
-            )
-            handles.setdefault(label, line)
-            if dash == "-":
-                panel.fill_between(
-                    lengths,
-                    scores.min(0),
-                    scores.max(0),
-                    color=colour,
-                    alpha=0.15,
-                    lw=0,
-                )
-        level = np.asarray(chance[title], np.float64)
-        panel.plot(np.arange(1, len(level) + 1), level, color=INK, lw=1.2, ls=":")
-        panel.axhline(1.0, color=GRID, lw=1.0, zorder=0)
-        panel.axvspan(1, trained_to, color=GRID, alpha=0.4, lw=0, zorder=0)
-        panel.set_ylim(-0.02, 1.06)
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
-        left, bottom = index % columns == 0, index // columns == rows - 1
-        dress(panel, "length" if bottom else "", "accuracy" if left else "", grid="y")
-        if index == 0:
-            text = "\N{LEFTWARDS ARROW} trained"
-            note(panel, text, (trained_to, 0.06), (3, 0), "left", MUTED)
-            near = float(level[-1])
-            note(panel, "chance", (len(level), near), (0, -8), "right", MUTED)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=min(2, len(handles)),
-        frameon=False,
-        fontsize=FONT - 1,
-    )
-    return figure
 
 
 Needed = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]

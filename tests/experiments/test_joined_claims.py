@@ -1,17 +1,12 @@
-"""Findings made of others: Q5 of its halves, A6 of three effects, what is undecided."""
+"""Findings made of others: Q5 of its halves, and what is undecided."""
 
-import numpy as np
 import pytest
 
-from experiments.cell_comparison import measure as cell_comparison_study
-from experiments.cell_comparison.measure import agree, relative
 from experiments.claims import CLAIMS
 from experiments.core_claim import __main__ as core_claim
 from experiments.lab import finding as report
 from experiments.lab.finding import Finding
 from experiments.lab.trials import decided
-
-SEEDS = np.array([-0.02, 0.0, 0.01, 0.02, -0.01])
 
 
 def finding(verdict, label, **more):
@@ -71,38 +66,3 @@ def test_what_is_not_decided_names_the_command_that_decides():
     assert told.endswith("to decide it: python -m experiments.x --preset=full")
     full = finding("inconclusive", "x")
     assert decided(full, "full") == full
-
-
-@pytest.mark.parametrize(
-    ("effects", "same"),
-    [
-        ((0.5, 0.6, 0.9), True),
-        ((0.5, 0.6, 1.1), False),  # more than twice
-        ((0.5, 0.6, -0.5), False),
-        ((0.5, 0.6, 0.0), False),
-        ((0.5,), False),  # one cell alone agrees with nobody
-    ],
-)
-def test_cells_agree_by_sign_and_within_a_factor_of_two(effects, same):
-    cells = dict(zip(("LSTM", "Elman", "GRU"), effects, strict=False))
-    assert agree({cell: effect + SEEDS for cell, effect in cells.items()}) == same
-
-
-def test_the_verdict_counts_the_effects_that_agree():
-    alike = {"LSTM": 1 + SEEDS, "Elman": 1.5 + SEEDS}
-    apart = {"LSTM": 1 + SEEDS, "Elman": -1 + SEEDS}
-    judge = cell_comparison_study.judge
-    assert judge({"a": alike, "b": alike, "c": alike}) == "supported"
-    assert judge({"a": alike, "b": alike, "c": apart}) == "inconclusive"
-    assert judge({"a": alike, "b": apart, "c": apart}) == "refuted"
-
-
-def test_the_lstms_effect_over_the_others():
-    found = {
-        "a": {"LSTM": 2 + SEEDS, "Elman": 1 + SEEDS, "GRU": 3 + SEEDS},
-        "b": {"LSTM": 3 + SEEDS, "Elman": 1 + SEEDS},
-        "c": {"LSTM": 3 + SEEDS},  # nothing to compare with
-    }
-    interval = relative(found)
-    assert interval.estimate == pytest.approx(2.0)  # the mean of 1 and 3
-    assert interval.low < 2.0 < interval.high

@@ -1,0 +1,145 @@
+"""Whether three effects are alike for all cells (A6)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from experiments.cell_comparison.measure import Measured, measure
+from experiments.cell_comparison.plan import PLANS, Plan
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.plotting import IntervalRow, draw_intervals
+from rnnshare.plotting.style import GRID
+
+FACTOR = 2.0  # by which the effects of two cells may differ
+
+
+def judge(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of A6: in how many effects the cells agree."""
+    alike = [name for name, by_cell in found.items() if agree(by_cell)]
+    apart = [name for name in found if name not in alike]
+    verdict = "refuted" if len(alike) <= 1 else "inconclusive"
+    if not apart:
+        verdict = "supported"
+    cells = dict.fromkeys(cell for by_cell in found.values() for cell in by_cell)
+    counts = [len(values) for by_cell in found.values() for values in by_cell.values()]
+    return Verdict(
+        verdict,
+        relative(found),
+        "the LSTM's effect over the other cells', mean of three effects",
+        f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
+        f"{', '.join(alike) or 'no effect'}"
+        + (f"; not so in {', '.join(apart)}." if apart else "."),
+        min(counts, default=0),
+        "\n\n".join(details(plan, found)),
+    )
+
+
+def agree(by_cell: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether all cells have the effect, within the factor."""
+    means = [np.mean(values) for values in by_cell.values()]
+    above = all(bootstrap_interval(values).low > 0 for values in by_cell.values())
+    return len(means) > 1 and above and max(means) <= FACTOR * min(means)
+
+
+def ratios_of(found: Measured) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Returns {effect: the LSTM's and the other cells' mean, [S] each}.
+
+    An effect that the LSTM lacks, or that the others lack in some seed, has no ratio.
+    """
+    pairs = {}
+    for name, by_cell in found.items():
+        others = [values for cell, values in by_cell.items() if cell != "LSTM"]
+        if "LSTM" in by_cell and others and np.mean(others, 0).min() > 0:
+            pairs[name] = by_cell["LSTM"], np.mean(others, 0)
+    return pairs
+
+
+def relative(found: Measured) -> Interval:
+    """Returns the LSTM's effect over the other cells' mean, averaged over the effects.
+
+    Its interval is the bootstrap's over seeds that all effects have in common.
+    """
+    pairs = ratios_of(found).values()
+    if not pairs:  # one cell alone is like itself
+        return bootstrap_interval(np.ones(2))
+
+    def ratio(seeds):
+        chosen = np.asarray(seeds).astype(int)
+        return np.mean([a[chosen].mean() / b[chosen].mean() for a, b in pairs])
+
+    # A study leaves out the seeds of which a run diverged.
+    count = min(len(values) for values, _ in pairs)
+    return bootstrap_interval(np.arange(count), statistic=ratio)
+
+
+def details(plan: Plan, found: Measured) -> list[str]:
+    """Returns what is left out of the comparison."""
+    told = [
+        "A cell under which untied weights learnt none of the languages has no effect "
+        "of unseen lengths, and is left out there."
+    ]
+    studies: tuple[Any, ...] = plan
+    for each, (name, by_cell) in zip(studies, found.items(), strict=True):
+        count = min(map(len, by_cell.values()), default=0)
+        if count < each.num_seeds:
+            told.append(
+                f"The effect '{name}' rests on {count} of {each.num_seeds} seeds."
+            )
+    without = [name for name in found if name not in ratios_of(found)]
+    if without:
+        told.append(
+            f"The ratio leaves {', '.join(without)} out: one side has no effect."
+        )
+    return told
+
+
+def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns each effect with its interval, a row a cell."""
+    rows = [("effect", "cell", "mean", "95 % interval", "the cells agree")]
+    for name, by_cell in found.items():
+        for cell, values in by_cell.items():
+            mean, low, high = bootstrap_interval(values)
+            alike = "yes" if agree(by_cell) else "no"
+            rows.append(
+                (name, cell, f"{mean:+.3f}", f"[{low:+.3f}, {high:+.3f}]", alike)
+            )
+    return tuple(rows)
+
+
+def draw(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of each effect relative to its mean over the cells."""
+    rows = []
+    for name, by_cell in found.items():
+        means = [values.mean() for values in by_cell.values()]
+        for cell, values in by_cell.items():
+            interval = bootstrap_interval(values / (abs(np.mean(means)) or 1.0))
+            rows.append(IntervalRow(f"{name}: {cell}", interval))
+    figure = draw_intervals(
+        rows,
+        "effect relative to its mean over the cells\n"
+        "(shaded: two cells within a factor of two)",
+        sides=("no effect, or its opposite: refutes", "same sign"),
+    )
+    band = 2 / (1 + FACTOR), 2 * FACTOR / (1 + FACTOR)
+    figure.axes[0].axvspan(*band, color=GRID, alpha=0.6, lw=0, zorder=0)
+    return figure
+
+
+ALIKE = Claim(
+    id="A6",
+    rule=(
+        "Three effects, each for every cell by itself: the accuracy that literal "
+        "untied loses just beyond the trained lengths, less what tied loses (A3, over "
+        "the cases that untied learnt); the accuracy of tied less that of untied at "
+        "steps never shown (A4); the train-test gap in loss of untied less that of "
+        "tied, unregularised (B7). The cells agree in an effect if each one's 95 % "
+        "interval is above 0 and the largest is at most twice the smallest. Supported "
+        "if they agree in all three; refuted if in at most one; else inconclusive."
+    ),
+    judge=judge,
+    draw=draw,
+    table=table,
+)
+EXPERIMENT = Experiment("cell_comparison", PLANS, measure, (ALIKE,))

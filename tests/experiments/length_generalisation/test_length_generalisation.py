@@ -1,0 +1,317 @@
+"""The length study: readings beyond the training, and the rules on made-up curves."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.lab.trials import Lab
+from experiments.length_generalisation import accuracy as length_accuracy
+from experiments.length_generalisation import reading
+from experiments.length_generalisation.accuracy import accuracy_by_length
+from experiments.length_generalisation.claims import (
+    CONVERSE,
+    EXPERIMENT,
+    SHARING,
+    UNSEEN,
+    VARIED,
+)
+from experiments.length_generalisation.measure import (
+    ARM,
+    GOOD,
+    Measured,
+    cases_of,
+    measure,
+)
+from experiments.length_generalisation.plan import PLANS, POLICIES, Arm, arms
+from rnnshare import Tied, Untied
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.plotting import save
+from rnnshare.training import Loop, Replica
+
+PLAN = PLANS["smoke"]  # N = 4, L = 8
+
+
+def drawn(setting, seed=0):
+    replica = Replica(
+        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
+    )
+    return jax.device_get(
+        Loop(setting.make_model(), setting.recipe).init(replica).params
+    )
+
+
+def test_all_lengths_by_one_program_are_those_one_by_one():
+    setting = reading.setting_of(PLAN, Arm("reverse_string", "Elman", "tied"))
+    params = drawn(setting)
+    length_accuracy._one_by_one.cache_clear()
+    found = accuracy_by_length(setting, params, 5, 16)
+    accuracy_by_length(setting, params, 5, 16)
+    assert length_accuracy._one_by_one.cache_info().misses == 1
+    task = setting.make_task(0)
+    model = Blueprint.of(setting.make_model()).bind(params)
+    for length in range(1, 6):
+        alone = dataclasses.replace(task, max_length=5).of_length(np.int32(length), 16)
+        outputs = model(alone.inputs, seq_lengths=alone.lengths)
+        expected = float(jnp.mean(task.accuracy_each(outputs, alone)))
+        assert found[length - 1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("language", ["even_pairs", "modular_arithmetic"])
+@pytest.mark.parametrize("beyond", ["hold", "stretch"])
+def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
+    """A string of n symbols that is run by itself, under any policy."""
+    setting = reading.setting_of(PLAN, Arm(language, "Elman", "untied"))
+    params = drawn(setting)
+    sharing = dataclasses.replace(setting.sharing, beyond=beyond)
+    setting = dataclasses.replace(setting, sharing=sharing)
+    length_accuracy._at_once.cache_clear()
+    found = accuracy_by_length(setting, params, 9, 32)
+    assert length_accuracy._at_once.cache_info().misses == (beyond == "hold")
+    task = dataclasses.replace(setting.make_task(0), max_length=9)
+    model = Blueprint.of(setting.make_model()).bind(params)
+    batch = task.of_every_length(32)
+    for length in range(1, 10):
+        if beyond == "hold":
+            read = int(task.read_lengths(np.int64(length)))
+            inputs, targets = batch.inputs[:, :read], batch.targets[:, length - 1]
+        else:
+            alone = task.of_length(np.int32(length), 32)
+            inputs = alone.inputs[:, : int(alone.lengths[0])]
+            targets = alone.targets
+        expected = np.mean(np.asarray(jnp.argmax(model(inputs), -1) == targets))
+        assert found[length - 1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("start", ["untied", "untied_same"])
+def test_the_literal_arm_keeps_initial_weights_past_the_training(start):
+    arm = Arm("even_pairs", "Elman", start)
+    setting = reading.setting_of(PLAN, arm)
+    readings = reading.readings_of(PLAN, arm)
+    assert set(readings) == {"literal", *POLICIES}
+    trained = jax.tree.map(lambda w: w + 1, drawn(setting, seed=3))
+    assert readings["literal"] == Untied(8, start == "untied_same")
+    longer = dataclasses.replace(setting, sharing=readings["literal"])
+    made = reading.with_initial_weights(longer, trained, 3)
+    initial = drawn(longer, seed=3)
+    for new, old, first in zip(
+        jax.tree.leaves(made["layers"]),
+        jax.tree.leaves(initial["layers"]),
+        jax.tree.leaves(trained["layers"]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(new[:4], first)
+        np.testing.assert_allclose(new[4:], old[4:], atol=1e-6)  # jitted or not
+    if start == "untied_same":  # that initialisation is the trained arm's own
+        own = drawn(setting, seed=3)["layers"]
+        jax.tree.map(
+            lambda new, old: np.testing.assert_allclose(new[4], old[0], atol=1e-6),
+            made["layers"],
+            own,
+        )
+    assert all(readings[name].beyond == name for name in POLICIES)
+
+
+def test_an_arm_is_measured_once(tmp_path):
+    arm = Arm("even_pairs", "Elman", "untied_same")
+    found = reading.rows_of(PLAN, arm, Lab(tmp_path))
+    kept = (tmp_path / "kept.jsonl").read_bytes()
+    again = reading.rows_of(PLAN, arm, Lab(tmp_path, judge_only=True))
+    assert again == found and kept.count(b"\n") == 2 * 5
+    assert (tmp_path / "trained.jsonl").read_bytes().count(b"\n") == 2  # the tuning
+    (tmp_path / "trained.jsonl").unlink()  # which is not asked for again
+    more = dataclasses.replace(PLAN, num_seeds=1)
+    assert reading.rows_of(more, arm, Lab(tmp_path, judge_only=True)) == found[:5]
+    curves = {(r["reading"], r["seed"]): r["accuracy_by_length"] for r in found}
+    assert {len(curve) for curve in curves.values()} == {8}
+    # Up to N every reading reads the trained weights, but for the stretched ones.
+    for name in ("hold", "cycle", "mean"):
+        for seed in range(2):
+            assert curves[name, seed][:4] == curves["literal", seed][:4]
+
+
+def test_the_rate_that_is_at_the_goal_the_soonest_is_chosen():
+    def ranked(*runs):
+        names = ("validation_loss", "steps_trained")
+        rows = [dict(zip(names, run, strict=True)) for run in runs]
+        return reading.ranked(rows, reading.GOAL)
+
+    soon, late = ranked((9e-4, 100), (9e-4, 200)), ranked((1e-4, 200), (1e-4, 200))
+    short, lost = ranked((1e-4, 100), (0.2, 400)), ranked((1e-4, 100), (None, 50))
+    near = ranked((1e-4, 100), (0.1, 400))
+    never = ranked((0.1, 400), (0.1, 400))
+    assert soon < late < near < short < never
+    assert late < lost < never  # who diverged is short of the goal
+
+
+MADE = dataclasses.replace(
+    PLAN, languages=("parity",), fixed=("parity",), train_max_length=6,
+    eval_max_length=12, num_seeds=3,
+)  # fmt: skip
+
+
+def made_up(tied=(1.0, 1.0), literal=(1.0, 0.5), fixed=(1.0, 1.0), control=0.5):
+    """Returns curves of levels (up to N; from N + 1 to 2N), the same for 3 seeds.
+
+    Args:
+      tied, literal: levels, or a level pair for each language.
+      fixed: tied's and untied's accuracy at N, trained at N alone.
+      control: tied's on the control, past N.
+    """
+    levels = {}
+    for language, of_tied, of_untied in zip(
+        MADE.languages, np.atleast_2d(tied), np.atleast_2d(literal), strict=True
+    ):
+        levels[language, "tied", "all", "tied"] = of_tied
+        levels[language, "untied", "all", "literal"] = of_untied
+        for name in POLICIES:
+            levels[language, "untied", "all", name] = of_tied
+    levels["reverse_string", "tied", "all", "tied"] = (1.0, control)
+    levels["parity", "tied", "fixed", "tied"] = (fixed[0], 0.0)
+    levels["parity", "untied", "fixed", "literal"] = (fixed[1], 0.0)
+    index = pd.MultiIndex.from_tuples(
+        [
+            (language, "Elman", *rest, seed)
+            for language, *rest in levels
+            for seed in range(3)
+        ],
+        names=[*ARM, "lengths", "reading", "seed"],
+    )
+    rows = [np.repeat(level, 6) for level in levels.values() for _ in range(3)]
+    curves = pd.DataFrame(rows, index, columns=range(1, 13))
+    chance = dict.fromkeys(("parity", "reverse_string"), np.full(12, 0.5))
+    return Measured(curves, chance, pd.Series(False, index, name="lost"))
+
+
+@pytest.mark.parametrize(
+    ("tied", "literal", "q2", "a3"),
+    [
+        ((1.0, 1.0), (1.0, 0.5), "supported", True),
+        ((1.0, 1.0), (1.0, 0.7), "refuted", True),  # halved, and yet above chance
+        ((1.0, 1.0), (1.0, 0.9), "refuted", False),
+        ((1.0, 0.6), (1.0, 0.5), "refuted", False),  # tied does not hold either
+        ((1.0, 1.0), (0.9, 0.5), "undecided", True),
+    ],
+)
+def test_the_rules_on_made_up_curves(tied, literal, q2, a3):
+    found = made_up(tied, literal)
+    judged = cases_of(MADE, found).judged
+    assert (list(judged.q2), list(judged.a3)) == ([q2], [a3])
+    expected = "inconclusive" if q2 == "undecided" else q2
+    sharing, unseen = SHARING.judge(MADE, found), UNSEEN.judge(MADE, found)
+    assert sharing.verdict == expected
+    assert sharing.effect.estimate == pytest.approx(tied[1] - literal[1])
+    assert not judged.learnt.all() or unseen.verdict == (
+        "supported" if a3 else "refuted"
+    )
+    if q2 == "undecided":  # nobody learnt what A3 is about
+        assert unseen.verdict == "inconclusive" and "0 of the 0 cases" in unseen.summary
+    assert unseen.effect.estimate == pytest.approx(literal[0] - literal[1])
+    assert sharing.details.endswith("do." if q2 == "undecided" else "steps.")
+
+
+@pytest.mark.parametrize(
+    ("fixed", "tied", "untied", "verdict"),
+    [
+        ((1.0, 1.0), 1.0, 0.8, "supported"),
+        ((1.0, 1.0), 1.0, 1.0, "refuted"),
+        ((1.0, 1.0), 0.8, 0.8, "inconclusive"),  # tied loses as well
+        ((1.0, 1.0), 1.0, 0.92, "inconclusive"),  # neither
+        ((1.0, 0.9), 1.0, 0.8, "inconclusive"),  # untied cannot be trained at N
+    ],
+)
+def test_what_varied_lengths_cost(fixed, tied, untied, verdict):
+    found = made_up((tied, 1.0), (untied, 0.5), fixed)
+    judged = VARIED.judge(MADE, found)
+    assert judged.verdict == verdict
+    assert judged.effect.estimate == pytest.approx(fixed[1] - untied)
+    assert f"in {int(fixed[1] > 0.9)} of 1 cases" in judged.summary
+
+
+@pytest.mark.parametrize(
+    ("control", "verdict"),
+    [(1.0, "supported"), (0.5, "refuted"), (0.8, "inconclusive")],
+)
+def test_tied_on_the_controls(control, verdict):
+    judged = CONVERSE.judge(MADE, made_up(control=control))
+    assert judged.verdict == verdict
+    assert judged.effect.estimate == pytest.approx(control)
+
+
+class Kept:
+    """A lab in whose rows some runs diverged, and all others are perfect."""
+
+    def __init__(self, lost):
+        self.lost = lost
+
+    def kept_each(self, keys, make):
+        curves = [None if self.lost(key) else [1.0] * 8 for key in keys]
+        return [
+            {**key, "accuracy_by_length": curve}
+            for key, curve in zip(keys, curves, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("lost", [lambda key: key["seed"] == 0, lambda key: True])
+def test_a_run_that_diverged_counts_as_chance(lost, tmp_path):
+    found = measure(PLAN, Kept(lost))
+    every = found.curves.xs(0, level="seed")
+    assert np.isfinite(every.to_numpy()).all()
+    assert (every.loc["even_pairs"].to_numpy() == found.chance["even_pairs"]).all()
+    count = 1 + lost({"seed": 1})
+    for claim, arms_of in ((SHARING, 3), (VARIED, 6), (UNSEEN, 3), (CONVERSE, 1)):
+        judged = claim.judge(PLAN, found)
+        told = f"{count * arms_of} of {2 * arms_of} runs diverged and count as chance."
+        assert judged.details.endswith(told)
+        assert np.isfinite(judged.effect).all()
+    whole = measure(PLAN, Kept(lambda key: False))
+    assert all(
+        "diverged" not in c.judge(PLAN, whole).details for c in EXPERIMENT.claims
+    )
+
+
+def test_the_figures_and_tables_are_of_all_arms(tmp_path):
+    found = measure(PLAN, Kept(lambda key: key["reading"] == "literal"))
+    drawn = {name: draw(PLAN, found) for name, draw in EXPERIMENT.figures.items()}
+    for claim in (VARIED, CONVERSE):
+        drawn[claim.id] = claim.draw(PLAN, found, None)
+    words = {
+        "lengths": ("Refuted if literal", "even pairs\nElman", "chance", "Untied, "
+                    "literal", "Untied, one initialisation, hold"),
+        "A3b": ("reverse string\nElman", "trained", "Tied"),
+        "Q2b": ("varied lengths cost",),
+    }  # fmt: skip
+    for name, figure in drawn.items():
+        texts = [t.get_text() for t in figure.findobj() if hasattr(t, "get_text")]
+        assert all(any(word in text for text in texts) for word in words[name])
+        save(figure, tmp_path / f"{name}.png")
+    tables = {c.id: c.table(PLAN, found, None) for c in EXPERIMENT.claims}
+    heads = tables["Q2"][0]
+    assert heads[4:] == ("1 to 4", "5 to 7", "5 to 8 (best seed)", "5 to 8", "chance")
+    assert [len(table) for table in tables.values()] == [1 + 2 + 10, 1 + 3, 0, 1 + 1]
+    tied, literal = tables["Q2"][1:3]
+    scores = ("1.000", "1.000", "1.000 (1.000)", "1.000", "0.500")
+    assert tied == ("even pairs", "Elman", "tied", "tied", *scores)
+    start = "untied, an initialisation a step"
+    assert literal[2:6] == (start, "literal", "0.625", "0.500")
+
+
+def test_every_plan_is_whole():
+    for plan in PLANS.values():
+        assert set(plan.fixed) <= set(plan.languages)
+        assert plan.eval_max_length >= 2 * plan.train_max_length
+        assert plan.each_max_length >= 2 * plan.train_max_length
+        for arm in arms(plan):
+            setting = reading.setting_of(plan, arm)
+            assert setting.make_task(0).num_steps > 0
+            assert (setting.sharing == Tied()) == (arm.sharing == "tied")
+    assert len(set(arms(PLANS["full"]))) == len(arms(PLANS["full"])) == 48
+    assert GOOD == 0.95 and [c.id for c in EXPERIMENT.claims] == [
+        "Q2",
+        "Q2b",
+        "A3",
+        "A3b",
+    ]
