@@ -8,6 +8,7 @@ from experiments.lab.frames import contrast
 from experiments.position_generalisation import figure
 from experiments.position_generalisation.measure import (
     CHANCE,
+    NO_ORDER,
     Measured,
     by_cell,
     examples_needed,
@@ -36,23 +37,20 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
     }
     needed = {
         arm: np.array(
-            [examples_needed(found.patches[arm, t], plan.accuracy) for t in steps]
+            [examples_needed(found.patches[arm, t], plan.accuracy) for t in every]
         ).T
-        for arm, steps in dict.fromkeys(("Tied", "Untied"), plan.patch_steps).items()
+        for arm, every in dict.fromkeys(("Tied", "Untied"), plan.patch_steps).items()
     }
     used = np.isfinite([*needed.values()]).all((0, 1))
-    steps = np.array(plan.patch_steps)[used]
-    slopes = {}
+    steps, slopes = np.array(plan.patch_steps)[used], {}
     if len(steps) >= 3:
-        slopes = {
-            arm: np.array([log_log_slope(steps, row[used]).estimate for row in values])
-            for arm, values in needed.items()
-        }
+        for arm, values in needed.items():
+            each = [log_log_slope(steps, row[used]).estimate for row in values]
+            slopes[arm] = np.array(each)
         gap = bootstrap_interval(slopes["Untied"] - slopes["Tied"])
         label = "untied less tied slope of log examples needed on log T"
     else:  # no slope: what is left is the local rule
-        apart = contrast(runs, "unseen", by=["cell"], arms=("Tied", "Untied"))
-        gap = bootstrap_interval(apart.to_numpy().mean(0))
+        gap = bootstrap_interval(_apart(runs).mean(0))
         label = "tied less untied accuracy at steps never shown"
     if slopes and all(moves.values()) and gap.estimate >= STEEPER and gap.low > 0:
         verdict = "supported"
@@ -82,10 +80,8 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
 
 def positions_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the median accuracies of the rule, and the examples needed."""
-    runs = found.rule.fillna(CHANCE).groupby(["cell", "arm"], sort=False)
-    table = [("cell", "weights", "accuracy at shown steps", "at unseen steps")]
-    for case, row in runs[["seen", "unseen"]].median().iterrows():
-        table.append((*case, f"{row.seen:.3f}", f"{row.unseen:.3f}"))
+    heads = "cell", "weights", "accuracy at shown steps", "at unseen steps"
+    table = [heads, *_medians(found.rule, "cell", "arm")]
     for arm, values in verdict.data.items():
         medians = zip(plan.patch_steps, np.median(values, 0), strict=True)
         told = ", ".join(f"T = {t}: {m:,.0f}" for t, m in medians)
@@ -102,7 +98,8 @@ def draw_positions(plan: Plan, found: Measured, verdict: Verdict):
     }
     return figure.draw_rule_and_needed(
         panels,
-        {arm: (plan.patch_steps, values) for arm, values in verdict.data.items()},
+        plan.patch_steps,
+        verdict.data,
         "steps T, one of which carries the signal",
         f"training examples\nfor {plan.accuracy:.0%}",
     )
@@ -111,10 +108,11 @@ def draw_positions(plan: Plan, found: Measured, verdict: Verdict):
 def judge_word_order(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of A5: one fact, in the order that was held out."""
     runs = found.words[found.words.facts == 1].fillna(CHANCE)
-    apart = contrast(runs, "unseen", by=["cell"], arms=("Tied", "Untied"))
-    trained = runs.groupby(["cell", "arm"]).seen.median().unstack()[["Tied", "Untied"]]
-    counted = apart[trained.min(axis=1)[apart.index] >= LEARNT].to_numpy()
-    mean = bootstrap_interval(apart.to_numpy().mean(0))
+    apart = _apart(runs)
+    both = runs[runs.arm != NO_ORDER].groupby(["cell", "arm"], sort=False)
+    learnt = both.seen.median().groupby("cell", sort=False).min() >= LEARNT
+    counted = apart[learnt]
+    mean = bootstrap_interval(apart.mean(0))
     if not len(counted):
         verdict = "inconclusive"
     elif all(g.mean() >= ABOVE and bootstrap_interval(g).low > 0 for g in counted):
@@ -139,14 +137,9 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
 
 def word_order_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the median accuracies of the grammar."""
-    runs = found.words.fillna(CHANCE).groupby(["facts", "cell", "arm"], sort=False)
-    table = [("facts", "model", "weights", "as trained", "held-out pairs")]
-    for (facts, cell, arm), row in runs[["seen", "unseen"]].median().iterrows():
-        weights = arm.replace("no order", "")
-        table.append(
-            (str(facts), cell, weights, f"{row.seen:.3f}", f"{row.unseen:.3f}")
-        )
-    return tuple(table)
+    heads = "facts", "model", "weights", "as trained", "held-out pairs"
+    runs = found.words.replace({"arm": {NO_ORDER: ""}})
+    return heads, *_medians(runs, "facts", "cell", "arm")
 
 
 def draw_word_order(plan: Plan, found: Measured, verdict: Verdict):
@@ -156,21 +149,29 @@ def draw_word_order(plan: Plan, found: Measured, verdict: Verdict):
         for facts, named in ((1, "one fact"), (2, "two facts"))
         for cell, of_arm in by_cell(found.words[found.words.facts == facts]).items()
     }
-    return draw_paired(
-        panels,
-        "accuracy on held-out pairs",
-        chance=dict.fromkeys(panels, CHANCE),
-        oracle=dict.fromkeys(panels, 1.0),
-    )
+    levels = dict.fromkeys(panels, CHANCE), dict.fromkeys(panels, 1.0)
+    return draw_paired(panels, "accuracy on held-out pairs", *levels)
+
+
+def _apart(runs: pd.DataFrame) -> np.ndarray:
+    """Returns tied less untied accuracy where it was not trained, [cell, S]."""
+    sides = contrast(runs, "unseen", by=["cell"], arms=("Tied", "Untied"))
+    return sides.to_numpy()
+
+
+def _medians(runs: pd.DataFrame, *by: str):
+    """Returns rows of a table: of each case its median accuracies."""
+    cases = runs.fillna(CHANCE).groupby([*by], sort=False)[["seen", "unseen"]]
+    told = cases.median().map("{:.3f}".format).reset_index().astype(str)
+    return told.itertuples(index=False, name=None)
 
 
 def diverged(*accuracies: pd.Series | np.ndarray) -> str:
     """Returns a sentence on the runs that diverged, if any did."""
-    values = np.concatenate(accuracies)
-    count = np.isnan(values).sum()
-    if not count:
+    lost = np.isnan(np.concatenate(accuracies))
+    if not lost.any():
         return ""
-    return f" {count} of {values.size} runs diverged and count as guessing."
+    return f" {lost.sum()} of {lost.size} runs diverged and count as guessing."
 
 
 POSITIONS = Claim(

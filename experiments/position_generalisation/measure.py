@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +12,13 @@ from experiments.lab.choices import standard_cells
 from experiments.lab.frames import frame
 from experiments.lab.trials import Lab, column, replicates
 from experiments.position_generalisation.plan import Plan
-from rnnshare import LSTMCell, Sharing, Tied, Untied
+from rnnshare import LSTMCell, Tied, Untied
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.tasks import LocalRule, SignalPatch, WordOrder
 from rnnshare.training import Call, Recipe, Setting
-from rnnshare.training.rows import Row
 
 CHANCE = 0.5  # accuracy of guessing on all three tasks; a run that diverged has it
-BAG = {"bag of words": {"no order": [Tied()]}}  # the control beside tied and untied
+NO_ORDER = "no order"  # the arm of the bag of words, the grammar's control
 Patches = Mapping[tuple[str, int], Mapping[int, np.ndarray]]
 
 
@@ -79,10 +78,14 @@ def grammar(split: int, num_examples: int, num_facts: int) -> WordOrder:
     return WordOrder.of(num_examples, split, num_facts=num_facts)
 
 
-def candidates(
-    plan: Plan, make_task: Callable, cell: Any, sharings: Sequence[Sharing]
-) -> list[Setting]:
-    """Returns the settings that an arm's is chosen from: sharings by rates."""
+def arms(plan: Plan, num_steps: int) -> dict[str, list]:
+    """Returns {arm: its sharings to choose from}, an untied one for each start."""
+    untied = [Untied(num_steps, same_init=same) for same in plan.starts]
+    return {"Tied": [Tied()], "Untied": untied}
+
+
+def tuned(plan: Plan, lab: Lab, make_task: Callable, cell: Any, sharings) -> Setting:
+    """Returns the best of some sharings and rates, on seeds of its own."""
     recipe = Recipe(
         num_steps=plan.num_steps,
         batch_size=32,
@@ -91,33 +94,19 @@ def candidates(
         stop_loss=1e-3,
     )
     kind = BagSetting if cell is BagOfSteps else Setting
-    return [
+    candidates = [
         kind(make_task, cell, sharing, plan.hidden_features, rate, recipe)
         for sharing in sharings
         for rate in plan.rates
     ]
-
-
-def tuned(
-    plan: Plan, lab: Lab, make_task: Callable, cell: Any, sharings: Sequence[Sharing]
-) -> Setting:
-    """Returns the best of some sharings and rates, on seeds of its own."""
-    several = candidates(plan, make_task, cell, sharings)
-    return lab.tune(several, plan.num_tuning * len(several))
-
-
-def arms(plan: Plan, num_steps: int) -> dict[str, list[Sharing]]:
-    """Returns {arm: its sharings to choose from}, an untied one for each start."""
-    untied = [Untied(num_steps, same_init=same) for same in plan.starts]
-    return {"Tied": [Tied()], "Untied": untied}
+    return lab.tune(candidates, plan.num_tuning * len(candidates))
 
 
 def local_rule(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Returns the runs of the local rule, as `Measured.rule`."""
-    choices = dict.fromkeys(plan.cells, arms(plan, plan.rule_steps))
     make_task = Call(rule, num_steps=plan.rule_steps)
-    names = {"seen": "test_accuracy", "unseen": "test_accuracy_unseen"}
-    return _runs(plan, lab, make_task, choices, names)
+    metrics = ["test_accuracy", "test_accuracy_unseen"]
+    return _runs(plan, lab, make_task, standard_cells(*plan.cells), metrics)
 
 
 def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
@@ -128,29 +117,22 @@ def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
 def word_order(plan: Plan, lab: Lab, num_facts: int) -> pd.DataFrame:
     """Returns the runs of the grammar with so many facts, as `Measured.words`."""
     make_task = Call(grammar, num_examples=plan.sentences, num_facts=num_facts)
-    of_cell = dict.fromkeys(plan.cells, arms(plan, make_task(0).num_steps))
-    names = {"seen": "validation_accuracy", "unseen": "test_accuracy"}
-    return _runs(plan, lab, make_task, of_cell | BAG, names)
+    cells = {**standard_cells(*plan.cells), "bag of words": BagOfSteps}
+    metrics = ["validation_accuracy", "test_accuracy"]
+    return _runs(plan, lab, make_task, cells, metrics)
 
 
-def _runs(
-    plan: Plan,
-    lab: Lab,
-    make_task: Callable,
-    choices: Mapping[str, Mapping[str, Sequence[Sharing]]],
-    names: Mapping[str, str],
-) -> pd.DataFrame:
-    """Returns the runs of {cell: {arm: sharings}}, with metrics of these names."""
-    labels, rows = [], list[Row]()
-    for name, of_arm in choices.items():
-        cell = BagOfSteps if name in BAG else standard_cells(name)[name]
-        for arm, sharings in of_arm.items():
+def _runs(plan, lab, make_task, cells, metrics) -> pd.DataFrame:
+    choices = arms(plan, make_task(0).num_steps)
+    labels, rows = [], []
+    for name, cell in cells.items():
+        own = {NO_ORDER: [Tied()]} if cell is BagOfSteps else choices
+        for arm, sharings in own.items():
             chosen = tuned(plan, lab, make_task, cell, sharings)
             rows += lab.train([chosen], replicates(plan.num_seeds))
             labels.append({"cell": name, "arm": arm})
-    runs = frame(labels, rows, plan.num_seeds)[["cell", "arm", "seed", *names.values()]]
-    runs.columns = ["cell", "arm", "seed", *names]
-    return runs.astype(dict.fromkeys(names, float))
+    runs = frame(labels, rows, plan.num_seeds)[["cell", "arm", "seed", *metrics]]
+    return runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
 
 
 def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, tuple]]:
@@ -163,27 +145,20 @@ def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, tuple]]:
 
 def signal_patches(plan: Plan, lab: Lab) -> Patches:
     """Returns {(arm, T): {N: accuracies [S]}} around the examples needed."""
-    found = {}
+    found, size = {}, min(2**12, plan.most_examples)
     for arm in ("Tied", "Untied"):
         first = 6
-        for num_steps in plan.patch_steps:
-            make_task = Call(
-                patch,
-                num_steps=num_steps,
-                num_examples=min(2**12, plan.most_examples),
-            )
-            sharings = arms(plan, num_steps)[arm]
-            chosen = tuned(plan, lab, make_task, LSTMCell, sharings)
-            found[arm, num_steps] = search(plan, lab, chosen, num_steps, first)
-            needed = examples_needed(found[arm, num_steps], plan.accuracy)
+        for steps in plan.patch_steps:
+            make_task = Call(patch, num_steps=steps, num_examples=size)
+            chosen = tuned(plan, lab, make_task, LSTMCell, arms(plan, steps)[arm])
+            found[arm, steps] = search(plan, lab, chosen, first)
+            needed = examples_needed(found[arm, steps], plan.accuracy)
             if np.isfinite(needed).any():
                 first = round(math.log2(np.median(needed[np.isfinite(needed)])))
     return found
 
 
-def search(
-    plan: Plan, lab: Lab, chosen: Setting, num_steps: int, first: int
-) -> dict[int, np.ndarray]:
+def search(plan: Plan, lab: Lab, chosen: Setting, first: int) -> dict[int, np.ndarray]:
     """Returns {N: accuracies [S]} around the least N that reaches the accuracy.
 
     N goes up and down by factors of two from `2^first` until the mean over the seeds is
@@ -194,7 +169,9 @@ def search(
     def reaches(exponent: int) -> bool:
         size = 2**exponent
         if size not in measured:
-            make_task = Call(patch, num_steps=num_steps, num_examples=size)
+            make_task = Call(
+                patch, num_steps=chosen.make_task(0).num_steps, num_examples=size
+            )
             at = dataclasses.replace(chosen, make_task=make_task)
             rows = lab.train([at], replicates(plan.num_seeds))
             measured[size] = column(rows, "test_accuracy", missing=np.nan)
@@ -223,21 +200,13 @@ def examples_needed(
     A seed's number is where the line through its own accuracies, over log N, first
     comes to the threshold; infinite for nowhere.
     """
-    exponents = np.log2(sorted(accuracies))
-    curves = np.nan_to_num([accuracies[n] for n in sorted(accuracies)], nan=CHANCE)
-    return np.array([_crossing(exponents, row, threshold) for row in curves.T])
-
-
-def _crossing(exponents, accuracies, threshold):
-    """Returns the N at which a line through points first reaches the threshold."""
+    sizes = sorted(accuracies)
+    values = np.nan_to_num([accuracies[n] for n in sizes], nan=CHANCE)
     # A larger set can do no worse than chance has it: what was reached stays reached.
-    best = np.maximum.accumulate(accuracies)
-    above = np.flatnonzero(best >= threshold)
-    if not len(above):
-        return np.inf
-    i = above[0]
-    if i == 0:
-        return 2.0 ** exponents[0]
-    low, high = best[i - 1], best[i]
-    part = (threshold - low) / (high - low)
-    return 2.0 ** (exponents[i - 1] + part * (exponents[i] - exponents[i - 1]))
+    best, logs = np.maximum.accumulate(values), np.log2(sizes)
+    first, seeds = (best >= threshold).argmax(0), np.arange(best.shape[1])
+    before = np.maximum(first - 1, 0)
+    low, high = best[before, seeds], best[first, seeds]
+    part = (threshold - low) / np.where(first > 0, high - low, np.inf)
+    found = [2.0**x for x in logs[before] + part * (logs[first] - logs[before])]
+    return np.where(best[-1] >= threshold, found, np.inf)
