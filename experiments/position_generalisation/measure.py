@@ -1,194 +1,181 @@
-"""The studies behind `position_generalisation.py`: positions, samples, word order."""
+"""Accuracy at steps and in orders that were never shown, and the examples needed."""
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from experiments.lab.trials import column, replicates, run, tune
-from rnnshare import ElmanCell, GRUCell, LSTMCell, Tied, Untied
+from experiments.lab.choices import standard_cells
+from experiments.lab.frames import frame
+from experiments.lab.trials import Lab, column, replicates
+from experiments.position_generalisation.plan import Plan
+from rnnshare import LSTMCell, Tied, Untied
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.tasks import LocalRule, SignalPatch, WordOrder
-from rnnshare.training.fitting import Recipe
-from rnnshare.training.study import Setting
+from rnnshare.training import Call, Recipe, Setting
 
-TUNING_SEED = 1_000
+CHANCE = 0.5  # accuracy of guessing on all three tasks; a run that diverged has it
+NO_ORDER = "no order"  # the arm of the bag of words, the grammar's control
+Patches = Mapping[tuple[str, int], Mapping[int, np.ndarray]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
+class Measured(NamedTuple):
+    """What was trained; an accuracy is NaN where a run diverged.
 
     Attributes:
-      cells: {name: cell class} of the rule and of the grammar.
-      num_seeds: paired seeds.
-      num_tuning: tuning seeds of each rate (and start).
-      rates: learning rates to choose from.
-      starts: of untied weights, `same_init`, to choose from.
-      hidden_features: H.
-      rule_steps: T of the local rule.
-      num_steps: of training.
-      patch_steps: the T of signal patches.
-      most_examples: where the search for a training-set size ends.
-      accuracy: what it looks for.
-      sentences: training-set size of the grammar.
+      rule: the local rule, a row a training: cell, arm, seed, seen, unseen; accuracies
+        at steps whose answers were shown, and at the others.
+      patches: {(arm, T): {N: accuracies [S]}} of an LSTM on signal patches.
+      words: the grammar: as `rule`, and facts; accuracies on pairs of word and order
+        as trained, and on those held out. The bag of words is one of the cells.
     """
 
-    cells: dict
-    num_seeds: int
-    num_tuning: int
-    rates: tuple[float, ...]
-    starts: tuple[bool, ...]
-    hidden_features: int
-    rule_steps: int
-    num_steps: int
-    patch_steps: tuple[int, ...]
-    most_examples: int
-    accuracy: float
-    sentences: int
+    rule: pd.DataFrame
+    patches: Patches
+    words: pd.DataFrame
 
 
-_CELLS = {"Elman": ElmanCell, "GRU": GRUCell, "LSTM": LSTMCell}
-_FEW = {name: _CELLS[name] for name in ("Elman", "LSTM")}
-PLANS = {
-    "smoke": Plan({"Elman": ElmanCell}, 2, 1, (1e-2,), (True,), 4, 4, 8, (2, 3),
-                  32, 0.45, 20),
-    "quick": Plan(_FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 1_000, (4, 8, 16),
-                  2**14, 0.9, 2_000),
-    "full": Plan(_CELLS, 10, 2, (3e-3, 1e-2), (True, False), 32, 32, 2_000,
-                 (4, 8, 16, 32, 64), 2**15, 0.9, 10_000),
-}  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class MakeLocalRule:
-    """`make_task` of a local rule; a split has other steps shown."""
-
-    num_steps: int
-
-    def __call__(self, split):  # noqa: D102
-        return LocalRule.of(self.num_steps, split)
-
-
-@dataclasses.dataclass(frozen=True)
-class MakePatches:
-    """`make_task` of signal patches."""
-
-    num_steps: int
-    num_examples: int
-
-    def __call__(self, split):  # noqa: D102
-        return SignalPatch(self.num_examples, split, num_steps=self.num_steps)
-
-
-@dataclasses.dataclass(frozen=True)
-class MakeWordOrder:
-    """`make_task` of the grammar; a split has other pairs held out."""
-
-    num_examples: int
-    num_facts: int
-
-    def __call__(self, split):  # noqa: D102
-        return WordOrder.of(self.num_examples, split, num_facts=self.num_facts)
-
-
-@dataclasses.dataclass(frozen=True)
-class _MakeBag:
-    in_features: int
-    hidden_features: int
-    out_features: int
-    num_tokens: int | None
-
-    def __call__(self, *, rngs):
-        return BagOfSteps(
-            self.in_features,
-            self.hidden_features,
-            self.out_features,
-            num_tokens=self.num_tokens,
-            rngs=rngs,
-        )
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Trains what is not yet kept, and returns the accuracies."""
+    words = {facts: word_order(plan, lab, facts) for facts in (1, 2)}
+    return Measured(
+        local_rule(plan, lab),
+        signal_patches(plan, lab),
+        pd.concat(words, names=["facts"]).reset_index("facts"),
+    )
 
 
 class BagSetting(Setting):
     """The control in the place of an RNN."""
 
-    def make_model(self):
+    def make_model(self) -> Any:
         """Returns the control's factory."""
         task = self.make_task(0)
-        return _MakeBag(
-            task.in_features, self.hidden_features, task.out_features, task.num_tokens
+        return Call(
+            BagOfSteps,
+            in_features=task.in_features,
+            hidden_features=self.hidden_features,
+            out_features=task.out_features,
+            num_tokens=task.num_tokens,
         )
 
 
-def setting(plan, make_task, cell, sharing=Tied()):
-    """Returns the setting of an arm, at the first rate."""
-    kind = BagSetting if cell is BagOfSteps else Setting
-    return kind(
-        make_task,
-        cell,
-        sharing,
-        plan.hidden_features,
-        plan.rates[0],
-        Recipe(
-            num_steps=plan.num_steps,
-            batch_size=32,
-            validate_every=max(1, plan.num_steps // 20),
-            patience=None,
-            stop_loss=1e-3,
-        ),
-    )
+def rule(split: int, num_steps: int) -> LocalRule:
+    """Returns the local rule; a split has other steps shown."""
+    return LocalRule.of(num_steps, split)
 
 
-def tuned(plan, make_task, cell, sharings, rows):
+def patch(split: int, num_steps: int, num_examples: int) -> SignalPatch:
+    """Returns signal patches; a split has other examples."""
+    return SignalPatch(num_examples, split, num_steps=num_steps)
+
+
+def grammar(split: int, num_examples: int, num_facts: int) -> WordOrder:
+    """Returns the grammar; a split has other pairs held out."""
+    return WordOrder.of(num_examples, split, num_facts=num_facts)
+
+
+def arms(plan: Plan, num_steps: int) -> dict[str, list]:
+    """Returns {arm: its sharings to choose from}, an untied one for each start."""
+    untied = [Untied(num_steps, same_init=same) for same in plan.starts]
+    return {"Tied": [Tied()], "Untied": untied}
+
+
+def tuned(plan: Plan, lab: Lab, make_task: Callable, cell: Any, sharings) -> Setting:
     """Returns the best of some sharings and rates, on seeds of its own."""
+    recipe = Recipe(
+        num_steps=plan.num_steps,
+        batch_size=32,
+        validate_every=max(1, plan.num_steps // 20),
+        patience=None,
+        stop_loss=1e-3,
+    )
+    kind = BagSetting if cell is BagOfSteps else Setting
     candidates = [
-        dataclasses.replace(setting(plan, make_task, cell, s), learning_rate=rate)
-        for s in sharings
+        kind(make_task, cell, sharing, plan.hidden_features, rate, recipe)
+        for sharing in sharings
         for rate in plan.rates
     ]
-    return tune(candidates, replicates(plan.num_tuning, TUNING_SEED), rows)
+    return lab.tune(candidates, plan.num_tuning * len(candidates))
 
 
-def untied(plan, num_steps):
-    """Returns untied sharings, one for each start."""
-    return [Untied(num_steps, same_init=same) for same in plan.starts]
+def local_rule(plan: Plan, lab: Lab) -> pd.DataFrame:
+    """Returns the runs of the local rule, as `Measured.rule`."""
+    make_task = Call(rule, num_steps=plan.rule_steps)
+    metrics = ["test_accuracy", "test_accuracy_unseen"]
+    return _runs(plan, lab, make_task, standard_cells(*plan.cells), metrics)
 
 
-def local_rule(plan, rows):
+def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
     """Returns {cell: {arm: (accuracy at shown, at unseen steps), each [S]}}."""
-    make_task, found = MakeLocalRule(plan.rule_steps), dict[str, dict]()
-    for name, cell in plan.cells.items():
-        found[name] = {}
-        for arm, choices in (
-            ("Tied", [Tied()]),
-            ("Untied", untied(plan, plan.rule_steps)),
-        ):
-            chosen = tuned(plan, make_task, cell, choices, rows)
-            measured = run([chosen], replicates(plan.num_seeds), rows)
-            found[name][arm] = tuple(
-                column(measured, key, missing=0.0)
-                for key in ("test_accuracy", "test_accuracy_unseen")
-            )
+    return by_cell(local_rule(plan, lab))
+
+
+def word_order(plan: Plan, lab: Lab, num_facts: int) -> pd.DataFrame:
+    """Returns the runs of the grammar with so many facts, as `Measured.words`."""
+    make_task = Call(grammar, num_examples=plan.sentences, num_facts=num_facts)
+    cells = {**standard_cells(*plan.cells), "bag of words": BagOfSteps}
+    metrics = ["validation_accuracy", "test_accuracy"]
+    return _runs(plan, lab, make_task, cells, metrics)
+
+
+def _runs(plan, lab, make_task, cells, metrics) -> pd.DataFrame:
+    choices = arms(plan, make_task(0).num_steps)
+    labels, rows = [], []
+    for name, cell in cells.items():
+        own = {NO_ORDER: [Tied()]} if cell is BagOfSteps else choices
+        for arm, sharings in own.items():
+            chosen = tuned(plan, lab, make_task, cell, sharings)
+            rows += lab.train([chosen], replicates(plan.num_seeds))
+            labels.append({"cell": name, "arm": arm})
+    runs = frame(labels, rows, plan.num_seeds)[["cell", "arm", "seed", *metrics]]
+    return runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
+
+
+def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, tuple]]:
+    """Returns {cell: {arm: (seen, unseen), each [S]}}; what diverged is at chance."""
+    found: dict[str, dict[str, tuple]] = {}
+    for (cell, arm), own in runs.fillna(CHANCE).groupby(["cell", "arm"], sort=False):
+        found.setdefault(cell, {})[arm] = own.seen.to_numpy(), own.unseen.to_numpy()
     return found
 
 
-def samples_to_threshold(plan, chosen, num_steps, first, rows):
-    """Returns float64[S], the training examples that reach the accuracy; inf for none.
+def signal_patches(plan: Plan, lab: Lab) -> Patches:
+    """Returns {(arm, T): {N: accuracies [S]}} around the examples needed."""
+    found, size = {}, min(2**12, plan.most_examples)
+    for arm in ("Tied", "Untied"):
+        first = 6
+        for steps in plan.patch_steps:
+            make_task = Call(patch, num_steps=steps, num_examples=size)
+            chosen = tuned(plan, lab, make_task, LSTMCell, arms(plan, steps)[arm])
+            found[arm, steps] = search(plan, lab, chosen, first)
+            needed = examples_needed(found[arm, steps], plan.accuracy)
+            if np.isfinite(needed).any():
+                first = round(math.log2(np.median(needed[np.isfinite(needed)])))
+    return found
 
-    N goes up and down by factors of two from `first` until the mean over the seeds is
-    bracketed. A seed's number is where the line through its own accuracies, over log N,
-    first comes to the threshold.
+
+def search(plan: Plan, lab: Lab, chosen: Setting, first: int) -> dict[int, np.ndarray]:
+    """Returns {N: accuracies [S]} around the least N that reaches the accuracy.
+
+    N goes up and down by factors of two from `2^first` until the mean over the seeds is
+    bracketed.
     """
     measured: dict[int, np.ndarray] = {}
 
-    def reaches(exponent):
-        if exponent not in measured:
-            at = dataclasses.replace(
-                chosen, make_task=MakePatches(num_steps, 2**exponent)
+    def reaches(exponent: int) -> bool:
+        size = 2**exponent
+        if size not in measured:
+            make_task = Call(
+                patch, num_steps=chosen.make_task(0).num_steps, num_examples=size
             )
-            found = run([at], replicates(plan.num_seeds), rows)
-            measured[exponent] = column(found, "test_accuracy", missing=0.5)
-        return measured[exponent].mean() >= plan.accuracy
+            at = dataclasses.replace(chosen, make_task=make_task)
+            rows = lab.train([at], replicates(plan.num_seeds))
+            measured[size] = column(rows, "test_accuracy", missing=np.nan)
+        return np.nan_to_num(measured[size], nan=CHANCE).mean() >= plan.accuracy
 
     last = int(math.log2(plan.most_examples))
     at = min(first, last)
@@ -202,57 +189,24 @@ def samples_to_threshold(plan, chosen, num_steps, first, rows):
     for beside in (at - 2, at + 1):
         if 1 <= beside <= last:
             reaches(beside)
-    exponents = sorted(measured)
-    curves = np.array([measured[e] for e in exponents]).T  # [S, X]
-    return np.array([_crossing(exponents, row, plan.accuracy) for row in curves])
+    return measured
 
 
-def _crossing(exponents, accuracies, threshold):
-    """Returns the N at which a line through points first reaches the threshold."""
+def examples_needed(
+    accuracies: Mapping[int, np.ndarray], threshold: float
+) -> np.ndarray:
+    """Returns float64[S], the examples that bring each seed to a threshold.
+
+    A seed's number is where the line through its own accuracies, over log N, first
+    comes to the threshold; infinite for nowhere.
+    """
+    sizes = sorted(accuracies)
+    values = np.nan_to_num([accuracies[n] for n in sizes], nan=CHANCE)
     # A larger set can do no worse than chance has it: what was reached stays reached.
-    best = np.maximum.accumulate(accuracies)
-    above = np.flatnonzero(best >= threshold)
-    if not len(above):
-        return np.inf
-    i = above[0]
-    if i == 0:
-        return 2.0 ** exponents[0]
-    low, high = best[i - 1], best[i]
-    part = (threshold - low) / (high - low)
-    return 2.0 ** (exponents[i - 1] + part * (exponents[i] - exponents[i - 1]))
-
-
-def signal_patches(plan, rows):
-    """Returns {arm: [S, X]}, the examples needed at each T of the plan."""
-    cell, needed = LSTMCell, dict[str, list](Tied=[], Untied=[])
-    for arm, columns in needed.items():
-        first = 6
-        for num_steps in plan.patch_steps:
-            make_task = MakePatches(num_steps, min(2**12, plan.most_examples))
-            choices = [Tied()] if arm == "Tied" else untied(plan, num_steps)
-            chosen = tuned(plan, make_task, cell, choices, rows)
-            found = samples_to_threshold(plan, chosen, num_steps, first, rows)
-            columns.append(found)
-            if np.isfinite(found).any():
-                first = round(math.log2(np.median(found[np.isfinite(found)])))
-    return {arm: np.array(columns).T for arm, columns in needed.items()}
-
-
-def word_order(plan, rows, num_facts):
-    """Returns {cell: {arm: (accuracy as trained, of held-out pairs), each [S]}}."""
-    make_task, found = MakeWordOrder(plan.sentences, num_facts), dict[str, dict]()
-    num_steps = make_task(0).num_steps
-    for name, cell in (*plan.cells.items(), ("bag of words", BagOfSteps)):
-        if cell is BagOfSteps:
-            choices = {"Bag": [Tied()]}
-        else:
-            choices = {"Tied": [Tied()], "Untied": untied(plan, num_steps)}
-        found[name] = {}
-        for arm, sharings in choices.items():
-            chosen = tuned(plan, make_task, cell, sharings, rows)
-            measured = run([chosen], replicates(plan.num_seeds), rows)
-            found[name][arm] = tuple(
-                column(measured, f"{split}_accuracy", missing=0.0)
-                for split in ("validation", "test")
-            )
-    return found
+    best, logs = np.maximum.accumulate(values), np.log2(sizes)
+    first, seeds = (best >= threshold).argmax(0), np.arange(best.shape[1])
+    before = np.maximum(first - 1, 0)
+    low, high = best[before, seeds], best[first, seeds]
+    part = (threshold - low) / np.where(first > 0, high - low, np.inf)
+    found = [2.0**x for x in logs[before] + part * (logs[first] - logs[before])]
+    return np.where(best[-1] >= threshold, found, np.inf)

@@ -1,0 +1,52 @@
+"""What each preset of `position_generalisation` runs."""
+
+import dataclasses
+
+from experiments.lab.choices import FEW
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The sizes of positions, samples and word order.
+
+    Attributes:
+      cells: of the rule and of the grammar, by name.
+      num_seeds: paired seeds.
+      num_tuning: tuning seeds of each rate (and start).
+      rates: learning rates to choose from.
+      starts: of untied weights, `same_init`, to choose from.
+      hidden_features: H.
+      rule_steps: T of the local rule.
+      num_steps: of training.
+      patch_steps: the T of signal patches.
+      most_examples: where the search for a training-set size ends.
+      accuracy: what it looks for.
+      sentences: training-set size of the grammar.
+    """
+
+    cells: tuple[str, ...]
+    num_seeds: int
+    num_tuning: int
+    rates: tuple[float, ...]
+    starts: tuple[bool, ...]
+    hidden_features: int
+    rule_steps: int
+    num_steps: int
+    patch_steps: tuple[int, ...]
+    most_examples: int
+    accuracy: float
+    sentences: int
+
+
+PLANS = {
+    "smoke": Plan(
+        ("Elman",), 2, 1, (1e-2,), (True,), 4, 4, 8, (2, 3), 32, 0.45, 20,
+    ),
+    "quick": Plan(
+        FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 1_000, (4, 8, 16), 2**14, 0.9, 2_000,
+    ),
+    "full": Plan(
+        ("Elman", "GRU", "LSTM"), 10, 2, (3e-3, 1e-2), (True, False), 32, 32, 2_000,
+        (4, 8, 16, 32, 64), 2**15, 0.9, 10_000,
+    ),
+}  # fmt: skip
