@@ -182,7 +182,7 @@ def judge_influence(plan: Plan, found: Measured) -> Verdict:
         f"windows of the wrong sign, of 1..{influence.NUM_WINDOWS} steps",
         _signs(wrong, right, found.influence.losses),
         1,
-        f"{influence.NUM_POSITIVE + influence.NUM_NEGATIVE} units, float64, at p = "
+        f"{influence.NUM_UNITS} units, float64, at p = "
         f"{influence.P:g} after {influence.NUM_STEPS:,} steps. The signs "
         f"{'agree' if same else 'DO NOT agree'} with rational arithmetic in all "
         f"{influence.NUM_WINDOWS} windows. Every window sees the same loss, so that "

@@ -19,6 +19,9 @@ from experiments.lab.trials import Lab
 from rnnshare import Tied, Untied, unroll
 
 NUM_POSITIVE, NUM_NEGATIVE = 10, 13
+NUM_UNITS = NUM_POSITIVE + NUM_NEGATIVE
+MATRIX = (np.eye(NUM_UNITS) + np.eye(NUM_UNITS, k=1)) / 2
+SIGNS = np.repeat([1.0, -1.0], [NUM_POSITIVE, NUM_NEGATIVE])
 NUM_WINDOWS = 200
 NUM_STEPS = 1_000  # from s = 0; what came before is 2^-1000 of it
 P = 1.0  # where the derivative is taken
@@ -31,7 +34,7 @@ class Influence(NamedTuple):
 
     Attributes:
       derivatives: [K], through windows of 1..K steps.
-      true: through all.
+      true: through all steps.
       losses: {k: [updates]}, of descent through windows of k steps.
     """
 
@@ -68,24 +71,16 @@ def measure_influence(lab: Lab) -> Influence:
     sizes = {"units": [NUM_POSITIVE, NUM_NEGATIVE], "num_steps": NUM_STEPS, "p": P}
     descent = {"windows": NUM_WINDOWS, "updates": UPDATES, "rate": RATE}
     row = lab.kept({"system": "influence balancing", **sizes, **descent}, make)
-    # A loss that overflowed was kept as null, and is a NaN here.
     losses = np.array(row["losses"], np.float64)
+    losses[np.isnan(losses)] = np.inf  # what overflowed is kept as null
     found = dict(zip(row["tried"], losses, strict=True))
     return Influence(np.array(row["derivatives"], np.float64), row["true"], found)
-
-
-def system():
-    """Returns (A, u), float64 NumPy."""
-    n = NUM_POSITIVE + NUM_NEGATIVE
-    u = np.r_[np.ones(NUM_POSITIVE), -np.ones(NUM_NEGATIVE)]
-    return (np.eye(n) + np.eye(n, k=1)) / 2, u
 
 
 def step(p, s, x):
     """One step of the system, a step function of `unroll`: `s <- A s + p u`."""
     del x
-    matrix, u = system()
-    s = matrix @ s + p * u
+    s = MATRIX @ s + p * SIGNS
     return s, s[0]
 
 
@@ -103,7 +98,7 @@ def differentiate():
     with jax.enable_x64(True):
 
         def loss(p):
-            inputs, s = jnp.zeros((NUM_STEPS, 0)), jnp.zeros(system()[1].shape)
+            inputs, s = jnp.zeros((NUM_STEPS, 0)), jnp.zeros(NUM_UNITS)
             return loss_of(unroll(step, Untied(NUM_STEPS), p, inputs, s)[0])
 
         each = np.asarray(jax.jit(jax.grad(loss))(jnp.full(NUM_STEPS, P)))
@@ -115,7 +110,7 @@ def exact_influence(num_steps):
 
     `sum_{j<k} (A^j u)_1`, in rationals.
     """
-    row = [Fraction(int(sign)) for sign in system()[1]]
+    row = [Fraction(int(sign)) for sign in SIGNS]
     total, found = Fraction(0), []
     for _ in range(num_steps):
         total += row[0]
@@ -141,7 +136,7 @@ def descend(window):
             return (p - RATE * slope, jax.lax.stop_gradient(s)), value
 
         def run(p):
-            rest = jnp.zeros(system()[1].shape)
+            rest = jnp.zeros(NUM_UNITS)
             s, _ = unroll(step, Tied(), p, jnp.zeros((NUM_STEPS, 0)), rest)
             return jax.lax.scan(update, (p, s), length=UPDATES)[1]
 

@@ -142,7 +142,7 @@ def lag_setting(plan: Plan, cell: Callable[..., Any], arm: Arm) -> Setting:
         validate_every=max(1, plan.lag_batches // 10),
         patience=None,
         optimizer=Call(_adam_without, word=arm.frozen) if arm.frozen else optax.adam,
-        truncation=arm.carry and Truncation(plan.lag_window, arm.carry),
+        truncation=Truncation(plan.lag_window, arm.carry) if arm.carry else None,
     )
     make_task = Call(
         lag_recall,
