@@ -53,7 +53,7 @@ class MovingLab(Lab):
     def old(self):
         """The old rows."""
         files = sorted(self.source.glob("*.jsonl"))
-        return [row for path in files for row in JsonLines(path).rows]
+        return [_flat(row) for path in files for row in JsonLines(path).rows]
 
     @functools.cached_property
     def _old_trainings(self):
@@ -90,6 +90,12 @@ class MovingLab(Lab):
 
 
 _ABSENT = object()
+
+
+def _flat(row):
+    """Returns a row of `cell_state`, whose key was a column, with the key's columns."""
+    key = row.get("key")
+    return {**key, **{k: v for k, v in row.items() if k != "key"}} if key else row
 
 
 def _name_of(row):

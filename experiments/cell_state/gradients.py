@@ -14,7 +14,7 @@ from rnnshare.analysis.statistics import line_fit
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
-from rnnshare.training.fitting import Loop, Replica
+from rnnshare.training import Loop, Replica
 
 SMALLEST = 1e-30  # gradient norms below are float32's last bits
 
