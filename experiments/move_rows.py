@@ -95,7 +95,9 @@ _ABSENT = object()
 def _flat(row):
     """Returns a row of `cell_state`, whose key was a column, with the key's columns."""
     key = row.get("key")
-    return {**key, **{k: v for k, v in row.items() if k != "key"}} if key else row
+    if not isinstance(key, dict):
+        return row
+    return {**key, **{name: v for name, v in row.items() if name != "key"}}
 
 
 def _name_of(row):

@@ -16,45 +16,38 @@ from experiments.cell_state.measure import (
 )
 from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS, Plan
 from experiments.lab.experiment import Claim, Experiment, Verdict
-from rnnshare.analysis.statistics import (
-    Interval,
-    bootstrap_interval,
-    paired_difference,
-)
+from rnnshare.analysis.statistics import Interval, bootstrap_interval, paired_difference
 
 UNITS = {"adding": "steps T", "copy memory": "blanks to wait (steps)"}
 SCORES = {"adding": "test loss", "copy memory": "accuracy of recall"}
+RIVALS = (ELMAN, CUT)
 
 
 def judge_memory(plan: Plan, found: dict) -> Verdict:
     """Returns the verdict of Bc1."""
     measured = whole(found)
-    longest = _each(
-        measured, lambda task, m: longest_solved(task, plan.lengths[task], m.score)
-    )
-    decays = _each(_with_carry(measured), lambda _, m: decay(m.trained))
-    verdict, tests = judge(longest, decays)
-
-    def median(task):
-        return lambda lengths: _longest(plan.lengths[task], lengths)
-
-    told = "; ".join(
-        f"{task}: {_against(longest[task], rivals, median(task))}"
-        for task, rivals in tests.items()
-    )
-    kept = "; ".join(
-        f"{task}: {_against(decays[task], rivals, _percent)}"
-        for task, rivals in tests.items()
-    )
+    longest = {
+        (task, arm): longest_solved(task, plan.lengths[task], m.score)
+        for (task, arm), m in measured.items()
+    }
+    slopes = {case: decay(m.trained) for case, m in measured.items()}
+    verdict, tests = judge(longest, slopes)
+    told, kept = [], []
+    for task, lengths in plan.lengths.items():
+        names = [arm for arm in (LSTM, *RIVALS) if arm in plan.arms]
+        each = [_median(longest[task, arm], lengths) for arm in names]
+        told.append(f"{task}: {_against(names, each)}")
+        each = [_percent(slopes[task, arm]) for arm in names]
+        kept.append(f"{task}: {_against(names, each)}")
     effect = doublings(longest)
     return Verdict(
         verdict,
         effect,
         "longest length solved, untied LSTM over untied Elman, mean over the tasks "
         "(doublings)",
-        f"The longest length solved, median over seeds, {told}. The share of the "
-        f"gradient that a step back keeps, after training, {kept}.",
-        len(next(iter(longest.values()))[LSTM]),
+        f"The longest length solved, median over seeds, {'; '.join(told)}. The share "
+        f"of the gradient that a step back keeps, after training, {'; '.join(kept)}.",
+        len(next(iter(slopes.values()))),
         _details(plan, found, measured, tests),
         data=(measured, longest),
     )
@@ -65,59 +58,45 @@ def whole(found: dict) -> dict:
 
     Of all seeds if fewer than two have: then the slopes are not compared.
     """
-    slopes = [
-        decay(arms[arm].trained)
-        for arms in found.values()
-        for arm in (LSTM, ELMAN, CUT)
-        if arm in arms
-    ]
-    kept = np.isfinite(slopes).all(0)
+    judged = [m for (_, arm), m in found.items() if arm in (LSTM, *RIVALS)]
+    kept = np.isfinite([decay(m.trained) for m in judged]).all(0)
     if kept.sum() < 2:
         return found
-    return _each(
-        found,
-        lambda _, m: m._replace(
+    return {
+        case: m._replace(
             score=m.score[kept], start=m.start[kept], trained=m.trained[kept]
-        ),
-    )
+        )
+        for case, m in found.items()
+    }
 
 
-def judge(longest: dict, decays: dict) -> tuple[str, dict]:
-    """Returns the verdict of Bc1, and {task: {rival: (longer, Interval)}}.
+def judge(longest: dict, slopes: dict) -> tuple[str, dict]:
+    """Returns the verdict of Bc1, and {(task, rival): (longer, Interval)}.
 
     Args:
-      longest: {task: {arm: [S]}}, the longest length solved.
-      decays: {task: {arm: [S]}}, after training, as `decay` returns them.
+      longest: {(task, arm): [S]}, the longest length solved.
+      slopes: {(task, arm): [S]}, after training, as `decay` returns them.
     """
     tests = {
-        task: {
-            rival: (
-                bool(np.median(arms[LSTM]) > np.median(arms[rival])),
-                slower(decays[task][LSTM], decays[task][rival]),
-            )
-            for rival in (ELMAN, CUT)
-            if rival in arms
-        }
-        for task, arms in longest.items()
+        (task, arm): (
+            bool(np.median(longest[task, LSTM]) > np.median(lengths)),
+            slower(slopes[task, LSTM], slopes[task, arm]),
+        )
+        for (task, arm), lengths in longest.items()
+        if arm in RIVALS
     }
-    longer, lasting = (
-        [all(holds(test) for test in rivals.values()) for rivals in tests.values()]
-        for holds in (lambda test: test[0], lambda test: test[1].low > 0)
-    )
-    judged = all(
-        np.isfinite(interval.estimate)
-        for rivals in tests.values()
-        for _, interval in rivals.values()
-    )
-    if all(longer) and all(lasting):
+    holds: dict[str, list] = {task: [] for task, _ in tests}
+    for (task, _), (longer, interval) in tests.items():
+        holds[task].append((longer, interval.low > 0))
+    both = np.array([np.all(each, axis=0) for each in holds.values()])
+    if both.all():
         return "supported", tests
-    if judged and not any(longer) and not any(lasting):
-        return "refuted", tests
-    return "inconclusive", tests
+    compared = all(np.isfinite(interval.low) for _, interval in tests.values())
+    return "refuted" if compared and not both.any() else "inconclusive", tests
 
 
 def slower(first: np.ndarray, second: np.ndarray) -> Interval:
-    """Returns the difference of slopes, or NaN where seeds have none."""
+    """Returns the difference of slopes; NaN if one is missing."""
     if np.isfinite([first, second]).all():
         return paired_difference(first, second)
     return Interval(np.nan, np.nan, np.nan)
@@ -131,63 +110,49 @@ def longest_solved(task: str, lengths: tuple[int, ...], scores: np.ndarray):
 
 def doublings(longest: dict) -> Interval:
     """Returns the Interval of log2 of LSTM's longest over Elman's, mean over tasks."""
-    each = [np.log2(arms[LSTM] / arms[ELMAN]) for arms in longest.values()]
+    tasks = dict.fromkeys(task for task, _ in longest)
+    each = [np.log2(longest[task, LSTM] / longest[task, ELMAN]) for task in tasks]
     return bootstrap_interval(np.mean(each, axis=0))
 
 
-def _each(measured, function):
-    """Returns {task: {arm: function(task, Measured)}}."""
-    return {
-        task: {arm: function(task, m) for arm, m in arms.items()}
-        for task, arms in measured.items()
-    }
+def _against(names: list[str], values: list[str]) -> str:
+    """Returns what is told of the first, and of each of the others."""
+    pairs = zip(values[1:], names[1:], strict=True)
+    return f"{values[0]} against {' and '.join(f'{v} ({n})' for v, n in pairs)}"
 
 
-def _with_carry(measured):
-    """Returns what is measured of the arms that hand on a carry: others have no g."""
-    return {
-        task: {arm: m for arm, m in arms.items() if arm != NO_CARRY}
-        for task, arms in measured.items()
-    }
-
-
-def _against(arms, rivals, tell):
-    """Returns what is told of the LSTM, and of each rival."""
-    others = " and ".join(f"{tell(arms[r])} ({r})" for r in rivals)
-    return f"{tell(arms[LSTM])} against {others}"
-
-
-def _longest(lengths, values):
+def _median(longest: np.ndarray, lengths: tuple[int, ...]) -> str:
     """Tells the longest length solved, the median over seeds."""
-    median = np.median(values)
+    median = np.median(longest)
     if median < min(lengths):
         return "none"
     top = " (the longest tried)" if median == max(lengths) else ""
     return f"{median:g}{top}"
 
 
-def _percent(slopes):
+def _percent(slopes: np.ndarray) -> str:
     """Returns the share of the gradient norm that one step back leaves."""
     known = slopes[np.isfinite(slopes)]
     return f"{100 * np.exp(np.mean(known)):.0f} %" if len(known) else "an unknown share"
 
 
-def _details(plan, found, measured, tests):
+def _details(plan: Plan, found: dict, measured: dict, tests: dict) -> str:
+    # Without a carry there is no gradient at it.
+    starts = {c: decay(m.start) for c, m in measured.items() if c[1] != NO_CARRY}
     before = "; ".join(
         f"{task}: "
-        + ", ".join(f"{arm} {_percent(decay(m.start))}" for arm, m in arms.items())
-        for task, arms in _with_carry(measured).items()
+        + ", ".join(
+            f"{arm} {_percent(s)}" for (of, arm), s in starts.items() if of == task
+        )
+        for task in plan.lengths
     )
     apart = "; ".join(
         f"{task}, {rival}: {_told(interval)}, {'longer' if longer else 'not longer'}"
-        for task, rivals in tests.items()
-        for rival, (longer, interval) in rivals.items()
+        for (task, rival), (longer, interval) in tests.items()
     )
-    starts = _each(_with_carry(measured), lambda _, m: decay(m.start))
     apart_before = "; ".join(
-        f"{task}, {rival}: {_told(slower(starts[task][LSTM], starts[task][rival]))}"
-        for task, rivals in tests.items()
-        for rival in rivals
+        f"{task}, {rival}: {_told(slower(starts[task, LSTM], starts[task, rival]))}"
+        for task, rival in tests
     )
     return (
         f"Equal width ({plan.hidden_features}); an untied network is the feed-forward "
@@ -195,8 +160,8 @@ def _details(plan, found, measured, tests):
         f"{RECALLED} of {SYMBOLS} symbols. All cells start with orthogonal recurrent "
         "kernels (the IRNN with the identity), each gate's by itself, and zero biases, "
         "but for the forget gate's, 1: so a fresh cell state keeps 73 % a step. The "
-        "cut cells draw the same weights and leave some unread. With both paths cut a "
-        f"network knows the last input alone. {_tuning(plan)}; at most "
+        "cut cells start with the same weights and leave some unread. With both paths "
+        f"cut a network knows the last input alone. {_tuning(plan)}; at most "
         f"{plan.num_steps:,} steps of 32 sequences. A model that solves no length is "
         f"counted at half of the shortest.{_diverged(found, measured)}"
         "\n\nGradients are of a random linear map of the last output, at the carry "
@@ -210,29 +175,29 @@ def _details(plan, found, measured, tests):
     )
 
 
-def _diverged(found, measured):
+def _diverged(found: dict, measured: dict) -> str:
     """Returns sentences on the runs that diverged, and on seeds that are left out."""
-    every = [m for arms in found.values() for m in arms.values()]
-    lost, runs = sum(m.num_diverged for m in every), sum(m.score.size for m in every)
-    kept = len(next(iter(measured.values()))[LSTM].score)
-    left_out = len(every[0].score) - kept
+    lost = sum(m.num_diverged for m in found.values())
+    runs = sum(m.score.size for m in found.values())
+    planned, kept = (len(next(iter(m.values())).score) for m in (found, measured))
     told = ""
     if lost:
         told += f" {lost} of {runs} runs diverged and count as remembering nothing."
-    if left_out:
-        told += f" {left_out} seeds whose gradients have no slope are left out."
-    if whole(measured) is measured:
+    if measured is found:
         told += " Fewer than two seeds have slopes, which are therefore not compared."
+    elif kept < planned:
+        told += f" {planned - kept} of {planned} seeds are left out, since their "
+        told += "gradients have no slope."
     return told
 
 
-def _told(interval):
+def _told(interval: Interval) -> str:
     if not np.isfinite(interval.estimate):
         return "not compared"
     return "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
 
 
-def _tuning(plan):
+def _tuning(plan: Plan) -> str:
     probed = " and ".join(f"{n} ({task})" for task, n in plan.probed.items())
     what = "The rate is"
     start = "; untied weights start as copies of one initialisation"
@@ -249,29 +214,29 @@ def memory_table(plan: Plan, found: dict, verdict: Verdict) -> tuple:
     measured, longest = verdict.data
     head = ("task", "model", "rate and sharing", "longest solved (median)", "length")
     rows = [(*head, "score", "solved by")]
-    for task, arms in measured.items():
-        for arm, m in arms.items():
-            median = f"{np.median(longest[task][arm]):g}"
-            for length, scores in zip(plan.lengths[task], m.score.T, strict=True):
-                done = f"{scoring(task).solved(scores).sum()} of {len(scores)}"
-                told = f"{length}", f"{scores.mean():.3f}", done
-                rows.append((task, arm, m.chosen, median, *told))
+    for (task, arm), m in measured.items():
+        median = f"{np.median(longest[task, arm]):g}"
+        for length, scores in zip(plan.lengths[task], m.score.T, strict=True):
+            done = f"{scoring(task).solved(scores).sum()} of {len(scores)}"
+            told = f"{length}", f"{scores.mean():.3f}", done
+            rows.append((task, arm, m.chosen, median, *told))
     return tuple(rows)
 
 
 def draw_memory(plan: Plan, found: dict, verdict: Verdict):
     """Returns the figure of Bc1."""
+    measured, _ = verdict.data
     panels = [
         figure.MemoryPanel(
             title=task.capitalize(),
             xlabel=UNITS[task],
             ylabel=SCORES[task],
-            lengths=plan.lengths[task],
-            scores={arm: m.score for arm, m in arms.items()},
+            lengths=lengths,
+            scores={arm: measured[task, arm].score for arm in plan.arms},
             levels={"no memory": scoring(task).no_memory, "solved": scoring(task).bar},
-            gradients={arm: m.trained for arm, m in arms.items()},
+            gradients={arm: measured[task, arm].trained for arm in plan.arms},
         )
-        for task, arms in verdict.data[0].items()
+        for task, lengths in plan.lengths.items()
     ]
     return figure.draw_memory(panels, "gradient norm at the carry,\nafter training")
 

@@ -89,12 +89,10 @@ def padded(
     return PaddedCopyMemory(longest, RECALLED, SYMBOLS, num_held_out, length)
 
 
-def measure(plan: Plan, lab: Lab) -> dict[str, dict[str, Measured]]:
-    """Trains all that is not yet kept; returns {task: {arm: Measured}}."""
-    return {
-        task: {arm: measure_arm(plan, lab, task, arm) for arm in plan.arms}
-        for task in plan.lengths
-    }
+def measure(plan: Plan, lab: Lab) -> dict[tuple[str, str], Measured]:
+    """Trains all that is not yet kept; returns {(task, arm): Measured}."""
+    cases = [(task, arm) for task in plan.lengths for arm in plan.arms]
+    return {case: measure_arm(plan, lab, *case) for case in cases}
 
 
 def measure_arm(plan: Plan, lab: Lab, task: str, arm: str) -> Measured:
@@ -104,14 +102,14 @@ def measure_arm(plan: Plan, lab: Lab, task: str, arm: str) -> Measured:
     lengths, probed = plan.lengths[task], plan.probed[task]
     key = {"task": task, "arm": arm, **sizes, "lengths": lengths, "probed": probed}
     row = lab.kept(key, lambda: train(plan, lab, task, arm))
-    scores = np.reshape(row["scores"], (len(lengths), plan.num_seeds)).T
-    lost = np.equal(scores, None)
-    trained = np.array(row["trained"], np.float64)
-    trained[lost[:, lengths.index(probed)]] = np.nan
+    scores = np.reshape(np.array(row["scores"], float), (-1, plan.num_seeds)).T
+    lost = np.isnan(scores)
+    # What a run that diverged keeps as its best parameters may be its first.
+    lost_slope = lost[:, [lengths.index(probed)]]
     return Measured(
-        np.where(lost, scoring(task).no_memory, scores).astype(np.float64),
-        np.array(row["start"], np.float64),
-        trained,
+        np.where(lost, scoring(task).no_memory, scores),
+        np.array(row["start"], float),
+        np.where(lost_slope, np.nan, np.array(row["trained"], float)),
         f"{row['rate']:g}, {row['sharing']}",
         int(lost.sum()),
     )
@@ -133,12 +131,10 @@ def train(plan: Plan, lab: Lab, task: str, arm: str) -> Row:
         ],
         **layout(),
     )
-    params = [fitted.params[i] for i, (n, _) in enumerate(pairs) if n == probed]
+    params = initial(setting, seeds)
+    params += [fitted.params[i] for i, (n, _) in enumerate(pairs) if n == probed]
     steps = probed + (2 * RECALLED if task == "copy memory" else 0)
-    start, trained = (
-        [gradient_norms(setting, one, plan.num_probed, steps).tolist() for one in them]
-        for them in ([initial(setting, seed) for seed in seeds], params)
-    )
+    norms = gradient_norms(setting, params, plan.num_probed, steps).tolist()
     # Each compiled program holds memory maps, and no other arm runs these.
     jax.clear_caches()
     return {
@@ -146,8 +142,8 @@ def train(plan: Plan, lab: Lab, task: str, arm: str) -> Row:
         "sharing": repr(setting.sharing),
         "steps_trained": [row["steps_trained"] for row in fitted.metrics],
         "scores": [row[scoring(task).metric] for row in fitted.metrics],
-        "start": start,
-        "trained": trained,
+        "start": norms[: plan.num_seeds],
+        "trained": norms[plan.num_seeds :],
     }
 
 
