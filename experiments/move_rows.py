@@ -56,7 +56,7 @@ class MovingLab(Lab):
     def old(self):
         """The old rows."""
         files = sorted(self.source.glob("*.jsonl"))
-        return [row for path in files for row in JsonLines(path).rows]
+        return [_flat(row) for path in files for row in JsonLines(path).rows]
 
     @functools.cached_property
     def _old_trainings(self):
@@ -133,6 +133,14 @@ def _old_columns(columns):
         f"embedding {columns['embedding_features']}",
     )
     return {**columns, "sharing": ", ".join(parts)}
+
+
+def _flat(row):
+    """Returns a row of `cell_state`, whose key was a column, with the key's columns."""
+    key = row.get("key")
+    if not isinstance(key, dict):
+        return row
+    return {**key, **{name: v for name, v in row.items() if name != "key"}}
 
 
 def _name_of(row):

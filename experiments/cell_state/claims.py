@@ -1,176 +1,169 @@
-"""What comes of the study of the cell state: the finding of Bc1, and its figure."""
+"""Whether an untied LSTM still has its cell state (Bc1)."""
 
-import time
-from typing import NamedTuple
+from fractions import Fraction
 
 import numpy as np
 
-from experiments.cell_state import figure as memory_figures
+from experiments.cell_state import figure
 from experiments.cell_state.gradients import decay
 from experiments.cell_state.measure import (
-    CUT,
-    ELMAN,
-    LSTM,
-    NO_CARRY,
-    PLANS,
+    ACCURACY,
     RECALLED,
+    SHARE,
     SYMBOLS,
-    bar_of,
-    doublings,
-    judge,
-    longest_solved,
     measure,
-    score_of,
-    task_line,
+    scoring,
 )
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from rnnshare.analysis.statistics import paired_difference
-from rnnshare.plotting import panels as figures
+from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS, Plan
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from rnnshare.analysis.statistics import Interval, bootstrap_interval, paired_difference
 
-REFUTED = (
-    "in neither task the untied LSTM remembers longer than both untied Elman and the "
-    "cut LSTM (above), nor its gradient falls more slowly than both of theirs (below)"
-)
 UNITS = {"adding": "steps T", "copy memory": "blanks to wait (steps)"}
 SCORES = {"adding": "test loss", "copy memory": "accuracy of recall"}
+RIVALS = (ELMAN, CUT)
 
 
-def cell_state_finding(preset, folder, rule):
-    """Trains; returns the finding of Bc1, and draws its figure."""
-    plan, began = PLANS[preset], time.perf_counter()
-    measured = _whole(measure(preset, folder))
-    seconds = time.perf_counter() - began
-    longest = _each(
-        measured, lambda task, m: longest_solved(task, plan.lengths[task], m.score)
-    )
-    decays = _each(_with_carry(measured), lambda _, m: decay(m.trained))
-    verdict, tests = judge(longest, decays)
+def judge_memory(plan: Plan, found: dict) -> Verdict:
+    """Returns the verdict of Bc1."""
+    measured = whole(found)
+    longest = {
+        (task, arm): longest_solved(task, plan.lengths[task], m.score)
+        for (task, arm), m in measured.items()
+    }
+    slopes = {case: decay(m.trained) for case, m in measured.items()}
+    verdict, tests = judge(longest, slopes)
+    told, kept = [], []
+    for task, lengths in plan.lengths.items():
+        names = [arm for arm in (LSTM, *RIVALS) if arm in plan.arms]
+        each = [_median(longest[task, arm], lengths) for arm in names]
+        told.append(f"{task}: {_against(names, each)}")
+        each = [_percent(slopes[task, arm]) for arm in names]
+        kept.append(f"{task}: {_against(names, each)}")
     effect = doublings(longest)
-    told = "; ".join(
-        f"{task}: {_against(longest[task], rivals, _Longest(plan.lengths[task]))}"
-        for task, rivals in tests.items()
-    )
-    kept = "; ".join(
-        f"{task}: {_against(decays[task], rivals, _percent)}"
-        for task, rivals in tests.items()
-    )
-    return Finding(
-        id="Bc1",
-        claim=CLAIMS["Bc1"],
-        verdict=verdict,
-        effect=effect.estimate,
-        effect_label=(
-            "longest length solved, untied LSTM over untied Elman, mean over the tasks "
-            "(doublings)"
-        ),
-        interval=(effect.low, effect.high),
-        num_seeds=len(next(iter(longest.values()))[LSTM]),
-        rule=rule,
-        command=f"python -m experiments.cell_state --preset={preset}",
-        figure=_draw(plan, measured, folder),
-        seconds=seconds,
-        meaning=(
-            f"The longest length solved, median over seeds, {told}. The share of the "
-            f"gradient that a step back keeps, after training, {kept}."
-        ),
-        details=_setup(plan, measured, tests),
-        table=_table(plan, measured, longest),
+    return Verdict(
+        verdict,
+        effect,
+        "longest length solved, untied LSTM over untied Elman, mean over the tasks "
+        "(doublings)",
+        f"The longest length solved, median over seeds, {'; '.join(told)}. The share "
+        f"of the gradient that a step back keeps, after training, {'; '.join(kept)}.",
+        len(next(iter(slopes.values()))),
+        _details(plan, found, measured, tests),
+        data=(measured, longest),
     )
 
 
-def _each(measured, function):
-    """Returns {task: {arm: function(task, Measured)}}."""
+def whole(found: dict) -> dict:
+    """Returns what is measured of the seeds whose every judged gradient has a slope.
+
+    Of all seeds if fewer than two have: then the slopes are not compared.
+    """
+    judged = [m for (_, arm), m in found.items() if arm in (LSTM, *RIVALS)]
+    kept = np.isfinite([decay(m.trained) for m in judged]).all(0)
+    if kept.sum() < 2:
+        return found
     return {
-        task: {arm: function(task, m) for arm, m in arms.items()}
-        for task, arms in measured.items()
-    }
-
-
-def _with_carry(measured):
-    """Returns what is measured of the arms that hand on a carry: others have no g."""
-    return {
-        task: {arm: m for arm, m in arms.items() if arm != NO_CARRY}
-        for task, arms in measured.items()
-    }
-
-
-def _whole(measured):
-    """Returns what is measured of the seeds whose every judged gradient has a slope."""
-    slopes = [
-        decay(arms[arm].trained)
-        for arms in measured.values()
-        for arm in (LSTM, ELMAN, CUT)
-        if arm in arms
-    ]
-    kept = np.isfinite(slopes).all(0)
-    return _each(
-        measured,
-        lambda _, m: m._replace(
+        case: m._replace(
             score=m.score[kept], start=m.start[kept], trained=m.trained[kept]
-        ),
-    )
-
-
-def _against(arms, rivals, tell):
-    """Returns what is told of the LSTM, and of each rival."""
-    others = " and ".join(f"{tell(arms[r])} ({r})" for r in rivals)
-    return f"{tell(arms[LSTM])} against {others}"
-
-
-class _Longest(NamedTuple):
-    """Tells the longest length solved, the median over seeds."""
-
-    lengths: tuple[int, ...]
-
-    def __call__(self, values):
-        median = np.median(values)
-        if median < min(self.lengths):
-            return "none"
-        top = " (the longest tried)" if median == max(self.lengths) else ""
-        return f"{median:g}{top}"
-
-
-def _percent(slopes):
-    """Returns the share of the gradient norm that one step back leaves."""
-    return f"{100 * np.exp(np.mean(slopes)):.0f} %"
-
-
-def _setup(plan, measured, tests):
-    left_out = plan.num_seeds - len(next(iter(measured.values()))[LSTM].score)
-    diverged = (
-        f" {left_out} seeds whose gradients have no slope are left out."
-        if left_out
-        else ""
-    )
-    before = "; ".join(
-        f"{task}: " + ", ".join(
-            f"{arm} {_percent(decay(m.start))}" for arm, m in arms.items()
         )
-        for task, arms in _with_carry(measured).items()
-    )  # fmt: skip
+        for case, m in found.items()
+    }
+
+
+def judge(longest: dict, slopes: dict) -> tuple[str, dict]:
+    """Returns the verdict of Bc1, and {(task, rival): (longer, Interval)}.
+
+    Args:
+      longest: {(task, arm): [S]}, the longest length solved.
+      slopes: {(task, arm): [S]}, after training, as `decay` returns them.
+    """
+    tests = {
+        (task, arm): (
+            bool(np.median(longest[task, LSTM]) > np.median(lengths)),
+            slower(slopes[task, LSTM], slopes[task, arm]),
+        )
+        for (task, arm), lengths in longest.items()
+        if arm in RIVALS
+    }
+    holds: dict[str, list] = {task: [] for task, _ in tests}
+    for (task, _), (longer, interval) in tests.items():
+        holds[task].append((longer, interval.low > 0))
+    both = np.array([np.all(each, axis=0) for each in holds.values()])
+    if both.all():
+        return "supported", tests
+    compared = all(np.isfinite(interval.low) for _, interval in tests.values())
+    return "refuted" if compared and not both.any() else "inconclusive", tests
+
+
+def slower(first: np.ndarray, second: np.ndarray) -> Interval:
+    """Returns the difference of slopes; NaN if one is missing."""
+    if np.isfinite([first, second]).all():
+        return paired_difference(first, second)
+    return Interval(np.nan, np.nan, np.nan)
+
+
+def longest_solved(task: str, lengths: tuple[int, ...], scores: np.ndarray):
+    """Returns [S], the longest solved length; half of the shortest where none is."""
+    solved, none = scoring(task).solved(scores), min(lengths) / 2
+    return np.max(np.where(solved, np.asarray(lengths, float), none), 1)
+
+
+def doublings(longest: dict) -> Interval:
+    """Returns the Interval of log2 of LSTM's longest over Elman's, mean over tasks."""
+    tasks = dict.fromkeys(task for task, _ in longest)
+    each = [np.log2(longest[task, LSTM] / longest[task, ELMAN]) for task in tasks]
+    return bootstrap_interval(np.mean(each, axis=0))
+
+
+def _against(names: list[str], values: list[str]) -> str:
+    """Returns what is told of the first, and of each of the others."""
+    pairs = zip(values[1:], names[1:], strict=True)
+    return f"{values[0]} against {' and '.join(f'{v} ({n})' for v, n in pairs)}"
+
+
+def _median(longest: np.ndarray, lengths: tuple[int, ...]) -> str:
+    """Tells the longest length solved, the median over seeds."""
+    median = np.median(longest)
+    if median < min(lengths):
+        return "none"
+    top = " (the longest tried)" if median == max(lengths) else ""
+    return f"{median:g}{top}"
+
+
+def _percent(slopes: np.ndarray) -> str:
+    """Returns the share of the gradient norm that one step back leaves."""
+    known = slopes[np.isfinite(slopes)]
+    return f"{100 * np.exp(np.mean(known)):.0f} %" if len(known) else "an unknown share"
+
+
+def _details(plan: Plan, found: dict, measured: dict, tests: dict) -> str:
+    # Without a carry there is no gradient at it.
+    starts = {c: decay(m.start) for c, m in measured.items() if c[1] != NO_CARRY}
+    before = "; ".join(
+        f"{task}: "
+        + ", ".join(
+            f"{arm} {_percent(s)}" for (of, arm), s in starts.items() if of == task
+        )
+        for task in plan.lengths
+    )
     apart = "; ".join(
         f"{task}, {rival}: {_told(interval)}, {'longer' if longer else 'not longer'}"
-        for task, rivals in tests.items()
-        for rival, (longer, interval) in rivals.items()
+        for (task, rival), (longer, interval) in tests.items()
     )
     apart_before = "; ".join(
-        f"{task}, {rival}: "
-        + _told(paired_difference(decay(measured[task][LSTM].start),
-                                  decay(measured[task][rival].start)))
-        for task, rivals in tests.items()
-        for rival in rivals
-    )  # fmt: skip
+        f"{task}, {rival}: {_told(slower(starts[task, LSTM], starts[task, rival]))}"
+        for task, rival in tests
+    )
     return (
         f"Equal width ({plan.hidden_features}); an untied network is the feed-forward "
         "one of as many layers, with an input at each. Copy memory recalls "
         f"{RECALLED} of {SYMBOLS} symbols. All cells start with orthogonal recurrent "
         "kernels (the IRNN with the identity), each gate's by itself, and zero biases, "
         "but for the forget gate's, 1: so a fresh cell state keeps 73 % a step. The "
-        "cut cells draw the same weights and leave some unread. With both paths cut a "
-        f"network knows the last input alone. {_tuning(plan)}; at most "
+        "cut cells start with the same weights and leave some unread. With both paths "
+        f"cut a network knows the last input alone. {_tuning(plan)}; at most "
         f"{plan.num_steps:,} steps of 32 sequences. A model that solves no length is "
-        f"counted at half of the shortest.{diverged}"
+        f"counted at half of the shortest.{_diverged(found, measured)}"
         "\n\nGradients are of a random linear map of the last output, at the carry "
         "(the pair of c and h in an LSTM), over the same "
         f"{plan.num_probed} sequences for all. Slope of the log norm per step back "
@@ -182,13 +175,32 @@ def _setup(plan, measured, tests):
     )
 
 
-def _told(interval):
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+def _diverged(found: dict, measured: dict) -> str:
+    """Returns sentences on the runs that diverged, and on seeds that are left out."""
+    lost = sum(m.num_diverged for m in found.values())
+    runs = sum(m.score.size for m in found.values())
+    planned, kept = (len(next(iter(m.values())).score) for m in (found, measured))
+    told = ""
+    if lost:
+        told += f" {lost} of {runs} runs diverged and count as remembering nothing."
+    if measured is found:
+        told += " Fewer than two seeds have slopes, which are therefore not compared."
+    elif kept < planned:
+        told += f" {planned - kept} of {planned} seeds are left out, since their "
+        told += "gradients have no slope."
+    return told
 
 
-def _tuning(plan):
+def _told(interval: Interval) -> str:
+    if not np.isfinite(interval.estimate):
+        return "not compared"
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
+
+
+def _tuning(plan: Plan) -> str:
     probed = " and ".join(f"{n} ({task})" for task, n in plan.probed.items())
-    what, start = "The rate is", "; untied weights start as copies of one draw"
+    what = "The rate is"
+    start = "; untied weights start as copies of one initialisation"
     if len(plan.starts) > 1:
         what, start = "Rate and start of untied weights are", " and two starts"
     return (
@@ -197,41 +209,60 @@ def _tuning(plan):
     )
 
 
-def _table(plan, measured, longest):
-    """Returns the rows of the table."""
-    rows = [("task", "model", "rate and sharing", "longest solved (median)", "length",
-             "score", "solved by")]  # fmt: skip
-    for task, arms in measured.items():
-        bar, better = bar_of(task), score_of(task)[1]
-        for arm, m in arms.items():
-            for i, length in enumerate(plan.lengths[task]):
-                scores = m.score[:, i]
-                done = scores >= bar if better else scores < bar
-                rows.append((task, arm, m.chosen, f"{np.median(longest[task][arm]):g}",
-                             f"{length}", f"{scores.mean():.3f}",
-                             f"{done.sum()} of {len(scores)}"))  # fmt: skip
+def memory_table(plan: Plan, found: dict, verdict: Verdict) -> tuple:
+    """Returns the scores, a row a task, model and length."""
+    measured, longest = verdict.data
+    head = ("task", "model", "rate and sharing", "longest solved (median)", "length")
+    rows = [(*head, "score", "solved by")]
+    for (task, arm), m in measured.items():
+        median = f"{np.median(longest[task, arm]):g}"
+        for length, scores in zip(plan.lengths[task], m.score.T, strict=True):
+            done = f"{scoring(task).solved(scores).sum()} of {len(scores)}"
+            told = f"{length}", f"{scores.mean():.3f}", done
+            rows.append((task, arm, m.chosen, median, *told))
     return tuple(rows)
 
 
-def _draw(plan, measured, folder):
+def draw_memory(plan: Plan, found: dict, verdict: Verdict):
+    """Returns the figure of Bc1."""
+    measured, _ = verdict.data
     panels = [
-        memory_figures.MemoryPanel(
+        figure.MemoryPanel(
             title=task.capitalize(),
             xlabel=UNITS[task],
             ylabel=SCORES[task],
-            lengths=plan.lengths[task],
-            scores={arm: m.score for arm, m in arms.items()},
-            levels={
-                "no memory": task_line(task),
-                "solved": bar_of(task),
-            },
-            gradients={arm: m.trained for arm, m in arms.items()},
+            lengths=lengths,
+            scores={arm: measured[task, arm].score for arm in plan.arms},
+            levels={"no memory": scoring(task).no_memory, "solved": scoring(task).bar},
+            gradients={arm: measured[task, arm].trained for arm in plan.arms},
         )
-        for task, arms in measured.items()
+        for task, lengths in plan.lengths.items()
     ]
-    path = "figures/Bc1.png"
-    figure = memory_figures.draw_memory(
-        panels, REFUTED, "gradient norm at the carry,\nafter training"
-    )
-    figures.save(figure, folder / path)
-    return path
+    return figure.draw_memory(panels, "gradient norm at the carry,\nafter training")
+
+
+MEMORY = Claim(
+    id="Bc1",
+    rule=(
+        "Adding and copy memory, every weight untied, each model trained at every "
+        "length by itself. Adding is solved at a test loss below "
+        f"{Fraction(SHARE) / 6}, a quarter of that without memory (half is what "
+        "remembering one number gives); copy memory at an accuracy of at least "
+        f"{ACCURACY:g} on the recalled symbols. A task at a time, the LSTM against two "
+        "rivals, the Elman network and the LSTM whose cell path is cut: (i) the "
+        "longest length solved, the median over the seeds, is above both rivals'; (ii) "
+        "after training at one middle length, the slope per step back of the log "
+        "gradient norm of the last output at the carry, less the rival's, has a 95 % "
+        "interval above 0 for both. Supported if (i) and (ii) hold in both tasks; "
+        "refuted if neither does in either; else inconclusive."
+    ),
+    judge=judge_memory,
+    draw=draw_memory,
+    table=memory_table,
+    refuted_if=(
+        "in neither task the untied LSTM remembers longer than both untied Elman and "
+        "the cut LSTM (above), nor its gradient falls more slowly than both of theirs "
+        "(below)"
+    ),
+)
+EXPERIMENT = Experiment("cell_state", PLANS, measure, (MEMORY,))

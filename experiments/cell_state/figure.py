@@ -7,15 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     FONT,
     INK,
     MUTED,
     dress,
+    legend_below,
     line_style,
     new_figure,
     note,
-    say_what_refutes,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class MemoryPanel(NamedTuple):
       scores: label -> [S, L]; a label that begins with a sharing's name has its colour.
       levels: name -> a score to be drawn, such as that without memory.
       gradients: label -> [S, T], norms at the carry of step t, the last one nearest to
-        what the gradient is of; zeros are left out.
+        what the gradient is of; zeros, and seeds with a NaN, are left out.
     """
 
     title: str
@@ -46,16 +47,14 @@ class MemoryPanel(NamedTuple):
     gradients: Mapping[str, npt.ArrayLike]
 
 
-def draw_memory(panels: Sequence[MemoryPanel], refuted: str, below: str) -> "Figure":
+def draw_memory(panels: Sequence[MemoryPanel], below: str) -> "Figure":
     """Draws scores over the length, and gradient norms over steps back, by task.
 
     Args:
       panels: the tasks, from left to right.
-      refuted: when the claim would have been refuted.
       below: what the gradients are of.
     """
     figure = new_figure(height=7.4)
-    say_what_refutes(figure, refuted)
     axes = figure.subplots(2, len(panels), squeeze=False)
     handles: dict[str, Any] = {}
     names = list(dict.fromkeys(name for panel in panels for name in panel.scores))
@@ -79,14 +78,7 @@ def draw_memory(panels: Sequence[MemoryPanel], refuted: str, below: str) -> "Fig
             _draw_gradients(lower, np.asarray(values, np.float64), label, names)
         lower.set_yscale("log")
         dress(lower, "steps back", "" if column else below, "y")
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=FONT - 1,
-    )
+    legend_below(figure, handles)
     return figure
 
 
@@ -104,17 +96,10 @@ def _draw_scores(
             f"draw_memory: {label!r} has scores of shape {scores.shape}, but there are "
             f"{np.size(lengths)} lengths. Give one row a seed, [S, L]."
         )
-    ends = np.array([bootstrap_interval(one) for one in scores.T])
-    low, high = ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]
     # A little apart, or equal scores would hide one another.
     shift = 1 + 0.03 * (names.index(label) - (len(names) - 1) / 2)
-    return panel.errorbar(
-        shift * np.asarray(lengths, np.float64),
-        ends[:, 0],
-        yerr=np.maximum([low, high], 0.0),
-        capsize=2.5,
-        **line_style(label, names),
-    )
+    places = shift * np.asarray(lengths, np.float64)
+    return draw_means(panel, places, scores.T, **line_style(label, names))
 
 
 def _draw_gradients(
@@ -122,8 +107,9 @@ def _draw_gradients(
 ) -> None:
     """Draws geometric means over seeds, and their interval shaded."""
     back = np.arange(norms.shape[1], 0, -1)
+    norms = norms[np.isfinite(norms).all(1)]
     there = (norms > 0).all(0)
-    if not there.any():
+    if len(norms) < 2 or not there.any():
         return
     ends = np.exp([bootstrap_interval(one) for one in np.log(norms[:, there]).T])
     style = line_style(label, names)

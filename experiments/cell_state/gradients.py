@@ -14,44 +14,35 @@ from rnnshare.analysis.statistics import line_fit
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
-from rnnshare.training.fitting import Loop, Replica
+from rnnshare.training import Loop, Replica
 
 SMALLEST = 1e-30  # gradient norms below are float32's last bits
 
 
-def initial(setting, seed):
-    """Returns the parameters before training."""
-    replica = Replica(
-        setting.make_task(0), np.array(seed, np.uint32), np.array(1, np.float32)
-    )
-    return _initial(Loop(setting.make_model(), setting.recipe))(replica)
+def initial(setting, seeds):
+    """Returns the parameters of each seed before training."""
+    loop, task = Loop(setting.make_model(), setting.recipe), setting.make_task(0)
+    run = _run_once(lambda replica: loop.init(replica).params)
+    rate = np.array(1, np.float32)
+    return [run(Replica(task, np.array(seed, np.uint32), rate)) for seed in seeds]
 
 
-@functools.lru_cache(maxsize=4)
-def _initial(loop):
-    return _run_once(lambda replica: loop.init(replica).params)
-
-
-def _run_once(function, **options):
-    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
-    if jax.default_backend() == "cpu":
-        options["compiler_options"] = {"xla_backend_optimization_level": "0"}
-    return jax.jit(function, **options)
-
-
-def gradient_norms(setting, params, count, num_steps):
-    """Returns [T], norms of the gradient at the carry that each step was given.
+def gradient_norms(setting, every_params, count, num_steps):
+    """Returns [S, T], norms of the gradient at the carry that each step was given.
 
     Of a random linear map of the last output, the same for every cell and seed, over
     the first `count` test examples, up to `num_steps`, T.
     """
-    run = _gradients_of(setting, count, num_steps)
-    return step_norms(run(params["layers"][0]["weights"]))
+    run = _run_once(functools.partial(_gradients, setting, count, num_steps))
+    weights = [params["layers"][0]["weights"] for params in every_params]
+    return np.stack([step_norms(run(stored)) for stored in weights])
 
 
-@functools.lru_cache(maxsize=4)
-def _gradients_of(setting, count, num_steps):
-    return _run_once(functools.partial(_gradients, setting, count, num_steps))
+def _run_once(function):
+    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
+    shortest = {"xla_backend_optimization_level": "0"}
+    on_cpu = jax.default_backend() == "cpu"
+    return jax.jit(function, compiler_options=shortest if on_cpu else None)
 
 
 def _gradients(setting, count, num_steps, stored):

@@ -1,12 +1,12 @@
 """Figures of truncated back-propagation: its costs, reach, and where it misleads."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     COLOURS,
     FONT,
@@ -15,14 +15,13 @@ from rnnshare.plotting.style import (
     MUTED,
     dress,
     grid_of,
+    legend_below,
     line_style,
     new_figure,
     note,
-    say_what_refutes,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WRONG, _RIGHT = COLOURS["Untied"], COLOURS["Tied"]
@@ -30,7 +29,9 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def draw_costs(
-    costs: Mapping[int, tuple[float, npt.ArrayLike, npt.ArrayLike]], chance: float
+    costs: Mapping[int, tuple[float, npt.ArrayLike, npt.ArrayLike]],
+    chance: float,
+    tolerance: float,
 ) -> "Figure":
     """Draws memory, time and test loss against the window.
 
@@ -38,22 +39,18 @@ def draw_costs(
       costs: k -> (MiB of an update, microseconds a character [rounds], test loss in
         bits a character [S]); T the last.
       chance: bits a character of the characters' frequencies.
+      tolerance: what may be lost, shaded above the loss at T.
     """
     figure = new_figure(height=3.4)
-    say_what_refutes(
-        figure,
-        "memory does not grow in proportion to k, or a quarter of the sequence loses "
-        "more than 0.05 bits a character",
-    )
     windows = list(costs)
     panels = grid_of(figure, 3, 3)
     style = line_style("Tied", ["Tied"])
     panels[0].plot(windows, [cost[0] for cost in costs.values()], **style)
     panels[0].set_yscale("log")
     for panel, part in zip(panels[1:], (1, 2), strict=True):
-        _errorbars(panel, windows, [cost[part] for cost in costs.values()], style)
+        draw_means(panel, windows, [cost[part] for cost in costs.values()], **style)
     level = float(np.mean(np.asarray(costs[windows[-1]][2], np.float64)))
-    panels[2].axhspan(level, level + 0.05, color=GRID, zorder=0, lw=0)
+    panels[2].axhspan(level, level + tolerance, color=GRID, zorder=0, lw=0)
     panels[2].axhline(level, color=INK, lw=1, ls=":", zorder=0)
     title = f"chance: {chance:.2f}"
     panels[2].set_title(title, fontsize=FONT - 2, color=MUTED, loc="right")
@@ -86,9 +83,6 @@ def draw_lags(
       half_way: what counts as learnt.
     """
     figure = new_figure(height=5.4)
-    say_what_refutes(
-        figure, "tied weights with the carry handed on are at chance from 2 k on"
-    )
     handles = {}
     panels = grid_of(figure, len(found), 3)
     for index, (panel, (title, arms)) in enumerate(
@@ -97,7 +91,7 @@ def draw_lags(
         for label, values in arms.items():
             style = line_style(label, list(arms))
             samples = list(np.asarray(values).T)
-            handles[label] = _errorbars(panel, range(len(lags)), samples, style)
+            handles[label] = draw_means(panel, range(len(lags)), samples, **style)
         panel.axvspan(-0.4, 0.5, color=GRID, alpha=0.5, lw=0, zorder=0)
         for level, name in ((chance, "chance"), (half_way, "learnt above")):
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
@@ -110,14 +104,7 @@ def draw_lags(
         panel.set_title(title, fontsize=FONT, color=INK)
         ylabel = "" if index else "test accuracy"
         dress(panel, "lag (steps; shaded: within the window)", ylabel, "y")
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=1,
-        frameon=False,
-        fontsize=FONT - 1,
-    )
+    legend_below(figure, handles, columns=1)
     return figure
 
 
@@ -132,7 +119,6 @@ def draw_signs(
       losses: k -> losses [updates] of descent through windows of k steps.
     """
     figure = new_figure(height=3.9)
-    say_what_refutes(figure, "no window has the wrong sign")
     left, right = grid_of(figure, 2, 2)
     values = np.asarray(derivatives, np.float64)
     windows = np.arange(1, len(values) + 1)
@@ -154,17 +140,3 @@ def draw_signs(
     right.legend(frameon=False, fontsize=FONT - 1)
     dress(right, "updates", "loss (at least 1e-6)", "y")
     return figure
-
-
-def _errorbars(
-    panel: "Axes",
-    x: Sequence[float],
-    samples: Sequence[npt.ArrayLike],
-    style: Mapping[str, Any],
-) -> Any:
-    """Draws means with 95 % intervals; returns the line for a legend."""
-    ends = np.array([bootstrap_interval(np.asarray(y)) for y in samples])
-    sides = [ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]]
-    return panel.errorbar(
-        x, ends[:, 0], yerr=np.maximum(sides, 0.0), capsize=2.5, **style
-    )

@@ -1,27 +1,27 @@
-"""The evidence of B9b: where the truncated derivative points the wrong way.
+"""Influence balancing: where the truncated derivative points the wrong way (B9b).
 
-Influence balancing: `s <- A s + p u` of n units, `A = I / 2 + N / 2` with N the
-superdiagonal, u = +1 in the first 10 units and -1 in the other 13; the loss
-`(s_1 - 1)^2 / 2` at the end. Unit 1 feels the near units soon and the far ones late: in
-short windows p seems to push it up, in all it pushes it down.
+`s <- A s + p u` of n units, `A = I / 2 + N / 2` with N the superdiagonal, u = +1 in the
+first 10 units and -1 in the other 13; the loss `(s_1 - 1)^2 / 2` at the end. Unit 1
+feels the near units soon and the far ones late: in short windows p seems to push it up,
+in all it pushes it down.
 
 Reference: Tallec, Ollivier, 2017, "Unbiased online recurrent optimization".
 """
 
-import time
 from fractions import Fraction
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from experiments.truncated_bptt import figure as truncation_figures
+from experiments.lab.trials import Lab
 from rnnshare import Tied, Untied, unroll
-from rnnshare.plotting import panels as figures
 
 NUM_POSITIVE, NUM_NEGATIVE = 10, 13
+NUM_UNITS = NUM_POSITIVE + NUM_NEGATIVE
+MATRIX = (np.eye(NUM_UNITS) + np.eye(NUM_UNITS, k=1)) / 2
+SIGNS = np.repeat([1.0, -1.0], [NUM_POSITIVE, NUM_NEGATIVE])
 NUM_WINDOWS = 200
 NUM_STEPS = 1_000  # from s = 0; what came before is 2^-1000 of it
 P = 1.0  # where the derivative is taken
@@ -29,18 +29,58 @@ P = 1.0  # where the derivative is taken
 UPDATES, RATE = 400, 3e-3
 
 
-def system():
-    """Returns (A, u), float64 NumPy."""
-    n = NUM_POSITIVE + NUM_NEGATIVE
-    u = np.r_[np.ones(NUM_POSITIVE), -np.ones(NUM_NEGATIVE)]
-    return (np.eye(n) + np.eye(n, k=1)) / 2, u
+class Influence(NamedTuple):
+    """The derivatives of the loss in p, float64.
+
+    Attributes:
+      derivatives: [K], through windows of 1..K steps.
+      true: through all steps.
+      losses: {k: [updates]}, of descent through windows of k steps.
+    """
+
+    derivatives: np.ndarray
+    true: float
+    losses: dict[int, np.ndarray]
+
+    @property
+    def wrong(self) -> list[int]:
+        """The windows whose derivative has the wrong sign."""
+        differs = np.sign(self.derivatives) != np.sign(self.true)
+        return (np.flatnonzero(differs) + 1).tolist()
+
+    @property
+    def right(self) -> int:
+        """From here on all windows have the right sign, if it is a window."""
+        return max(self.wrong, default=0) + 1
+
+
+def measure_influence(lab: Lab) -> Influence:
+    """Differentiates, and descends through the windows around the change of sign."""
+
+    def make():
+        derivatives, true = differentiate()
+        right = Influence(derivatives, true, {}).right
+        tried = sorted({1, max(right - 1, 1), min(right, NUM_WINDOWS), NUM_WINDOWS})
+        return {
+            "derivatives": derivatives.tolist(),
+            "true": true,
+            "tried": tried,
+            "losses": [descend(window).tolist() for window in tried],
+        }
+
+    sizes = {"units": [NUM_POSITIVE, NUM_NEGATIVE], "num_steps": NUM_STEPS, "p": P}
+    descent = {"windows": NUM_WINDOWS, "updates": UPDATES, "rate": RATE}
+    row = lab.kept({"system": "influence balancing", **sizes, **descent}, make)
+    losses = np.array(row["losses"], np.float64)
+    losses[np.isnan(losses)] = np.inf  # what overflowed is kept as null
+    found = dict(zip(row["tried"], losses, strict=True))
+    return Influence(np.array(row["derivatives"], np.float64), row["true"], found)
 
 
 def step(p, s, x):
     """One step of the system, a step function of `unroll`: `s <- A s + p u`."""
     del x
-    matrix, u = system()
-    s = matrix @ s + p * u
+    s = MATRIX @ s + p * SIGNS
     return s, s[0]
 
 
@@ -49,7 +89,7 @@ def loss_of(s):
     return (s[0] - 1) ** 2 / 2
 
 
-def derivatives():
+def differentiate():
     """Returns the derivative of the last loss in p for windows 1..200, and the true.
 
     One backward pass of the *untied* system: the tied derivative is the sum of those of
@@ -58,7 +98,7 @@ def derivatives():
     with jax.enable_x64(True):
 
         def loss(p):
-            inputs, s = jnp.zeros((NUM_STEPS, 0)), jnp.zeros(system()[1].shape)
+            inputs, s = jnp.zeros((NUM_STEPS, 0)), jnp.zeros(NUM_UNITS)
             return loss_of(unroll(step, Untied(NUM_STEPS), p, inputs, s)[0])
 
         each = np.asarray(jax.jit(jax.grad(loss))(jnp.full(NUM_STEPS, P)))
@@ -70,7 +110,7 @@ def exact_influence(num_steps):
 
     `sum_{j<k} (A^j u)_1`, in rationals.
     """
-    row = [Fraction(int(sign)) for sign in system()[1]]
+    row = [Fraction(int(sign)) for sign in SIGNS]
     total, found = Fraction(0), []
     for _ in range(num_steps):
         total += row[0]
@@ -96,101 +136,8 @@ def descend(window):
             return (p - RATE * slope, jax.lax.stop_gradient(s)), value
 
         def run(p):
-            rest = jnp.zeros(system()[1].shape)
+            rest = jnp.zeros(NUM_UNITS)
             s, _ = unroll(step, Tied(), p, jnp.zeros((NUM_STEPS, 0)), rest)
             return jax.lax.scan(update, (p, s), length=UPDATES)[1]
 
         return np.asarray(jax.jit(run)(jnp.float64(P)))
-
-
-def influence_finding(preset, folder, rule):
-    """Returns the finding of B9b; draws its figure. The same in every preset."""
-    began = time.perf_counter()
-    found, true = derivatives()
-    exact = exact_influence(NUM_WINDOWS)
-    wrong = [k for k, d in enumerate(found, 1) if np.sign(d) != np.sign(true)]
-    right = max(wrong, default=0) + 1  # from here on all are, if it is a window
-    same = [k for k, e in enumerate(exact, 1) if e >= 0] == wrong
-    trials = sorted({1, max(right - 1, 1), min(right, NUM_WINDOWS), NUM_WINDOWS})
-    losses = {window: descend(window) for window in trials}
-    path = "figures/B9b.png"
-    figure = truncation_figures.draw_signs(found, true, losses)
-    figures.save(figure, folder / path)
-    return Finding(
-        id="B9b",
-        claim=CLAIMS["B9b"],
-        verdict="supported" if wrong else "refuted",
-        effect=float(len(wrong)),
-        effect_label=f"windows of the wrong sign, of 1..{NUM_WINDOWS} steps",
-        interval=(float(len(wrong)),) * 2,
-        num_seeds=1,
-        rule=rule,
-        command=f"python -m experiments.truncated_bptt --preset={preset}",
-        figure=path,
-        seconds=time.perf_counter() - began,
-        meaning=_meaning(wrong, right, losses),
-        details=(
-            f"{NUM_POSITIVE + NUM_NEGATIVE} units, float64, at p = {P:g} after "
-            f"{NUM_STEPS:,} steps. The signs "
-            + ("agree" if same else "DO NOT agree")
-            + f" with rational arithmetic in all {NUM_WINDOWS} windows. Every window "
-            "sees the same loss, so that the sign is that of p's influence on the "
-            f"first unit. Descent: an update a window at a rate of {RATE:g}."
-        ),
-        table=_table(found, true, wrong, losses),
-        exact=True,
-    )
-
-
-def _meaning(wrong, right, losses):
-    """Returns what the signs and the losses of descent say.
-
-    Args:
-      wrong: windows of the wrong sign.
-      right: the first window from which on all are right; none is if it is too long.
-      losses: {window: losses of descent}.
-    """
-    ends = f"the right one from {right} steps on"
-    if right > NUM_WINDOWS:
-        ends = f"it is not right for good within {NUM_WINDOWS} steps"
-    told = [
-        f"The derivative has the wrong sign in windows of {_spans(wrong)} steps, and "
-        f"{ends}."
-    ]
-    for kind, window in (
-        ("longest of the wrong sign", max(losses.keys() & {*wrong}, default=None)),
-        ("shortest of the right sign", min(losses.keys() - {*wrong}, default=None)),
-        ("longest tried", max(losses)),
-    ):
-        if window is not None:
-            first, last = losses[window][0], losses[window][-1]
-            way = "goes uphill" if last > first else "goes downhill"
-            told.append(
-                f"Descent through the {kind}, {window} steps, {way}: the loss starts "
-                f"at {first:.3g} and ends at {last:.3g}."
-            )
-    return " ".join(told)
-
-
-def _table(found, true, wrong, losses):
-    """Returns the rows of some windows and of the whole derivative."""
-    table = [("window k (steps)", "derivative", "sign",
-              f"loss after {UPDATES} updates")]  # fmt: skip
-    for k in sorted({*losses, 10, 20, 40, 80, 160}):
-        end = f"{losses[k][-1]:.3g}" if k in losses else ""
-        table.append((f"{k}", f"{found[k - 1]:+.4f}",
-                      "wrong" if k in wrong else "right", end))  # fmt: skip
-    table.append(("all", f"{true:+.4f}", "right", ""))
-    return tuple(table)
-
-
-def _spans(numbers):
-    """Returns rising integers as text, runs as '1-5'."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    told = [f"{a}-{b}" if b > a else f"{a}" for a, b in spans]
-    return ", ".join(told) or "no"

@@ -1,5 +1,7 @@
 """The study of the cell state: its gradients, rule and figure."""
 
+import dataclasses
+import itertools
 import math
 
 import jax
@@ -9,35 +11,51 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments.cell_state import (
-    claims as cell_state_claims,
-)
 from experiments.cell_state import figure as memory_figures
-from experiments.cell_state import (
-    measure as cell_state_study,
+from experiments.cell_state import measure as study
+from experiments.cell_state.claims import (
+    MEMORY,
+    doublings,
+    judge,
+    longest_solved,
+    whole,
 )
 from experiments.cell_state.gradients import decay, gradient_norms
-from experiments.cell_state.measure import CUT, ELMAN, LSTM, judge, longest_solved
+from experiments.cell_state.measure import Measured, candidates, rank, scoring
+from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS
+from experiments.lab.trials import Lab
 from rnnshare import Tied, Untied
 from rnnshare.cells.blueprint import pure_params
+
+TASKS = ("adding", "copy memory")
 
 
 def test_the_gradient_of_the_study_is_that_of_the_model_that_was_trained():
     """The last of the gradients of a tied and an untied copy of it are the same."""
-    plan = cell_state_study.PLANS["smoke"]
-    untied = cell_state_study.setting_of(plan, "adding", LSTM, 1e-2, True)
-    tied = cell_state_study.setting_of(plan, "adding", "Tied LSTM", 1e-2, True)
+    (untied,) = candidates(PLANS["smoke"], "adding", LSTM)
+    (tied,) = candidates(PLANS["smoke"], "adding", "Tied LSTM")
     assert (untied.sharing, tied.sharing) == (Untied(6, same_init=True), Tied())
     params = pure_params(tied.make_model()(rngs=nnx.Rngs(0)))
     layers = params["layers"][0]["weights"]
     copies = jax.tree.map(lambda w: jnp.stack([w] * 6), layers)
     ours, theirs = (
-        gradient_norms(s, {"layers": {0: {"weights": w}}}, 2, 4)
+        gradient_norms(s, [{"layers": {0: {"weights": w}}}] * 2, 2, 4)
         for s, w in ((untied, copies), (tied, layers))
     )
-    assert ours.shape == (4,)
+    assert ours.shape == (2, 4)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert np.all(ours > 0)
+
+
+def test_the_goal_that_was_reached_soonest_ranks_first():
+    def run(loss, steps):
+        return {"validation_loss": loss, "steps_trained": steps, "stop_loss": 0.02}
+
+    best = [run(0.015, 100), run(0.019, 150)]
+    later = [run(0.001, 300), run(0.001, 300)]
+    missed = [run(0.021, 50), run(0.001, 50)]
+    lost = [run(None, 50), run(0.001, 50)]
+    assert rank(best) < rank(later) < rank(missed) < rank(lost)
 
 
 def test_the_decay_is_the_slope_of_the_log_norm():
@@ -59,15 +77,17 @@ def test_the_longest_solved():
     accuracies = np.array([[1.0, 0.9, 0.3], [0.25, 0.89, 0.0]])
     np.testing.assert_array_equal(longest_solved("copy memory", lengths, accuracies),
                                   [20, 5])  # fmt: skip
-    assert cell_state_study.bar_of("adding") == pytest.approx(1 / 24)
-    assert cell_state_study.task_line("copy memory") == 1 / 4
+    assert scoring("adding").bar == pytest.approx(1 / 24)
+    assert scoring("copy memory").no_memory == 1 / 4
 
 
 NOISE = np.array([-1.0, 0.5, 0.0, 0.5, -0.5])
 
 
-def arms(lstm, elman, cut):
-    return {LSTM: lstm, ELMAN: elman, CUT: cut}
+def by_case(*values):
+    """Returns {(task, arm): value} of a row of three values a task."""
+    cases = itertools.product(TASKS, (LSTM, ELMAN, CUT))
+    return dict(zip(cases, itertools.chain(*values), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -83,53 +103,81 @@ def arms(lstm, elman, cut):
     ],
 )
 def test_the_rule(longest, slopes, verdict):
-    names = ("adding", "copy memory")
-    solved = {
-        name: arms(*(np.full(5, float(n)) for n in each))
-        for name, each in zip(names, longest, strict=True)
-    }
-    decays = {
-        name: arms(*(s + 0.01 * NOISE * (i + 1) for i, s in enumerate(each)))
-        for name, each in zip(names, slopes, strict=True)
-    }
+    solved = {case: np.full(5, float(n)) for case, n in by_case(*longest).items()}
+    decays = by_case(
+        *([s + 0.01 * NOISE * (i + 1) for i, s in enumerate(each)] for each in slopes)
+    )
     found, tests = judge(solved, decays)
     assert found == verdict
-    for name, each in zip(names, longest, strict=True):
-        assert [longer for longer, _ in tests[name].values()] == [
-            each[0] > rival for rival in each[1:]
-        ]
+    for (task, rival), (longer, _) in tests.items():
+        assert longer == (solved[task, LSTM][0] > solved[task, rival][0])
     if verdict == "supported":
-        assert cell_state_study.doublings(solved) == (1.0, 1.0, 1.0)
+        assert doublings(solved) == (1.0, 1.0, 1.0)
+
+
+ONES = np.exp(-np.arange(30.0)).reshape(5, 6)
 
 
 def test_a_seed_without_a_slope_is_left_out_of_all_but_the_control_has_none():
-    ones = np.exp(-np.arange(30.0)).reshape(5, 6)
-    broken = ones.copy()
+    broken = ONES.copy()
     broken[3] = np.nan
-    make = cell_state_study.Measured
     scores = np.arange(5.0)[:, None]
-    measured = {
-        "adding": {
-            LSTM: make(scores, ones, ones, ""),
-            ELMAN: make(scores, ones, broken, ""),
-            cell_state_study.NO_CARRY: make(scores, 0 * ones, 0 * ones, ""),
-        }
+    found = {
+        ("adding", LSTM): Measured(scores, ONES, ONES, ""),
+        ("adding", ELMAN): Measured(scores, ONES, broken, ""),
+        ("adding", NO_CARRY): Measured(scores, 0 * ONES, 0 * ONES, ""),
     }
-    whole = cell_state_claims._whole(measured)["adding"]
-    for m in whole.values():
+    for m in whole(found).values():
         np.testing.assert_array_equal(m.score[:, 0], [0, 1, 2, 4])
         assert len(m.start) == len(m.trained) == 4
 
 
+@pytest.mark.parametrize(("lost", "verdict"), [(1, "supported"), (4, "inconclusive")])
+def test_runs_that_diverged_remember_nothing_and_are_told(tmp_path, lost, verdict):
+    """Of one rival, `lost` of five seeds at the length whose gradients are measured."""
+    plan = dataclasses.replace(PLANS["quick"], num_seeds=5)
+    noise = np.random.default_rng(0).uniform(0.9, 1.1, (5, 20))
+
+    class MadeUpLab(Lab):
+        def kept(self, key, make):
+            good, bad = (0.001, 0.1) if key["task"] == "adding" else (1.0, 0.3)
+            scores = np.full((3, 5), good if key["arm"] == LSTM else bad).tolist()
+            if key["arm"] == ELMAN:
+                scores[1][:lost] = [None] * lost
+            slope = 0.1 if key["arm"] == LSTM else 0.5
+            norms = (noise * np.exp(slope * np.arange(20))).tolist()
+            gradients = {"start": norms, "trained": norms}
+            row = {"rate": 0.01, "sharing": "Untied", **gradients}
+            return {**row, "scores": list(itertools.chain(*scores))}
+
+    found = study.measure(plan, MadeUpLab(tmp_path))
+    for task, one in (("adding", 1 / 6), ("copy memory", 1 / 4)):
+        np.testing.assert_allclose(found[task, ELMAN].score[:lost, 1], one)
+        assert np.isnan(found[task, ELMAN].trained[:lost]).all()
+    told = MEMORY.judge(plan, found)
+    assert told.verdict == verdict and np.isfinite(told.effect).all()
+    assert f"{2 * lost} of 120 runs diverged and count as remembering" in told.details
+    left_out = "1 of 5 seeds are left out, since their gradients have no slope"
+    assert (left_out in told.details) == (told.count == 4) == (lost == 1)
+    assert ("therefore not compared" in told.details) == (lost == 4)
+    assert len(MEMORY.table(plan, found, told)) == 1 + 2 * 4 * 3
+    assert len(MEMORY.draw(plan, found, told).axes) == 4
+
+
 def test_every_plan_is_probed_at_a_length_that_it_trains():
-    for plan in cell_state_study.PLANS.values():
+    for plan in PLANS.values():
         assert plan.probed.keys() == plan.lengths.keys()
         assert all(plan.probed[task] in plan.lengths[task] for task in plan.lengths)
-        assert {LSTM, ELMAN} <= set(plan.arms) <= set(cell_state_study.CELLS)
+        assert {LSTM, ELMAN} <= set(plan.arms)
+        for task, arm in itertools.product(plan.lengths, plan.arms):
+            tuned = candidates(plan, task, arm)
+            assert len(tuned) == len(set(tuned)) and tuned == candidates(
+                plan, task, arm
+            )
         assert plan.num_steps % max(1, plan.num_steps // 20) == 0
     for name, least in (("quick", 5), ("full", 10)):
-        assert cell_state_study.PLANS[name].num_seeds >= least
-        assert CUT in cell_state_study.PLANS[name].arms
+        assert PLANS[name].num_seeds >= least
+        assert CUT in PLANS[name].arms
 
 
 def test_the_figure_shows_scores_levels_gradients_and_what_refutes():
@@ -141,8 +189,7 @@ def test_the_figure_shows_scores_levels_gradients_and_what_refutes():
         "Adding", "steps T", "test loss", (10, 20, 40), scores, {"no memory": 0.5},
         gradients,
     )  # fmt: skip
-    figure = memory_figures.draw_memory([panel, panel], "it does not", "norm")
-    assert "Refuted if it does not." in figure.get_suptitle()
+    figure = memory_figures.draw_memory([panel, panel], "norm")
     upper, _, lower, _ = figure.axes
     assert any(np.all(np.equal(line.get_ydata(), 0.5)) for line in upper.lines)
     assert "no memory" in [text.get_text() for text in upper.texts]
@@ -159,4 +206,4 @@ def test_the_figure_shows_scores_levels_gradients_and_what_refutes():
     assert {"#D55E00", "#0072B2"} < colours and len(colours) == 3
     short = panel._replace(scores={LSTM: np.zeros((5, 2))})
     with pytest.raises(ValueError, match=r"scores of shape \(5, 2\), but there are 3"):
-        memory_figures.draw_memory([short], "", "")
+        memory_figures.draw_memory([short], "")
