@@ -1,6 +1,5 @@
 """README's code runs block by block, its commands exist, and its tree is the tree."""
 
-import json
 import re
 import shlex
 import subprocess
@@ -21,6 +20,14 @@ LINES = [
 ]
 COMMANDS = sorted({line for line in LINES if line and not line.startswith("#")})
 
+# What a table says of scripts: their names, `one`, `another`, in the first column.
+TABLE = README.partition("| script |")[2].partition("\n\n")[0]
+SCRIPTS = [
+    name
+    for row in TABLE.splitlines()[2:]
+    for name in re.findall(r"`(\w+)`", row.split("|")[1])
+]
+
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
 def test_every_block_runs_by_itself(number):
@@ -29,7 +36,7 @@ def test_every_block_runs_by_itself(number):
 
 
 def test_there_are_blocks_and_commands():
-    assert len(PYTHON) > 1 and len(COMMANDS) > 1
+    assert PYTHON and COMMANDS and SCRIPTS
 
 
 def check(command):
@@ -60,9 +67,15 @@ def test_the_commands_exist(command):
 
 
 def test_the_scripts_of_the_text_exist():
-    names = set(re.findall(r"python -m (experiments(?:\.\w+)+)", README))
-    for name in sorted(names):
-        check(f"python -m {name}")
+    """Those of the table, and those of the text but for a NAME to be filled in."""
+    named = set(re.findall(r"python -m experiments\.([a-z_.]+)", README))
+    for name in sorted(named | set(SCRIPTS)):
+        check(f"python -m experiments.{name}")
+
+
+def test_every_experiment_has_its_row():
+    folders = {p.parent.name for p in (ROOT / "experiments").glob("*/__main__.py")}
+    assert folders - set(SCRIPTS) == set()
 
 
 @pytest.mark.parametrize(
@@ -96,10 +109,7 @@ def entries(tree):
 
 
 def wrong_in(tree):
-    """Returns what a tree names that is not there, and the folders that it leaves out.
-
-    The folders are those of `rnnshare` and `experiments`; they are named in any column.
-    """
+    """Returns what a tree names that is not there, and the wings that it leaves out."""
     wrong = []
     for path in entries(tree):
         is_there = (
@@ -109,11 +119,9 @@ def wrong_in(tree):
     files = {p.name for top in TOPS for p in (ROOT / top).rglob("*.py")}
     named = re.findall(r"\b\w+\.py\b", tree)
     wrong += [f"no {name}" for name in named if name not in files]
-    for top in TOPS:
-        folders = {p.parent.name for p in (ROOT / top).glob("*/__init__.py")}
-        wrong += [f"{top}/{f}/ is left out" for f in sorted(folders)
-                  if not re.search(rf"\b{f}\b", tree)]  # fmt: skip
-    return wrong
+    wings = {p.parent.name for p in (ROOT / "rnnshare").glob("*/__init__.py")}
+    left_out = wings - {path.split("/")[1] for path in entries(tree) if "/" in path}
+    return wrong + [f"rnnshare/{wing}/ is left out" for wing in sorted(left_out)]
 
 
 TOPS = ("rnnshare", "experiments")
@@ -126,33 +134,23 @@ def test_the_tree_is_the_tree():
 
 
 def test_a_wrong_tree_is_found():
-    names = [
-        f"{t}/{p.parent.name}" for t in TOPS for p in (ROOT / t).glob("*/__init__.py")
-    ]
+    wings = [p.parent.name for p in (ROOT / "rnnshare").glob("*/__init__.py")]
+    others = ", ".join(f"{wing}/" for wing in wings if wing != "sharing")
     right = (
         "rnnshare/        the library\n"
         "  sharing/       base.py and others, some on\n"
         "                 another line\n"
-        "  unrolling/, cells/   two\n"
-        "experiments/     " + " ".join(names) + "\n"
+        f"  {others}   the others\n"
+        "experiments/     a folder a question\n"
         "  answer.py      the report\n"
     )
     assert wrong_in(right) == []
-    assert entries(right)[2:4] == ["rnnshare/unrolling/", "rnnshare/cells/"]
+    assert entries(right)[:2] == ["rnnshare/", "rnnshare/sharing/"]
+    assert entries(right)[-1] == "experiments/answer.py"
     for old, new, text in [
         ("  sharing/ ", "  shearing/", "no rnnshare/shearing/"),
         ("  answer.py", "  answers.py", "no experiments/answers.py"),
         ("base.py", "basis.py", "no basis.py"),
-        ("rnnshare/training", "", "rnnshare/training/ is left out"),
+        ("training/, ", "", "rnnshare/training/ is left out"),
     ]:
         assert text in wrong_in(right.replace(old, new))
-
-
-def test_the_claims_are_those_of_the_kept_results():
-    row = r"^\| (\w+) \| .* \| (\w+) \| .* \| (\d+) \| \[([\w/]+)\]"
-    rows = re.findall(row, README, flags=re.MULTILINE)
-    assert len(rows) > 20
-    for key, verdict, seeds, source in rows:
-        kept = ROOT / "experiments/results" / source / "claims.json"
-        (claim,) = (c for c in json.loads(kept.read_text()) if c["id"] == key)
-        assert (claim["verdict"], claim["num_seeds"]) == (verdict, int(seeds)), key
