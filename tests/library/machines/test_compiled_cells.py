@@ -33,7 +33,7 @@ from rnnshare.machines import (
     stacks_at_start,
     tops_of,
 )
-from tests.experiments.test_machines import BEAVERS
+from tests.library.machines.test_machines import BEAVERS
 
 
 def exact_end(compiled, stacks, num_steps):

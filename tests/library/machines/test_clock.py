@@ -23,7 +23,7 @@ from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.machines.clock import compile_with_clock
 from rnnshare.machines.clocked import SMALL, lay_out, through_lstm, tick_of
 from rnnshare.models.rnn import step_of
-from tests.library.test_references import reference
+from tests.library.cells.test_references import reference
 
 D, H, T, B = 2, 3, 5, 4
 CELLS = {
