@@ -30,7 +30,7 @@ OLD_COLUMNS = (
     *("task", "cell", "sharing", "hidden_features", "num_layers", "readout_sharing"),
     *("dropout", "learning_rate", "optimizer", "seed", "split", "num_steps"),
     *("batch_size", "validate_every", "patience", "clip_norm", "stop_loss", "keep"),
-    "truncation",
+    *("truncation", "beyond"),
 )
 
 
@@ -53,7 +53,7 @@ class MovingLab(Lab):
     def old(self):
         """The old rows."""
         files = sorted(self.source.glob("*.jsonl"))
-        return [row for path in files for row in JsonLines(path).rows]
+        return [_of_file(path, row) for path in files for row in JsonLines(path).rows]
 
     @functools.cached_property
     def _old_trainings(self):
@@ -65,7 +65,13 @@ class MovingLab(Lab):
             for repeat in repeats:
                 key = study.key_of(setting, repeat)
                 row = self._old_trainings.get(
-                    _name_of({**setting.columns(), **repeat._asdict()})
+                    _name_of(
+                        {
+                            **setting.columns(),
+                            **repeat._asdict(),
+                            "beyond": _is_beyond(setting) or None,
+                        }
+                    )
                 )
                 if row is None or key in there:
                     continue
@@ -95,6 +101,27 @@ _ABSENT = object()
 def _name_of(row):
     """Returns what a training was known by."""
     return json_line({name: row.get(name) for name in OLD_COLUMNS})
+
+
+def _of_file(path, row):
+    """Returns a row of `spectrum` as it would be named today; any other as it is.
+
+    Rows beyond T were told from others by their file, since a drift task's name does
+    not say how long its test set is. An optimiser was a partial, and is a `Call`.
+    """
+    named = {"beyond": True} if path.stem == "beyond" else {}
+    optimizer = row.get("optimizer", "")
+    if optimizer.startswith("soft_adam("):
+        named["optimizer"] = optimizer.replace("(", "(strength=")
+    return row | named
+
+
+def _is_beyond(setting):
+    """Returns whether a drift task is scored on the steps after those trained on."""
+    task = setting.make_task(0)
+    if not task.name.startswith("drift_") or not hasattr(task, "path"):
+        return False
+    return task.test.inputs.shape[-2] > task.num_steps
 
 
 def _diverged(row):
