@@ -40,9 +40,14 @@ def join(on_map: Half, on_data: Half) -> Verdict:
     if verdicts.count(verdict) == 1:
         halves.sort(key=lambda half: half.verdict.verdict != verdict)
     first, second = halves
-    return first.verdict._replace(
-        verdict=verdict,
-        summary=f"{first.verdict.summary} The other half is {second.verdict.verdict}.",
+    told = first.verdict
+    return Verdict(
+        verdict,
+        told.effect,
+        told.label,
+        f"{told.summary} The other half is {second.verdict.verdict}.",
+        told.count,
+        told.details,
         data=first,
         related=(second,),
     )

@@ -25,24 +25,6 @@ if TYPE_CHECKING:
 Table = tuple[tuple[str, ...], ...]
 
 
-class Half(NamedTuple):
-    """A claim as another experiment judges it, to be told beside a verdict.
-
-    Attributes:
-      experiment: whose claim it is; its figure is drawn into its own folder.
-      claim: one of the experiment's.
-      plan: what was measured by.
-      measured: what the experiment measured.
-      verdict: what the claim's judge made of it.
-    """
-
-    experiment: "Experiment"
-    claim: "Claim"
-    plan: Any
-    measured: Any
-    verdict: "Verdict"
-
-
 class Verdict(NamedTuple):
     """What a claim's judge says.
 
@@ -66,7 +48,26 @@ class Verdict(NamedTuple):
     details: str = ""
     repeats: str = "seeds"
     data: Any = None
-    related: tuple[Half, ...] = ()
+    related: "tuple[Half, ...]" = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Half:
+    """A claim as another experiment judges it, to be told beside a verdict.
+
+    Attributes:
+      experiment: whose claim it is; its figure is drawn into its own folder.
+      claim: one of the experiment's.
+      plan: what was measured by.
+      measured: what the experiment measured.
+      verdict: what the claim's judge made of it.
+    """
+
+    experiment: "Experiment"
+    claim: "Claim"
+    plan: Any
+    measured: Any
+    verdict: Verdict
 
 
 def _no_figure(plan: Any, measured: Any, verdict: Verdict) -> None:
@@ -235,8 +236,8 @@ def _related(half: Half, preset: str, root: pathlib.Path) -> Finding:
     """
     claim, name = half.claim, half.experiment.name
     finding = half.experiment._finding(
-        claim, *half[2:4], preset, root / name, read_seconds(root / name, 0.0),
-        half.verdict,
+        claim, half.plan, half.measured, preset, root / name,
+        read_seconds(root / name, 0.0), half.verdict,
     )  # fmt: skip
     figure = finding.figure and f"../{name}/{finding.figure}"
     return dataclasses.replace(finding, figure=figure)
