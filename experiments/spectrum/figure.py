@@ -13,7 +13,6 @@ from rnnshare.plotting.style import (
     legend_below,
     line_style,
     log_axis,
-    mark_level,
     new_figure,
 )
 
@@ -49,22 +48,21 @@ def draw_trade_off(
     looks = {label: line_style(label, labels) | {"ls": "", "ms": 8} for label in labels}
     handles: dict[str, Any] = {}
     columns = min(2, len(curves))
-    height = (2.4 if columns > 1 else 3.8) * -(-len(curves) // columns) + 0.6
+    height = (2.6 if columns > 1 else 3.8) * -(-len(curves) // columns) + 0.6
     figure = new_figure(height)
     panels = grid_of(figure, len(curves), columns)
-    ends = [end for point in every for end in point.interval]
     costs = [point.x for point in every]
-    corners = [(min(costs), min(ends)), (max(costs), max(ends))]
     for index, (panel, name) in enumerate(zip(panels, curves, strict=True)):
         if index:
             panel.sharex(panels[0])
             panel.sharey(panels[0])
         handles |= _draw_points(panel, curves[name], looks)
-        panel.update_datalim(corners)  # `mark_level` goes by what the axes span
         log_axis(panel, costs)
+        below = []  # the title, where no point is in the way of a line's name
         for label, level in (lines or {}).get(name, {}).items():
-            mark_level(panel, level, label)
-        panel.set_title(name, fontsize=FONT, color=INK)
+            panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
+            below.append(f"dotted: {label} {level:.3g}")
+        panel.set_title("\n".join([name, *below]), fontsize=FONT - 1, color=INK)
         panel.margins(x=0.1)
         first, last = index % columns == 0, index + columns >= len(curves)
         dress(panel, xlabel if last else "", ylabel if first else "", grid="y")
