@@ -225,16 +225,10 @@ def _setup(plan: Plan, gaps: Gaps) -> str:
         ", ".join(f"{x:g}" for x in part)
         for part in (plan.steps, plan.sizes, plan.noises)
     )
-    diverged = ""
-    if gaps.left_out:
-        diverged = f" {gaps.left_out} of {plan.num_seeds} seeds have a diverged run; "
-        diverged += (
-            "they are left out."
-            if gaps.decides
-            else (
-                "with fewer than two others nothing is decided, and it counts as guessing."
-            )
-        )
+    counts = "they are left out" if gaps.decides else "too few are whole to decide"
+    diverged = (
+        f" {gaps.left_out} of {plan.num_seeds} seeds have a diverged run; {counts}."
+    )
     return (
         f"Signal patches, T = {steps}, N = {sizes}, label noise {noises}; "
         f"equal width ({plan.hidden_features}), untied weights start as copies of one "
@@ -244,7 +238,7 @@ def _setup(plan: Plan, gaps: Gaps) -> str:
         f"chosen for each cell and sharing at T = {plan.tuned_at} by the mean "
         f"validation loss over N and noise, from {len(plan.rates)} rates and "
         f"{len(plan.decays)} decays for both sharings; the rate of the unregularised "
-        f"runs is the best without decay.{diverged}"
+        f"runs is the best without decay." + (diverged if gaps.left_out else "")
     )
 
 

@@ -66,9 +66,9 @@ def draw_gaps(rows: Sequence[GapRow], xlabel: str) -> "Figure":
             dress(panel, "", "" if column else row.ylabel, "y")
             for name, (x, y) in row.lines.items():
                 panel.plot(x, y, color=INK, lw=1.2, ls=":")
-                if column == len(axes) - 1:
-                    at = (float(np.ravel(x)[-1]), float(np.ravel(y)[-1]))
-                    note(panel, name, at, (0, -8), "right", MUTED)
+                if column == len(axes) - 1:  # where the curves are not
+                    at = (float(np.ravel(x)[0]), float(np.ravel(y)[0]))
+                    note(panel, name, at, (0, -8), "left", MUTED)
     parts[-1].supxlabel(xlabel, fontsize=FONT, color=INK)
     legend_below(figure, handles)
     return figure
