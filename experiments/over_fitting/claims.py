@@ -225,10 +225,8 @@ def _setup(plan: Plan, gaps: Gaps) -> str:
         ", ".join(f"{x:g}" for x in part)
         for part in (plan.steps, plan.sizes, plan.noises)
     )
-    counts = "they are left out" if gaps.decides else "too few are whole to decide"
-    diverged = (
-        f" {gaps.left_out} of {plan.num_seeds} seeds have a diverged run; {counts}."
-    )
+    diverged = f" {gaps.left_out} of {plan.num_seeds} seeds have a diverged run; "
+    diverged += "they are left out." if gaps.decides else "too few are whole to decide."
     return (
         f"Signal patches, T = {steps}, N = {sizes}, label noise {noises}; "
         f"equal width ({plan.hidden_features}), untied weights start as copies of one "

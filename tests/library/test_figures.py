@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
-from rnnshare.plotting import curves as curve_figures
 from rnnshare.plotting import panels as figures
 from rnnshare.plotting.style import COLOURS, MUTED, colour_of, spread
 from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
@@ -121,31 +120,6 @@ def test_panels_of_another_score_say_so():
     )
     labels = [panel.get_ylabel() for panel in figure.axes]
     assert labels == ["accuracy", "bits", ""]
-
-
-def test_gaps_are_drawn_along_the_dial_and_beside_it():
-    rows = np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.2]])
-    figure = curve_figures.draw_gaps(
-        {
-            "Tied GRU, in order": ([0, 0.4, 0.8], rows),
-            "Tied GRU, each shuffled": ([0, 0.4, 0.8], rows * 0),
-        },
-        [0.0, 0.2, 0.4],
-        {"Tied GRU": {"plain": [0.5, 0.7], "shuffled": [0.0, 0.0]}},
-        ("dial", "data"),
-        "accuracy",
-    )
-    left, right = figure.axes
-    lines = {line.get_label(): line for line in left.lines}
-    np.testing.assert_allclose(lines["Tied GRU, in order"].get_ydata(), rows.mean(0))
-    assert lines["Tied GRU, each shuffled"].get_linestyle() == "--"
-    np.testing.assert_array_equal(lines["best possible"].get_ydata(), [0, 0.2, 0.4])
-    points = {line.get_label(): line for line in right.lines}["Tied GRU"]
-    np.testing.assert_allclose(points.get_ydata(), [0.6, 0.0])
-    assert points.get_color() == COLOURS["Tied"]
-    spans = [tuple(line.get_ydata()) for line in left.lines]
-    assert bootstrap_interval(rows[:, 1])[1:] in spans
-    assert {"refuted if flat", "refuted if the last"} <= texts_of(figure)
 
 
 def test_levels_are_drawn_or_pointed_at():
