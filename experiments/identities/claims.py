@@ -1,6 +1,6 @@
 """What is concluded from parameter counts (Q1, Q3, B4) and from unrollings (B1, B2)."""
 
-import itertools
+import functools
 
 import pandas as pd
 
@@ -19,18 +19,10 @@ FORMULAS = {
 }
 
 
-def _verdict(
-    plan: Plan, holds: bool, effect: Interval, label: str, summary: str, data=None
-) -> Verdict:
+def _verdict(plan, holds: bool, effect: Interval, label, summary, data=None) -> Verdict:
     repeats = "" if effect.low == effect.high else "seeds"
-    verdict = "supported" if holds else "refuted"
-    return Verdict(
-        verdict, effect, label, summary, plan.num_seeds, repeats=repeats, data=data
-    )
-
-
-def _exactly(value: float) -> Interval:
-    return Interval(float(value), float(value), float(value))
+    verdict, count = "supported" if holds else "refuted", plan.num_seeds
+    return Verdict(verdict, effect, label, summary, count, repeats=repeats, data=data)
 
 
 def judge_default(plan: Plan, found: Measured) -> Verdict:
@@ -42,28 +34,32 @@ def judge_default(plan: Plan, found: Measured) -> Verdict:
     return _verdict(
         plan,
         largest == 0,
-        _exactly(largest),
+        Interval(largest, largest, largest),
         "largest slope of a library's default against T, in parameters a step",
         f"All {len(names)} recurrent layers of {', '.join(packages)} have as many "
         "parameters for one step as for many. Not sharing is what one has to ask for.",
     )
 
 
+def _one_cell(row) -> int:
+    """Returns the parameters of one cell of a row's kind and sizes."""
+    return FORMULAS[row["counted"]](row["D"], row["H"])
+
+
 def judge_ratio(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of Q3: counts are as their formulas, and T to 1."""
     wrong, ratios = [], []
     for row in found.counts:
-        one = FORMULAS[row["counted"]](row["D"], row["H"])
         for place, num_steps in enumerate(plan.steps):
             for sharing, sets in sharings(num_steps).items():
                 count = row[type(sharing).__name__][place]
-                wrong.append(abs(count - sets * one))
+                wrong.append(abs(count - sets * _one_cell(row)))
             ratios.append(row["Untied"][place] / row["Tied"][place] / num_steps)
     last = plan.steps[-1]
     return _verdict(
         plan,
         max(wrong) == 0 and set(ratios) == {1.0},
-        _exactly(last),
+        Interval(*[float(last)] * 3),
         f"parameters of untied to tied at T = {last}",
         f"A tied network stores one cell at any length, an untied one T of them: "
         f"{last} times as many at {last} steps. {len(wrong)} counts differ from their "
@@ -73,31 +69,32 @@ def judge_ratio(plan: Plan, found: Measured) -> Verdict:
 
 def judge_growth(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of B4: the count's slope is one cell's parameters."""
-    slopes, shares = [], []
-    for row in found.counts:
-        fit = line_fit(plan.steps, row["Untied"])
-        one = FORMULAS[row["counted"]](row["D"], row["H"])
-        slopes.append(fit.slope.estimate / one)
-        shares.append(fit.r_squared)
+    fits = [line_fit(plan.steps, row["Untied"]) for row in found.counts]
+    slopes = [
+        fit.slope.estimate / _one_cell(row)
+        for fit, row in zip(fits, found.counts, strict=True)
+    ]
+    least = min(fit.r_squared for fit in fits)
     return _verdict(
         plan,
-        set(slopes) == {1.0} and set(shares) == {1.0},
+        set(slopes) == {1.0} and least == 1,
         bootstrap_interval(slopes),
         "slope against T, in parameters of one cell",
         "Each further step adds exactly one cell's parameters, for every cell and "
-        f"size tried (R2 = {min(shares):g}). The growth is linear, and the constant "
+        f"size tried (R2 = {least:g}). The growth is linear, and the constant "
         "in front of it is the cell.",
     )
 
 
-def judge_unrolling(plan: Plan, found: Measured, claim: str, summary: str) -> Verdict:
+def judge_unrolling(plan: Plan, found: Measured, key: str, summary: str) -> Verdict:
     """Returns the verdict of B1 or B2; its data are {label: largest difference}."""
     errors = pd.DataFrame(found.errors).set_index(["unrolled", "seed"])
-    own = errors.filter(regex=f"^{claim}: ")
+    own = errors.filter(regex=f"^{key}: ")
     worst = own.groupby("unrolled", sort=False).max()
     labelled = {
-        f"{check.split(': ')[1]}, {cell}": worst.loc[cell, check]
-        for check, cell in itertools.product(own.columns, worst.index)
+        f"{check.split(': ')[1]}, {cell}": error
+        for check, by_cell in worst.items()
+        for cell, error in by_cell.items()
     }
     return _verdict(
         plan,
@@ -106,30 +103,6 @@ def judge_unrolling(plan: Plan, found: Measured, claim: str, summary: str) -> Ve
         "largest relative difference of a seed's runs, mean over seeds",
         summary,
         labelled,
-    )
-
-
-def judge_tied(plan: Plan, found: Measured) -> Verdict:
-    """Returns the verdict of B1."""
-    return judge_unrolling(
-        plan,
-        found,
-        "B1",
-        "A scan over one set of weights is the unrolled network whose layers all "
-        "alias it, in value and in gradient. Back-propagation through time is the sum "
-        "of the gradients that the layers would get if they were un-shared.",
-    )
-
-
-def judge_untied(plan: Plan, found: Measured) -> Verdict:
-    """Returns the verdict of B2."""
-    return judge_unrolling(
-        plan,
-        found,
-        "B2",
-        "Give each step weights of its own, and the scan is a T-layer feed-forward "
-        "network that takes one input at each layer, in value and in gradient. "
-        "Nothing recurrent is left but the shape of the layers.",
     )
 
 
@@ -157,60 +130,54 @@ def draw_libraries(plan: Plan, found: Measured):
     return figure.draw_parameter_counts(shown, "parameters of the layer")
 
 
+_TIED = (
+    "A scan over one set of weights is the unrolled network whose layers all alias it, "
+    "in value and in gradient. Back-propagation through time is the sum of the "
+    "gradients that the layers would get if they were un-shared."
+)
+_UNTIED = (
+    "Give each step weights of its own, and the scan is a T-layer feed-forward network "
+    "that takes one input at each layer, in value and in gradient. Nothing recurrent "
+    "is left but the shape of the layers."
+)
 CLAIMS = (
     Claim(
-        id="Q1",
-        rule=(
-            "Supported if the parameters of every library's recurrent layer have slope "
-            "0 against T; refuted if one has another slope."
-        ),
-        judge=judge_default,
+        "Q1",
+        "Supported if the parameters of every library's recurrent layer have slope 0 "
+        "against T; refuted if one has another slope.",
+        judge_default,
         draw="libraries",
     ),
     Claim(
-        id="Q3",
-        rule=(
-            "Supported if every count equals its formula, and untied to tied is T to 1 "
-            "for every cell at every T; refuted otherwise."
-        ),
-        judge=judge_ratio,
+        "Q3",
+        "Supported if every count equals its formula, and untied to tied is T to 1 for "
+        "every cell at every T; refuted otherwise.",
+        judge_ratio,
         draw="parameters",
     ),
     Claim(
-        id="B4",
-        rule=(
-            "Supported if the regression of the count on T has one cell's parameters "
-            "as its slope, and R2 = 1; refuted otherwise."
-        ),
-        judge=judge_growth,
+        "B4",
+        "Supported if the regression of the count on T has one cell's parameters as "
+        "its slope, and R2 = 1; refuted otherwise.",
+        judge_growth,
         draw="parameters",
     ),
     Claim(
-        id="B1",
-        rule=(
-            "Supported if outputs and gradients of the scan equal those of the "
-            "unrolled network with aliased weights, and the tied gradient the sum of "
-            f"the untied ones, to {TOLERANCE:g} of the largest value; refuted "
-            "otherwise."
-        ),
-        judge=judge_tied,
+        "B1",
+        "Supported if outputs and gradients of the scan equal those of the unrolled "
+        "network with aliased weights, and the tied gradient the sum of the untied "
+        f"ones, to {TOLERANCE:g} of the largest value; refuted otherwise.",
+        functools.partial(judge_unrolling, key="B1", summary=_TIED),
         draw=draw_errors,
     ),
     Claim(
-        id="B2",
-        rule=(
-            "Supported if outputs and gradients of the untied scan equal those of an "
-            "explicit T-layer network with an input at each layer, to "
-            f"{TOLERANCE:g} of the largest value; refuted otherwise."
-        ),
-        judge=judge_untied,
+        "B2",
+        "Supported if outputs and gradients of the untied scan equal those of an "
+        f"explicit T-layer network with an input at each layer, to {TOLERANCE:g} of "
+        "the largest value; refuted otherwise.",
+        functools.partial(judge_unrolling, key="B2", summary=_UNTIED),
         draw=draw_errors,
     ),
 )
-EXPERIMENT = Experiment(
-    "identities",
-    PLANS,
-    measure,
-    CLAIMS,
-    figures={"parameters": draw_counts, "libraries": draw_libraries},
-)
+_FIGURES = {"parameters": draw_counts, "libraries": draw_libraries}
+EXPERIMENT = Experiment("identities", PLANS, measure, CLAIMS, _FIGURES)

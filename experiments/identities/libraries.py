@@ -12,11 +12,16 @@ from rnnshare import num_parameters
 
 def counts_of(layer: str, d: int, h: int, steps) -> dict[str, list[int]]:
     """Returns the parameters [T] of a layer, set up or run on inputs of T steps."""
-    return {"parameters": [layers()[layer](t, d, h) for t in steps]}
+    return {"parameters": [_layers()[layer](t, d, h) for t in steps]}
+
+
+def installed() -> dict[str, list[str]]:
+    """Returns the names of the layers of the libraries that are installed."""
+    return {"names": list(_layers())}
 
 
 @functools.cache
-def layers() -> dict:
+def _layers() -> dict:
     """Returns {layer: count(T, D, H)} of the libraries that are installed."""
 
     def of_nnx(cell, t, d, h):

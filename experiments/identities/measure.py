@@ -45,32 +45,28 @@ class Measured(NamedTuple):
 def measure(plan: Plan, lab: Lab) -> Measured:
     """Counts and compares what is not yet kept."""
     steps, cells = list(plan.steps), standard_cells()
+
+    def kept(make, *args, **key):
+        return lab.kept(key, functools.partial(make, *args))
+
     counts = [
-        lab.kept(
-            {"counted": name, "D": d, "H": h, "steps": steps},
-            functools.partial(counts_of, cell, d, h, steps),
-        )
+        kept(counts_of, cell, d, h, steps, counted=name, D=d, H=h, steps=steps)
         for d, h in _sizes(plan, 0)
         for name, cell in cells.items()
     ]
-    installed = lab.kept({"kept": "layers"}, lambda: {"layers": [*libraries.layers()]})
-    layers = [
-        lab.kept(
-            {"layer": layer, "D": d, "H": h, "steps": steps},
-            functools.partial(libraries.counts_of, layer, d, h, steps),
+    of_libraries = [
+        kept(
+            libraries.counts_of, layer, d, h, steps, layer=layer, D=d, H=h, steps=steps
         )
-        for layer in installed["layers"]
+        for layer in kept(libraries.installed, layers="installed")["names"]
         for d, h in _sizes(plan, 1)
     ]
     errors = [
-        lab.kept(
-            {"unrolled": name, "seed": seed},
-            functools.partial(compare_unrollings, cell, seed),
-        )
+        kept(compare_unrollings, cell, seed, unrolled=name, seed=seed)
         for name, cell in cells.items()
         for seed in range(plan.num_seeds)
     ]
-    return Measured(counts, layers, errors)
+    return Measured(counts, of_libraries, errors)
 
 
 def _sizes(plan: Plan, seed: int) -> list[list[int]]:

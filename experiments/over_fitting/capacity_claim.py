@@ -93,20 +93,12 @@ def _summary(held: pd.DataFrame, apart: dict) -> str:
 def capacity_table(plan: Plan, found, verdict: Verdict) -> tuple:
     """Returns the capacities, in all and a parameter."""
     apart, held = verdict.data
-    table = [
-        (
-            *("cell and width", "weights", "parameters", "bits", "bits a parameter"),
-            "untied less tied (bits)",
-        )
-    ]
+    heads = ("parameters", "bits", "bits a parameter", "untied less tied (bits)")
+    table = [("cell and width", "weights", *heads)]
     for (case, arm), row in held.iterrows():
         gap = "{:,.0f} [{:,.0f}, {:,.0f}]".format(*apart[case])
-        table.append(
-            (
-                *(case, arm, f"{row.parameters:,}", row.told, f"{row.each:.2f}"),
-                gap if arm == "Untied" else "",
-            )
-        )
+        told = (f"{row.parameters:,}", row.told, f"{row.each:.2f}")
+        table.append((case, arm, *told, gap if arm == "Untied" else ""))
     return tuple(table)
 
 

@@ -34,17 +34,9 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of B7; its data are {cell: (larger, growing)}."""
     gaps = found.gaps
     apart = untied_less_tied(gaps.runs, "unregularised")
-    larger, growth = over_grid(apart), {}
-    for cell, own in apart.groupby("cell", sort=False):
-        by_size = own.groupby(["T", "N"], sort=False).mean()
-        index = by_size.index.to_frame()
-        growth[cell] = [
-            rank_correlation(index["T"] / index["N"], by_size[seed]) for seed in by_size
-        ]
-    tests = {
-        cell: (bootstrap_interval(larger.loc[cell]), bootstrap_interval(growth[cell]))
-        for cell in larger.index
-    }
+    larger = over_grid(apart)
+    by_size = apart.groupby(["cell", "T", "N"], sort=False).mean()
+    tests = _intervals(larger, by_size.groupby("cell", sort=False).agg(_trend))
     both = [all(i.low > 0 for i in pair) for pair in tests.values()]
     neither = [not any(i.low > 0 for i in pair) for pair in tests.values()]
     verdict = _verdict(both, neither, gaps.decides)
@@ -77,6 +69,20 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
     )
 
 
+def _trend(by_size: pd.Series) -> float:
+    """Returns the rank correlation with T / N."""
+    index = by_size.index.to_frame()
+    return rank_correlation(index["T"] / index["N"], by_size)
+
+
+def _intervals(*frames: pd.DataFrame) -> dict:
+    """Returns {cell: an interval of each frame}."""
+    return {
+        cell: tuple(bootstrap_interval(each.loc[cell]) for each in frames)
+        for cell in frames[0].index
+    }
+
+
 def vanishes(tuned: Interval, unregularised: Interval) -> bool:
     """Returns whether tuning takes the difference of the gaps away."""
     none = tuned.low <= 0 <= tuned.high
@@ -90,10 +96,7 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
         over_grid(untied_less_tied(runs, "tuned", what))
         for what in ("gap", "test_loss")
     )
-    tests = {
-        cell: (bootstrap_interval(gaps.loc[cell]), bootstrap_interval(losses.loc[cell]))
-        for cell in gaps.index
-    }
+    tests = _intervals(gaps, losses)
     closed = [gap.low > 0 and test.low > 0 for gap, test in tests.values()]
     without = [
         gap.high < 0 or (gap.low <= 0 and abs(gap.estimate) < NO_EFFECT)
@@ -130,12 +133,8 @@ def _verdict(holds, fails, decides: bool) -> str:
 
 def losses_table(plan: Plan, found: Measured, verdict: Verdict, regimes=REGIMES):
     """Returns the mean losses of some regimes, a row a model."""
-    table = [
-        (
-            *("cell", "weights", "regime", "rate", "decay", "train loss (nats)"),
-            *("test loss (nats)", "gap (nats)"),
-        )
-    ]
+    losses = ("train loss (nats)", "test loss (nats)", "gap (nats)")
+    table = [("cell", "weights", "regime", "rate", "decay", *losses)]
     means = found.gaps.runs.groupby(MODEL, sort=False)[[*LOSSES, "gap"]].mean()
     for regime in regimes:
         for (cell, arm), row in means.loc[regime].iterrows():
@@ -162,19 +161,16 @@ def draw_growth(plan: Plan, found: Measured, verdict: Verdict):
 
 def draw_closing(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of Ac2b: gaps and test losses, both tuned, over T / N."""
-    runs = found.gaps.runs
+    gaps, losses = (
+        _curves(found.gaps.runs, "tuned", what) for what in ("gap", "test_loss")
+    )
+    titles = (
+        "Tuned: refuted if untied's gap is not above tied's",
+        "Tuned: not supported if tied's test loss is not the lower",
+    )
     rows = [
-        figure.GapRow(
-            "Tuned: refuted if untied's gap is not above tied's",
-            "train-test gap (nats)",
-            _curves(runs, "tuned", "gap"),
-        ),
-        figure.GapRow(
-            "Tuned: not supported if tied's test loss is not the lower",
-            "test loss (nats)",
-            _curves(runs, "tuned", "test_loss"),
-            reference_lines(plan),
-        ),
+        figure.GapRow(titles[0], "train-test gap (nats)", gaps),
+        figure.GapRow(titles[1], "test loss (nats)", losses, reference_lines(plan)),
     ]
     return figure.draw_gaps(rows, "steps an example, T / N")
 

@@ -29,9 +29,8 @@ def gaps(along, shuffled, plain, each):
     along = np.asarray(along)
     if along.ndim == 1:  # the seeds of a growth differ
         along = along[:, None] * (1 + JITTER) + JITTER
-    rows = {
-        ("rotation", r, IN_ORDER): row for r, row in zip(PLAN.dial, along, strict=True)
-    }
+    keys = [("rotation", r, IN_ORDER) for r in PLAN.dial]
+    rows = dict(zip(keys, along, strict=True))
     for r in PLAN.dial:
         rows["rotation", r, EACH] = shuffled + np.resize(JITTER, along.shape[1])
     for time, mean in ((IN_ORDER, plain), (OTHER, 0.0), (EACH, each)):
