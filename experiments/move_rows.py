@@ -165,7 +165,7 @@ def main() -> None:
     """Moves the rows of one experiment."""
     from experiments.lab import script
 
-    experiment, preset = script.load(_NAME.value), common.PRESET.value
+    experiment, preset = script.load(str(_NAME.value)), common.PRESET.value
     folder = common.workdir(f"{preset}/{experiment.name}")
     lab = MovingLab(folder, source=_SOURCE.value)
     with common.user_errors():

@@ -1,4 +1,4 @@
-"""Figures of accuracy along an axis: a length, a dial."""
+"""Lines along an axis: means with their intervals."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
