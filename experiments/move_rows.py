@@ -3,7 +3,7 @@
 Question: none; the first edition's rows were known by display names.
 Command:  python -m experiments.move_rows --source=OLD --preset=full --name=drift_map
 Time:     seconds.
-Expect:   WORKDIR/PRESET/NAME with its rows, and the number of those it could not find.
+Expect:   WORKDIR/PRESET/NAME with its rows, or the first of those it could not find.
 
 A study is asked for its rows as ever, and each is looked up in the old files by its old
 name; `rnnshare.training.run` never does that. A row that lacks its divergence gets it
@@ -17,9 +17,9 @@ import pathlib
 from absl import flags
 
 from experiments.lab import flags as common
-from experiments.lab.trials import Lab
-from rnnshare.training import study
-from rnnshare.training.rows import JsonLines, json_line
+from experiments.lab.trials import Lab, digest
+from rnnshare.training import SCHEMA, JsonLines
+from rnnshare.training.rows import json_line
 
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
@@ -33,30 +33,30 @@ OLD_COLUMNS = (
     *("task", "cell", "sharing", "hidden_features", "num_layers", "readout_sharing"),
     *("dropout", "learning_rate", "optimizer", "seed", "split", "num_steps"),
     *("batch_size", "validate_every", "patience", "clip_norm", "stop_loss", "keep"),
-    "truncation",
+    *("truncation", "beyond"),
 )
+_ABSENT = object()
 
 
 class MovingLab(Lab):
-    """A lab that finds its rows in files of the first edition, and keeps them anew.
+    """A lab that finds its rows in files of the first edition, and keeps them anew."""
 
-    Attributes:
-      missing: what it did not find.
-    """
-
-    def __init__(self, folder, source):
+    def __init__(self, folder, *, source, judge_only=True):
         """Reads the rows of `source`, and keeps what is asked for in `folder`."""
-        super().__init__(folder, judge_only=True)
+        super().__init__(folder, judge_only=judge_only)
         self.source = pathlib.Path(source)
 
     def of(self, name):  # noqa: D102
-        return MovingLab(self.folder.parent / name, self.source)
+        if name not in self.asked:
+            folder = self.folder.parent / name
+            self.asked[name] = MovingLab(folder, source=self.source)
+        return self.asked[name]
 
     @functools.cached_property
     def old(self):
-        """The old rows."""
+        """The old rows, named as they would be today."""
         files = sorted(self.source.glob("*.jsonl"))
-        return [_flat(row) for path in files for row in JsonLines(path).rows]
+        return [_renamed(path, row) for path in files for row in JsonLines(path).rows]
 
     @functools.cached_property
     def _old_trainings(self):
@@ -68,31 +68,25 @@ class MovingLab(Lab):
             for repeat in repeats:
                 key = setting.key(repeat)
                 columns = {**setting.columns(), **repeat._asdict()}
-                row = self._old_trainings.get(_name_of(_old_columns(columns)))
+                named = {**_old_columns(columns), "beyond": _is_beyond(setting)}
+                row = self._old_trainings.get(_name_of(named))
                 if row is None or key in there:
                     continue
                 there.add(key)
-                self.trained.append(
-                    {
-                        "schema": study.SCHEMA,
-                        "key": key,
-                        **row,
-                        **columns,
-                        "diverged": _diverged(row),
-                    }
-                )
+                known = {"schema": SCHEMA, "key": key}
+                moved = {**row, **columns, "diverged": _diverged(row)}
+                moved.pop("beyond", None)
+                self.trained.append({**known, **moved})
         return super().train(settings, repeats)
 
     def kept_each(self, keys, make):  # noqa: D102
-        from experiments.lab.trials import digest
-
         for key in keys:
             name = digest(key)
-            row = (
-                None if name in self._known else self._find(json.loads(json_line(key)))
-            )
+            if name in self._known:
+                continue
+            row = self._find(json.loads(json_line(key)))
             if row is not None:
-                row = {"schema": study.SCHEMA, "key": name, **row, **key}
+                row = {"schema": SCHEMA, **row, **key, "key": name}
                 self.others.append(row)
                 self._known[name] = self.others.rows[-1]
         if _MAKE.value:
@@ -119,11 +113,24 @@ class MovingLab(Lab):
         return None
 
 
-_ABSENT = object()
+def _renamed(path, row):
+    """Returns an old row as it would be named today.
+
+    Rows beyond T were told from others by their file, since a drift task's name does
+    not say how long its test set is. An optimiser was a partial, and is a `Call`. A row
+    of the cell state held its key as one column.
+    """
+    if isinstance(row.get("key"), dict):
+        return {**row.pop("key"), **row}
+    named = {"beyond": True} if path.stem == "beyond" else {}
+    optimizer = row.get("optimizer", "")
+    if optimizer.startswith("soft_adam("):
+        named["optimizer"] = optimizer.replace("(", "(strength=")
+    return row | named
 
 
 def _old_columns(columns):
-    """Returns a row's columns as the first edition had them."""
+    """Returns a row's columns as the first edition had them: a translator's in one."""
     if "decoder_sharing" not in columns:
         return columns
     parts = (
@@ -135,17 +142,17 @@ def _old_columns(columns):
     return {**columns, "sharing": ", ".join(parts)}
 
 
-def _flat(row):
-    """Returns a row of `cell_state`, whose key was a column, with the key's columns."""
-    key = row.get("key")
-    if not isinstance(key, dict):
-        return row
-    return {**key, **{name: v for name, v in row.items() if name != "key"}}
-
-
 def _name_of(row):
     """Returns what a training was known by."""
     return json_line({name: row.get(name) for name in OLD_COLUMNS})
+
+
+def _is_beyond(setting):
+    """Returns True of a drift task scored on the steps after those trained on."""
+    task = setting.make_task(0)
+    if not task.name.startswith("drift_") or not hasattr(task, "path"):
+        return None
+    return task.test.inputs.shape[-2] > task.num_steps or None
 
 
 def _diverged(row):
@@ -158,9 +165,9 @@ def main() -> None:
     """Moves the rows of one experiment."""
     from experiments.lab import script
 
-    experiment, preset = script.load(_NAME.value), common.PRESET.value
+    experiment, preset = script.load(str(_NAME.value)), common.PRESET.value
     folder = common.workdir(f"{preset}/{experiment.name}")
-    lab = MovingLab(folder, _SOURCE.value)
+    lab = MovingLab(folder, source=_SOURCE.value)
     with common.user_errors():
         experiment.measure(experiment.plans[preset], lab)
     count = len(lab.trained.rows) + len(lab.others.rows)

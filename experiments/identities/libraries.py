@@ -5,25 +5,23 @@ import functools
 import flax.linen
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from rnnshare import num_parameters
 
 
-def library_counts(steps, num_seeds):
-    """Returns {layer: [seeds, steps] parameters} of what libraries ship.
-
-    Each layer is set up, or run, on inputs of T steps; other sizes for every seed.
-    """
-    sizes = np.random.default_rng(1).integers(1, 65, size=(num_seeds, 2)).tolist()
-    table = {}
-    for name, count in _libraries().items():
-        table[name] = [[count(t, d, h) for t in steps] for d, h in sizes]
-    return table
+def counts_of(layer: str, d: int, h: int, steps) -> dict[str, list[int]]:
+    """Returns the parameters [T] of a layer, set up or run on inputs of T steps."""
+    return {"parameters": [_layers()[layer](t, d, h) for t in steps]}
 
 
-def _libraries():
+def installed() -> dict[str, list[str]]:
+    """Returns the names of the layers of the libraries that are installed."""
+    return {"names": list(_layers())}
+
+
+@functools.cache
+def _layers() -> dict:
     """Returns {layer: count(T, D, H)} of the libraries that are installed."""
 
     def of_nnx(cell, t, d, h):

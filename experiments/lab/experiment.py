@@ -38,7 +38,7 @@ class Verdict:
       details: more paragraphs, parted by blank lines.
       repeats: what is counted: 'seeds', 'rounds' of a race, 'cells'; '' where exact.
       data: what the claim's `draw` and `table` need of the judgement.
-      related: findings of the same claim by other means, shown after it.
+      related: the same claim by other means; their findings are shown after it.
     """
 
     verdict: str
@@ -49,7 +49,26 @@ class Verdict:
     details: str = ""
     repeats: str = "seeds"
     data: Any = None
-    related: tuple[Finding, ...] = ()
+    related: "tuple[Half, ...]" = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Half:
+    """A claim as another experiment judges it, to be told beside a verdict.
+
+    Attributes:
+      experiment: whose claim it is; its figure is drawn into its own folder.
+      claim: one of the experiment's.
+      plan: what was measured by.
+      measured: what the experiment measured.
+      verdict: what the claim's judge made of it.
+    """
+
+    experiment: "Experiment"
+    claim: "Claim"
+    plan: Any
+    measured: Any
+    verdict: Verdict
 
 
 def _no_figure(plan: Any, measured: Any, verdict: Verdict) -> None:
@@ -135,7 +154,10 @@ class Experiment:
         began = time.perf_counter()
         measured = self.measure(plan, lab)
         seconds = time.perf_counter() - began
-        if not lab.num_made:  # the time that the rows took, not that of reading them
+        # The time that rows took, not that of reading them.
+        read = [other for other in lab.asked.values() if not other.num_made]
+        seconds += sum(read_seconds(other.folder, 0.0) for other in read)
+        if not lab.num_made and len(read) == len(lab.asked):
             seconds = read_seconds(folder, seconds)
         for name, draw in self.figures.items():
             _save(draw(plan, measured), folder / "figures" / f"{name}.png", "")
@@ -168,9 +190,10 @@ class Experiment:
         preset: str,
         folder: pathlib.Path,
         seconds: float,
+        verdict: Verdict | None = None,
     ) -> Finding:
         began = time.perf_counter()
-        verdict = claim.judge(plan, measured)
+        verdict = verdict or claim.judge(plan, measured)
         if isinstance(claim.draw, str):
             path = f"figures/{claim.draw}.png"
         else:
@@ -195,11 +218,30 @@ class Experiment:
             summary=verdict.summary,
             details=verdict.details,
             table=tuple(claim.table(plan, measured, verdict)),
-            related=verdict.related,
+            related=tuple(
+                _related(half, preset, folder.parent) for half in verdict.related
+            ),
             preset=preset,
             folder=f"{preset}/{self.name}",
             decides=self.command("full") if undecided and claim.full_decides else "",
         )
+
+
+def _related(half: Half, preset: str, root: pathlib.Path) -> Finding:
+    """Returns the finding of a half, whose figure is in the folder of its experiment.
+
+    Args:
+      half: see `Half`.
+      preset: its name.
+      root: the folder that holds those of the experiments.
+    """
+    claim, name = half.claim, half.experiment.name
+    finding = half.experiment._finding(
+        claim, half.plan, half.measured, preset, root / name,
+        read_seconds(root / name, 0.0), half.verdict,
+    )  # fmt: skip
+    figure = finding.figure and f"../{name}/{finding.figure}"
+    return dataclasses.replace(finding, figure=figure)
 
 
 def read_seconds(folder: pathlib.Path, otherwise: float) -> float:

@@ -37,6 +37,23 @@ def frame(
     )
 
 
+def count_lost(row: Row, values: Mapping[str, float]) -> Row:
+    """Returns a row with `lost`: whether it diverged, and so is given values.
+
+    Args:
+      row: of `Lab.train`.
+      values: {metric: value} of a run that diverged, those of the trivial predictor.
+    """
+    lost = row["test_loss"] is None
+    return {**row, **(values if lost else {}), "lost": lost}
+
+
+def say_lost(runs: "pd.DataFrame", values: str) -> list[str]:
+    """Returns a sentence on the runs that `count_lost` found; none if it found none."""
+    lost = int(runs["lost"].sum())
+    return [f"{lost} of {len(runs)} runs diverged and count as {values}."] * (lost > 0)
+
+
 def contrast(
     runs: "pd.DataFrame",
     metric: str,

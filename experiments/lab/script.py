@@ -25,7 +25,7 @@ JUDGE_AGAIN = flags.DEFINE_string(
 KEYS = ("preset", "workdir", "replicas_per_device", "judge_again")
 
 
-def launch(name: str, plan_of=None, after=None) -> None:
+def launch(name: str, plan_of=None, after=None, instead=None) -> None:
     """Runs an experiment's command.
 
     Args:
@@ -33,6 +33,7 @@ def launch(name: str, plan_of=None, after=None) -> None:
       plan_of: `plan_of(preset)` returns a plan that flags changed, or None for the
         preset's own; such a run measures and draws, but judges no claim.
       after: `after(experiment, plan, root)` does what such a run does.
+      instead: `instead()` returns whether flags asked for something else, which it did.
     """
     module = importlib.import_module(f"experiments.{name}")
     sys.modules["__main__"].__doc__ = module.__doc__
@@ -41,6 +42,8 @@ def launch(name: str, plan_of=None, after=None) -> None:
 
     def main() -> None:
         common.use_devices()
+        if instead is not None and instead():
+            return
         with common.user_errors():
             experiment = load(name)
             preset = common.PRESET.value

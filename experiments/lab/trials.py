@@ -35,6 +35,7 @@ class Lab:
       folder: of the study's rows.
       judge_only: raise `MissingRowError` instead of making a row.
       num_made: rows that were made, not read.
+      asked: the labs of other experiments that were asked for, by name.
     """
 
     def __init__(self, folder: str | pathlib.Path, *, judge_only: bool = False):
@@ -42,6 +43,7 @@ class Lab:
         self.folder = pathlib.Path(folder)
         self.judge_only = judge_only
         self.num_made = 0
+        self.asked: dict[str, Lab] = {}
 
     @functools.cached_property
     def trained(self) -> JsonLines:
@@ -59,7 +61,10 @@ class Lab:
 
     def of(self, name: str) -> "Lab":
         """Returns the lab of another experiment's rows, of the same preset."""
-        return type(self)(self.folder.parent / name, judge_only=self.judge_only)
+        if name not in self.asked:
+            folder = self.folder.parent / name
+            self.asked[name] = type(self)(folder, judge_only=self.judge_only)
+        return self.asked[name]
 
     def train(
         self, settings: Sequence[Setting], repeats: Sequence[Replicate]

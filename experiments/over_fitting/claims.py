@@ -1,252 +1,272 @@
-"""What comes of the train-test gaps: the findings of B7 and of Ac2b."""
+"""What is concluded from the train-test gaps (B7, Ac2b) and from random labels (Ac2a).
 
-import dataclasses
-import time
+The claim of Ac2a stands in `capacity_claim`.
+"""
 
-import numpy as np
+import functools
 
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from experiments.over_fitting import figure as gap_figures
+import pandas as pd
+
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.over_fitting import figure
+from experiments.over_fitting.capacity_claim import CAPACITY
 from experiments.over_fitting.measure import (
-    PLANS,
+    CASE,
+    LOSSES,
+    MODEL,
     REGIMES,
-    apart_of,
-    judge_closing,
-    judge_growth,
+    Gaps,
+    Measured,
+    grid,
     measure,
     over_grid,
-    ratios_of,
-    tasks_of,
-    vanishes,
+    task_of,
+    untied_less_tied,
 )
-from rnnshare.analysis.statistics import bootstrap_interval
-from rnnshare.plotting import panels as figures
+from experiments.over_fitting.plan import PLANS, Plan
+from rnnshare.analysis.statistics import Interval, bootstrap_interval, rank_correlation
+
+NO_EFFECT = 0.02  # nats: so near to 0 a difference of gaps is none
+VANISHED = 0.1  # of the difference without regularisation
 
 
-def gap_findings(preset, folder, rules):
-    """Trains; returns the findings of B7 and of Ac2b."""
-    began = time.perf_counter()
-    measured, chosen = measure(preset, folder)
-    seconds = time.perf_counter() - began
-    return (
-        over_fitting_finding(preset, folder, rules["B7"], measured, chosen, seconds),
-        closing_finding(preset, folder, rules["Ac2b"], measured, chosen, seconds),
-    )
-
-
-def over_fitting_finding(preset, folder, rule, measured, chosen, seconds):
-    """Returns the finding of B7, and draws its figure."""
-    plan = PLANS[preset]
-    apart = {
-        regime: {cell: apart_of(arms) for cell, arms in cells.items()}
-        for regime, cells in measured.items()
-    }
-    verdict, tests = judge_growth(apart["unregularised"], ratios_of(plan))
-    plain, tuned = (
-        bootstrap_interval(np.mean([over_grid(d) for d in apart[r].values()], axis=0))
-        for r in REGIMES
-    )
-    refuted = "refuted if untied is not above tied,\nnor more so at larger T / N"
-    titles = {
-        "unregularised": f"No regularisation: {refuted}",
-        "tuned": "Early stopping and weight decay, tuned: no difference here says\n"
-                 "'over-fits unless regularised'",
-    }  # fmt: skip
-    path = _draw(
-        folder,
-        "B7",
-        [
-            _row(plan, titles[r], "train-test gap (nats)", measured[r], "gap")
-            for r in REGIMES
-        ],
-    )
-    table = [("cell", "weights", "regime", "rate", "decay", "train loss (nats)",
-              "test loss (nats)", "gap (nats)")]  # fmt: skip
-    for regime in REGIMES:
-        table += _losses(measured, chosen, regime)
-    meaning = (
+def judge_growth(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of B7; its data are {cell: (larger, growing)}."""
+    gaps = found.gaps
+    apart = untied_less_tied(gaps.runs, "unregularised")
+    larger = over_grid(apart)
+    by_size = apart.groupby(["cell", "T", "N"], sort=False).mean()
+    tests = _intervals(larger, by_size.groupby("cell", sort=False).agg(_trend))
+    both = [all(i.low > 0 for i in pair) for pair in tests.values()]
+    neither = [not any(i.low > 0 for i in pair) for pair in tests.values()]
+    verdict = _verdict(both, neither, gaps.decides)
+    plain = bootstrap_interval(larger.mean())
+    tuned = bootstrap_interval(over_grid(untied_less_tied(gaps.runs, "tuned")).mean())
+    summary = (
         "Without regularisation untied's train-test gap less tied's is "
         f"{_told(plain)} nats; the difference grows with T / N in "
         f"{sum(growth.low > 0 for _, growth in tests.values())} of {len(tests)} cells "
         f"and falls in {sum(growth.high < 0 for _, growth in tests.values())}. "
         f"With early stopping and weight decay tuned, it is {_told(tuned)} nats"
     )
-    if verdict == "supported":
-        meaning += (
-            ": untied over-fits unless regularised."
-            if vanishes(tuned, plain)
-            else ", so tuning alone does not take it away."
-        )
-    return Finding(
-        id="B7",
-        claim=CLAIMS["B7"],
-        verdict=verdict,
-        effect=plain.estimate,
-        effect_label="untied less tied train-test gap, unregularised (nats)",
-        interval=(plain.low, plain.high),
-        num_seeds=_count(measured),
-        rule=rule,
-        command=_command(preset),
-        figure=path,
-        seconds=seconds,
-        meaning=meaning,
-        details=(
-            _setup(plan, measured)
-            + "\n\nRank correlation of the difference with T / N: "
-            + "; ".join(f"{cell} {_told(g)}" for cell, (_, g) in tests.items())
-            + ". Difference over the grid, in nats: "
-            + "; ".join(f"{cell} {_told(gap)}" for cell, (gap, _) in tests.items())
-            + f". {_by_size(plan, apart['unregularised'])}"
-        ),
-        table=tuple(table),
+    if verdict == "supported" and vanishes(tuned, plain):
+        summary += ": untied over-fits unless regularised."
+    elif verdict == "supported":
+        summary += ", so tuning alone does not take it away."
+    return Verdict(
+        verdict,
+        plain,
+        "untied less tied train-test gap, unregularised (nats)",
+        summary,
+        larger.shape[1],
+        _setup(plan, gaps)
+        + "\n\nRank correlation of the difference with T / N: "
+        + "; ".join(f"{cell} {_told(g)}" for cell, (_, g) in tests.items())
+        + ". Difference over the grid, in nats: "
+        + "; ".join(f"{cell} {_told(gap)}" for cell, (gap, _) in tests.items())
+        + f". {_by_size(apart)}",
+        data=tests,
     )
 
 
-def closing_finding(preset, folder, rule, measured, chosen, seconds):
-    """Returns the finding of Ac2b, and draws its figure."""
-    plan, tuned = PLANS[preset], measured["tuned"]
-    cells = {
-        cell: (over_grid(apart_of(arms)), over_grid(apart_of(arms, "test")))
-        for cell, arms in tuned.items()
+def _trend(by_size: pd.Series) -> float:
+    """Returns the rank correlation with T / N."""
+    index = by_size.index.to_frame()
+    return rank_correlation(index["T"] / index["N"], by_size)
+
+
+def _intervals(*frames: pd.DataFrame) -> dict:
+    """Returns {cell: an interval of each frame}."""
+    return {
+        cell: tuple(bootstrap_interval(each.loc[cell]) for each in frames)
+        for cell in frames[0].index
     }
-    verdict, tests = judge_closing(cells)
-    gap, loss = (
-        bootstrap_interval(np.mean([pair[i] for pair in cells.values()], axis=0))
-        for i in (0, 1)
+
+
+def vanishes(tuned: Interval, unregularised: Interval) -> bool:
+    """Returns whether tuning takes the difference of the gaps away."""
+    none = tuned.low <= 0 <= tuned.high
+    return none or tuned.estimate < VANISHED * unregularised.estimate
+
+
+def judge_closing(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of Ac2b; its data are {cell: intervals of gap and loss}."""
+    runs = found.gaps.runs
+    gaps, losses = (
+        over_grid(untied_less_tied(runs, "tuned", what))
+        for what in ("gap", "test_loss")
     )
-    rows = [
-        _row(plan, "Tuned: refuted if untied's gap is not above tied's",
-             "train-test gap (nats)", tuned, "gap"),
-        _row(plan, "Tuned: not supported if tied's test loss is not the lower",
-             "test loss (nats)", tuned, "test")._replace(lines=_lines(plan)),
-    ]  # fmt: skip
-    untied = np.mean([over_grid(arms["Untied"].gap) for arms in tuned.values()], 0)
-    share = ""
+    tests = _intervals(gaps, losses)
+    closed = [gap.low > 0 and test.low > 0 for gap, test in tests.values()]
+    without = [
+        gap.high < 0 or (gap.low <= 0 and abs(gap.estimate) < NO_EFFECT)
+        for gap, _ in tests.values()
+    ]
+    gap, loss = bootstrap_interval(gaps.mean()), bootstrap_interval(losses.mean())
+    own = runs[(runs["regime"] == "tuned") & (runs["arm"] == "Untied")]
+    untied, share = own.groupby("seed")["gap"].mean(), ""
     if untied.min() > 0:
-        closed = np.mean([pair[0] for pair in cells.values()], axis=0) / untied
-        share = f", {100 * closed.mean():.0f} % of untied's gap"
-    meaning = (
+        share = f", {100 * (gaps.mean() / untied).mean():.0f} % of untied's gap"
+    return Verdict(
+        _verdict(closed, without, found.gaps.decides),
+        gap,
+        "untied less tied train-test gap, both tuned (nats)",
         "With early stopping and weight decay tuned alike, sharing changes the "
         f"train-test gap by {_told(gap, -1)} nats{share}, and the test loss by "
-        f"{_told(loss, -1)} nats (means over {len(cells)} cells and the grid)."
+        f"{_told(loss, -1)} nats (means over {len(tests)} cells and the grid).",
+        gaps.shape[1],
+        _setup(plan, found.gaps)
+        + "\n\nUntied less tied, gap and test loss in nats: "
+        + "; ".join(f"{c} {_told(g)} and {_told(t)}" for c, (g, t) in tests.items())
+        + ".",
+        data=tests,
     )
-    return Finding(
-        id="Ac2b",
-        claim=CLAIMS["Ac2b"],
-        verdict=verdict,
-        effect=gap.estimate,
-        effect_label="untied less tied train-test gap, both tuned (nats)",
-        interval=(gap.low, gap.high),
-        num_seeds=_count(measured),
-        rule=rule,
-        command=_command(preset),
-        figure=_draw(folder, "Ac2b", rows),
-        seconds=seconds,
-        meaning=meaning,
-        details=(
-            _setup(plan, measured)
-            + "\n\nUntied less tied, gap and test loss in nats: "
-            + "; ".join(f"{c} {_told(g)} and {_told(t)}" for c, (g, t) in tests.items())
-            + "."
-        ),
-        table=(
-            ("cell", "weights", "regime", "rate", "decay", "train loss (nats)",
-             "test loss (nats)", "gap (nats)"),
-            *_losses(measured, chosen, "tuned"),
-        ),
-    )  # fmt: skip
 
 
-def _by_size(plan, apart):
+def _verdict(holds, fails, decides: bool) -> str:
+    """Returns what most cells say, if there are seeds enough to say it."""
+    for verdict, cells in (("supported", holds), ("refuted", fails)):
+        if decides and 2 * sum(cells) > len(cells):
+            return verdict
+    return "inconclusive"
+
+
+def losses_table(plan: Plan, found: Measured, verdict: Verdict, regimes=REGIMES):
+    """Returns the mean losses of some regimes, a row a model."""
+    losses = ("train loss (nats)", "test loss (nats)", "gap (nats)")
+    table = [("cell", "weights", "regime", "rate", "decay", *losses)]
+    means = found.gaps.runs.groupby(MODEL, sort=False)[[*LOSSES, "gap"]].mean()
+    for regime in regimes:
+        for (cell, arm), row in means.loc[regime].iterrows():
+            choice = (f"{x:g}" for x in found.gaps.chosen[regime, cell, arm])
+            table.append((cell, arm, regime, *choice, *(f"{x:.3f}" for x in row)))
+    return tuple(table)
+
+
+def draw_growth(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of B7: the gaps of both regimes over T / N."""
+    titles = {
+        "unregularised": "No regularisation: refuted if untied is not above tied,\n"
+        "nor more so at larger T / N",
+        "tuned": "Early stopping and weight decay, tuned: no difference here says\n"
+        "'over-fits unless regularised'",
+    }
+    label = "train-test gap (nats)"
+    rows = [
+        figure.GapRow(title, label, _curves(found.gaps.runs, regime, "gap"))
+        for regime, title in titles.items()
+    ]
+    return figure.draw_gaps(rows, "steps an example, T / N")
+
+
+def draw_closing(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of Ac2b: gaps and test losses, both tuned, over T / N."""
+    gaps, losses = (
+        _curves(found.gaps.runs, "tuned", what) for what in ("gap", "test_loss")
+    )
+    titles = (
+        "Tuned: refuted if untied's gap is not above tied's",
+        "Tuned: not supported if tied's test loss is not the lower",
+    )
+    rows = [
+        figure.GapRow(titles[0], "train-test gap (nats)", gaps),
+        figure.GapRow(titles[1], "test loss (nats)", losses, reference_lines(plan)),
+    ]
+    return figure.draw_gaps(rows, "steps an example, T / N")
+
+
+def _curves(runs: pd.DataFrame, regime: str, what: str) -> dict:
+    """Returns {cell: {arm: (T / N [X], means over what has the same, [S, X])}}."""
+    found: dict[str, dict] = {}
+    own = runs[runs["regime"] == regime]
+    for (cell, arm), rows in own.groupby(["cell", "arm"], sort=False):
+        found.setdefault(cell, {})[arm] = by_ratio(rows, what)
+    return found
+
+
+def by_ratio(runs: pd.DataFrame, what: str) -> tuple:
+    """Returns (T / N [X], the means over what has the same, [S, X])."""
+    ratio = (runs["T"] / runs["N"]).rename("ratio")
+    means = runs.groupby(["seed", ratio])[what].mean().unstack()
+    return means.columns.to_numpy(), means.to_numpy()
+
+
+def reference_lines(plan: Plan) -> dict:
+    """Returns the losses of chance and of the posterior over T / N."""
+    cases = grid(plan, plan.steps)
+    runs, found = pd.DataFrame(cases, columns=CASE).assign(seed=0), {}
+    lines = [task_of(plan, case)(0).lines for case in cases]
+    for label, name in (("chance", "chance"), ("best possible", "oracle")):
+        runs["loss"] = [line[name]["loss"] for line in lines]
+        places, means = by_ratio(runs, "loss")
+        found[label] = places, means[0]
+    return found
+
+
+def _by_size(apart: pd.DataFrame) -> str:
     """Returns the differences at each T and N, means over cells, noise and seeds."""
-    means = np.mean([values.mean(axis=(0, 3)) for values in apart.values()], axis=0)
-    told = "; ".join(
-        f"T = {t}, N = {n}: {means[i, j]:.3f}"
-        for i, t in enumerate(plan.steps)
-        for j, n in enumerate(plan.sizes)
-    )
+    means = apart.mean(axis=1).groupby(["T", "N"], sort=False).mean()
+    told = "; ".join(f"T = {t}, N = {n}: {x:.3f}" for (t, n), x in means.items())
     return f"By size, the mean over cells and label noise: {told}."
 
 
-def _by_ratio(plan, values):
-    """Returns (T / N [X], the means over what has the same, [S, X])."""
-    ratios = ratios_of(plan)
-    places = np.unique(ratios)
-    means = values.mean(-1)  # over the label noise
-    return places, np.stack([means[:, ratios == x].mean(1) for x in places], axis=1)
-
-
-def _row(plan, title, ylabel, cells, what):
-    return gap_figures.GapRow(
-        title,
-        ylabel,
-        {
-            cell: {arm: _by_ratio(plan, getattr(v, what)) for arm, v in arms.items()}
-            for cell, arms in cells.items()
-        },
-    )
-
-
-def _lines(plan):
-    """Returns the losses of chance and of the posterior over T / N."""
-    found = np.array([[make(0).lines[name]["loss"] for make in
-                       tasks_of(dataclasses.replace(plan, sizes=(2,)), plan.steps)]
-                      for name in ("chance", "oracle")])  # fmt: skip
-    shape = 2, len(plan.steps), 1, len(plan.noises)
-    grid = np.repeat(found.reshape(shape), len(plan.sizes), axis=2)
-    places, (chance, oracle) = _by_ratio(plan, grid)
-    return {"chance": (places, chance), "best possible": (places, oracle)}
-
-
-def _draw(folder, claim, rows):
-    path = f"figures/{claim}.png"
-    figure = gap_figures.draw_gaps(rows, "steps an example, T / N")
-    figures.save(figure, folder / path)
-    return path
-
-
-def _losses(measured, chosen, regime):
-    """Returns the rows of the table of a regime."""
-    table = []
-    for cell, arms in measured[regime].items():
-        for arm, losses in arms.items():
-            rate, decay = chosen[cell][arm][regime]
-            values = (losses.train, losses.test, losses.gap)
-            table.append((cell, arm, regime, f"{rate:g}", f"{decay:g}",
-                          *(f"{v.mean():.3f}" for v in values)))  # fmt: skip
-    return table
-
-
-def _told(interval, sign=1):
+def _told(interval: Interval, sign: int = 1) -> str:
     estimate, *ends = (sign * value for value in interval)
     low, high = sorted(ends)
     return f"{estimate:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _count(measured):
-    return len(next(iter(measured["tuned"].values()))["Tied"].test)
-
-
-def _command(preset):
-    return f"python -m experiments.over_fitting --preset={preset}"
-
-
-def _setup(plan, measured):
-    left_out = plan.num_seeds - _count(measured)
-    diverged = (
-        f" {left_out} seeds with a diverged run are left out." if left_out else ""
+def _setup(plan: Plan, gaps: Gaps) -> str:
+    steps, sizes, noises = (
+        ", ".join(f"{x:g}" for x in part)
+        for part in (plan.steps, plan.sizes, plan.noises)
     )
-    names = [", ".join(f"{x:g}" for x in part)
-             for part in (plan.steps, plan.sizes, plan.noises)]  # fmt: skip
+    diverged = f" {gaps.left_out} of {plan.num_seeds} seeds have a diverged run; "
+    diverged += "they are left out." if gaps.decides else "too few are whole to decide."
     return (
-        f"Signal patches, T = {names[0]}, N = {names[1]}, label noise {names[2]}; "
+        f"Signal patches, T = {steps}, N = {sizes}, label noise {noises}; "
         f"equal width ({plan.hidden_features}), untied weights start as copies of one "
-        "draw. "
+        "initialisation. "
         "Labels are flipped in the test set as in the training set, so a model that "
         "has learnt nothing of the training set itself has no gap. Rate and decay are "
         f"chosen for each cell and sharing at T = {plan.tuned_at} by the mean "
         f"validation loss over N and noise, from {len(plan.rates)} rates and "
         f"{len(plan.decays)} decays for both sharings; the rate of the unregularised "
-        f"runs is the best without decay.{diverged}"
+        f"runs is the best without decay." + (diverged if gaps.left_out else "")
     )
+
+
+OVER_FITTING = Claim(
+    id="B7",
+    rule=(
+        "Without early stopping and weight decay, in nats of cross entropy, a cell at "
+        "a time: (i) untied's train-test gap less tied's, its mean over the grid of T, "
+        "N and label noise, has a 95 % interval above 0; (ii) the rank correlation "
+        "over the grid of that difference, its mean over the label noise, with T / N "
+        "has one above 0. Supported if both hold in most cells, refuted if neither "
+        "does in most cells, else inconclusive. A supported claim is 'over-fits unless "
+        "regularised' if, with early stopping, and rate and weight decay tuned for "
+        "each model, the interval of the difference, the mean over the cells, includes "
+        f"0 or its mean is below {VANISHED:g} of that without."
+    ),
+    judge=judge_growth,
+    draw=draw_growth,
+    table=losses_table,
+)
+CLOSING = Claim(
+    id="Ac2b",
+    rule=(
+        "With early stopping, and rate and weight decay tuned for each model on equal "
+        "budgets, a cell at a time, the mean over the grid of T, N and label noise: "
+        "untied's train-test gap less tied's. Supported if its 95 % interval is above "
+        "0 and that of untied's test loss less tied's is too, in most cells; refuted "
+        "if the interval of the gaps is below 0, or includes 0 with a mean within "
+        f"{NO_EFFECT:g} nats of it, in most cells; else inconclusive."
+    ),
+    judge=judge_closing,
+    draw=draw_closing,
+    table=functools.partial(losses_table, regimes=["tuned"]),
+)
+EXPERIMENT = Experiment(
+    "over_fitting", PLANS, measure, (OVER_FITTING, CAPACITY, CLOSING)
+)

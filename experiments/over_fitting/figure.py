@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     FONT,
     INK,
     MUTED,
-    colour_of,
     dress,
     grid_of,
+    legend_below,
+    line_style,
     new_figure,
     note,
 )
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [S, X]
-_DASHES = ("-", "--", ":")
-_MARKS = ("o", "s", "^")
 
 
 class GapRow(NamedTuple):
@@ -63,21 +62,19 @@ def draw_gaps(rows: Sequence[GapRow], xlabel: str) -> "Figure":
             handles |= _draw_curves(panel, curves)
             panel.axhline(0.0, color=INK, lw=1.0, zorder=0)
             panel.set_title(title, fontsize=FONT - 1, color=INK)
-            _fraction_ticks(panel, curves)
+            _name_powers(panel, curves, 3)
             dress(panel, "", "" if column else row.ylabel, "y")
             for name, (x, y) in row.lines.items():
                 panel.plot(x, y, color=INK, lw=1.2, ls=":")
-                if column == len(axes) - 1:
-                    at = (float(np.ravel(x)[-1]), float(np.ravel(y)[-1]))
-                    note(panel, name, at, (0, -8), "right", MUTED)
+                if column == len(axes) - 1:  # where the curves are not
+                    at = (float(np.ravel(x)[0]), float(np.ravel(y)[0]))
+                    note(panel, name, at, (0, -8), "left", MUTED)
     parts[-1].supxlabel(xlabel, fontsize=FONT, color=INK)
-    _legend(figure, handles)
+    legend_below(figure, handles)
     return figure
 
 
-def draw_memorised(
-    panels: Mapping[str, Mapping[str, Curve]], title: str = ""
-) -> "Figure":
+def draw_memorised(panels: Mapping[str, Mapping[str, Curve]], title: str) -> "Figure":
     """Draws the bits that are memorised of N random labels: a panel a cell.
 
     Args:
@@ -99,14 +96,10 @@ def draw_memorised(
         zip(axes, panels.items(), strict=True)
     ):
         handles |= _draw_curves(panel, curves)
-        sizes = np.unique(np.concatenate([np.ravel(x) for x, _ in curves.values()]))
+        sizes = _name_powers(panel, curves, 4)
         fine = np.geomspace(sizes[0], sizes[-1], 200)
         panel.plot(fine, fine, color=INK, lw=1.2, ls=":")
         panel.axhline(0.0, color=INK, lw=1.2, ls=":")
-        panel.set_xscale("log", base=2)
-        few = sizes[:: max(1, -(-len(sizes) // 4))]
-        panel.set_xticks(few, [f"{size:g}" for size in few])
-        panel.minorticks_off()
         panel.set_ylim(-0.17 * top, 1.3 * top)
         panel.set_title(name, fontsize=FONT - 1, color=INK)
         dress(panel, "examples N", "" if column else "bits memorised", grid="y")
@@ -117,49 +110,24 @@ def draw_memorised(
             note(panel, "guessing: 0", (sizes[-1], 0.0), (0, -8), "right", MUTED)
         else:
             panel.tick_params(labelleft=False)
-    _legend(figure, handles)
+    legend_below(figure, handles)
     return figure
 
 
 def _draw_curves(panel: "Axes", curves: Mapping[str, Curve]) -> dict[str, Any]:
     """Draws means over seeds with their intervals; returns the lines by label."""
-    drawn: dict[str, Any] = {}
-    used: dict[str, int] = {}
-    for label, (x, y) in curves.items():
-        values, colour = np.asarray(y, np.float64), colour_of(label)
-        style = used.setdefault(colour, 0)
-        used[colour] += 1
-        ends = np.array([bootstrap_interval(one) for one in values.T])
-        low, high = ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]
-        drawn[label] = panel.errorbar(
-            x,
-            ends[:, 0],
-            yerr=np.maximum([low, high], 0.0),
-            color=colour,
-            marker=_MARKS[style % len(_MARKS)],
-            ls=_DASHES[style % len(_DASHES)],
-            ms=5,
-            lw=1.8,
-            capsize=2.5,
-        )
-    return drawn
+    names = list(curves)
+    return {
+        label: draw_means(panel, x, np.transpose(y), **line_style(label, names))
+        for label, (x, y) in curves.items()
+    }
 
 
-def _fraction_ticks(panel: "Axes", curves: Mapping[str, Curve]) -> None:
-    """Names some of the x as fractions, 1/64."""
+def _name_powers(panel: "Axes", curves: Mapping[str, Curve], most: int) -> np.ndarray:
+    """Names at most so many of the x, below 1 as fractions; returns all of them."""
     panel.set_xscale("log", base=2)
     places = np.unique(np.concatenate([np.ravel(x) for x, _ in curves.values()]))
-    few = places[:: max(1, -(-len(places) // 3))]
+    few = places[:: max(1, -(-len(places) // most))]
     panel.set_xticks(few, [f"1/{1 / x:g}" if x < 1 else f"{x:g}" for x in few])
     panel.minorticks_off()
-
-
-def _legend(figure: "Figure", handles: Mapping[str, Any]) -> None:
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=FONT - 1,
-    )
+    return places

@@ -1,285 +1,169 @@
-"""The study behind B7 and Ac2b: train-test gaps of tied and untied weights.
+"""Train-test gaps of tied and untied weights, regularised or not, over T, N and noise.
 
-What comes of it is told by `over_fitting_claims.py`.
+How much both hold of random labels is measured in `capacity`.
 """
 
-import dataclasses
-import functools
+import itertools
+import math
 from typing import NamedTuple
 
-import numpy as np
 import optax
+import pandas as pd
 
-from experiments.lab.trials import column, replicates, run
-from rnnshare import ElmanCell, GRUCell, LSTMCell, Tied, Untied
-from rnnshare.analysis.statistics import Interval, bootstrap_interval, rank_correlation
+from experiments.lab.choices import standard_cells
+from experiments.lab.frames import contrast, frame
+from experiments.lab.trials import Lab, replicates
+from experiments.over_fitting.capacity import memorised
+from experiments.over_fitting.plan import Plan
+from rnnshare import Tied, Untied
 from rnnshare.tasks import SignalPatch
-from rnnshare.training.fitting import Recipe
-from rnnshare.training.rows import JsonLines
-from rnnshare.training.study import Setting
+from rnnshare.training import Call, Recipe, Setting
 
-TUNING_SEED = 1_000
-NO_EFFECT = 0.02  # nats, see the rule of Ac2b
 REGIMES = ("unregularised", "tuned")
-CELLS = {"Elman": ElmanCell, "GRU": GRUCell, "LSTM": LSTMCell}
-FEW_CELLS = {name: CELLS[name] for name in ("Elman", "LSTM")}  # where time is short
+MODEL, CASE = ["regime", "cell", "arm"], ["T", "N", "noise"]
+LOSSES = ["train_loss", "test_loss"]
+GUESSING = math.log(2)  # nats, of a model that has learnt nothing
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
+class Gaps(NamedTuple):
+    """The losses of both regimes, of the seeds of which no run diverged.
 
     Attributes:
-      cells: {name: cell class}.
-      num_seeds: paired seeds, each with data of its own.
-      num_tuning: tuning seeds of each rate and decay, at each N and label noise.
-      rates: learning rates to choose from.
-      decays: strengths of AdamW's weight decay to choose from.
-      steps: the T of the grid.
-      tuned_at: the T at which a model's rate and decay are chosen.
-      sizes: the N of the grid, powers of two.
-      noises: the label noises of the grid.
-      hidden_features: H.
-      num_steps: of training, at most.
-      validate_every: where training may stop early.
-      patience: validations without a better loss that end it.
-      num_held_out: examples of a held-out set, a multiple of every N: so the training
-        loss is that of the whole set.
+      runs: a row a training: regime, cell, arm, T, N, noise, seed, train_loss,
+        test_loss and gap, test less train, in nats.
+      chosen: {(regime, cell, arm): (rate, decay)}.
+      left_out: seeds of which a run diverged.
+      decides: whether at least two seeds are left. If not, all are in `runs`, a run
+        that diverged with the losses of guessing.
     """
 
-    cells: dict
-    num_seeds: int
-    num_tuning: int
-    rates: tuple[float, ...]
-    decays: tuple[float, ...]
-    steps: tuple[int, ...]
-    tuned_at: int
-    sizes: tuple[int, ...]
-    noises: tuple[float, ...]
-    hidden_features: int
-    num_steps: int
-    validate_every: int
-    patience: int
-    num_held_out: int
+    runs: pd.DataFrame
+    chosen: dict
+    left_out: int = 0
+    decides: bool = True
 
 
-_RATES = (3e-3, 1e-2)
-PLANS = {
-    "smoke": Plan({"Elman": ElmanCell}, 2, 1, (1e-2,), (0.0,), (4,), 4, (8, 16),
-                  (0.0, 0.2), 4, 16, 4, 2, 64),
-    "quick": Plan(FEW_CELLS, 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2),
-                  16, 400, 20, 5, 512),
-    "full": Plan(CELLS, 10, 2, _RATES, (0.0, 0.3, 1.0, 3.0), (4, 8, 16), 8,
-                 (64, 256, 1_024), (0.0, 0.2), 16, 1_000, 20, 10, 1_024),
-}  # fmt: skip
+class Measured(NamedTuple):
+    """What the claims are judged by.
+
+    Attributes:
+      gaps: see `Gaps`.
+      memorised: see `capacity.memorised`.
+    """
+
+    gaps: Gaps
+    memorised: pd.DataFrame
 
 
-@dataclasses.dataclass(frozen=True)
-class MakePatches:
-    """`make_task` of signal patches with label noise."""
-
-    num_steps: int
-    num_examples: int
-    label_noise: float
-    num_held_out: int
-
-    def __call__(self, split):  # noqa: D102
-        return SignalPatch(
-            self.num_examples,
-            split,
-            num_held_out=self.num_held_out,
-            num_steps=self.num_steps,
-            label_noise=self.label_noise,
-        )
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Trains what is not yet kept, and returns its losses and bits."""
+    return Measured(train_gaps(plan, lab), memorised(plan, lab))
 
 
-class Losses(NamedTuple):
-    """Mean cross entropies in nats, float64[S, T, N, E] each, E the label noises."""
-
-    train: np.ndarray
-    test: np.ndarray
-
-    @property
-    def gap(self):
-        """Test less train."""
-        return self.test - self.train
+def gaps_by_cell(plan: Plan, lab: Lab, regime: str = "unregularised") -> dict:
+    """Returns {cell: [S]}, untied's gap less tied's in nats, the mean over the grid."""
+    by_cell = over_grid(untied_less_tied(train_gaps(plan, lab).runs, regime))
+    return {cell: row.to_numpy() for cell, row in by_cell.iterrows()}
 
 
-@functools.cache  # one object a strength, or each would be compiled again
-def decayed_adam(decay):
-    """Returns AdamW of a strength of weight decay; at 0 it is Adam."""
-    return functools.partial(optax.adamw, weight_decay=decay)
+def train_gaps(plan: Plan, lab: Lab) -> Gaps:
+    """Tunes and trains both arms of every cell in both regimes."""
+    found, chosen = [], {}
+    for name, cell in standard_cells(*plan.cells).items():
+        for arm in ("Tied", "Untied"):
+            for regime in REGIMES:
+                rate, decay = choose(plan, cell, arm, regime, lab)
+                chosen[regime, name, arm] = rate, decay
+                how, label = recipe(plan, regime, decay), (regime, name, arm)
+                settings = settings_of(plan, cell, arm, plan.steps, rate, how)
+                rows = lab.train(settings, replicates(plan.num_seeds))
+                labels = [
+                    dict(zip([*MODEL, *CASE], (*label, *case), strict=True))
+                    for case in grid(plan, plan.steps)
+                ]
+                found.append(frame(labels, rows, plan.num_seeds))
+    columns = [*MODEL, *CASE, "seed", *LOSSES]
+    return whole(pd.concat(found, ignore_index=True)[columns], chosen)
 
 
-def recipe(plan, regime, decay=0.0):
-    """Returns how a regime trains."""
+def whole(runs: pd.DataFrame, chosen: dict) -> Gaps:
+    """Returns the losses without the seeds of which a run diverged; see `Gaps`."""
+    diverged = runs[LOSSES].isna().any(axis=1)
+    lost = runs["seed"].isin(runs["seed"][diverged])
+    left_out = runs["seed"][lost].nunique()
+    decides = runs["seed"].nunique() - left_out >= 2
+    runs = runs.astype(dict.fromkeys(LOSSES, float))
+    runs.loc[diverged, LOSSES] = GUESSING
+    runs["gap"] = runs["test_loss"] - runs["train_loss"]
+    return Gaps(runs[~lost] if decides else runs, chosen, left_out, decides)
+
+
+def choose(plan: Plan, cell, arm: str, regime: str, lab: Lab) -> tuple[float, float]:
+    """Returns the rate and the decay of a model, by validation on the grid at one T.
+
+    Both are chosen from runs with early stopping: unregularised, the best rate of those
+    without decay; tuned, the best of all.
+    """
+    decays = plan.decays if regime == "tuned" else plan.decays[:1]
+    at, candidates = (plan.tuned_at,), {}
+    for decay, rate in itertools.product(decays, plan.rates):
+        how = recipe(plan, "tuned", decay)
+        candidates[settings_of(plan, cell, arm, at, rate, how)] = rate, decay
+    budget = plan.num_tuning * len(candidates)
+    return candidates[lab.tune(list(candidates), budget)]
+
+
+def recipe(plan: Plan, regime: str, decay: float = 0.0) -> Recipe:
+    """Returns how a regime trains; at a decay of 0, AdamW is Adam."""
+    steps = plan.num_steps
     if regime == "unregularised":
-        return Recipe(
-            num_steps=plan.num_steps,
-            validate_every=plan.num_steps,
-            patience=None,
-            keep="last",
-        )
+        return Recipe(steps, validate_every=steps, patience=None, keep="last")
     return Recipe(
-        num_steps=plan.num_steps,
+        num_steps=steps,
         validate_every=plan.validate_every,
         patience=plan.patience,
-        optimizer=decayed_adam(decay),
+        optimizer=Call(optax.adamw, weight_decay=decay),
     )
 
 
-def tasks_of(plan, steps):
-    """Returns the tasks of the grid at some T, in the order T, N, label noise."""
-    return [
-        MakePatches(t, n, noise, plan.num_held_out)
-        for t in steps
-        for n in plan.sizes
-        for noise in plan.noises
-    ]
+def grid(plan: Plan, steps) -> list[tuple]:
+    """Returns the cases (T, N, label noise) of the grid at some T."""
+    return list(itertools.product(steps, plan.sizes, plan.noises))
 
 
-def settings_of(plan, cell, arm, steps, rate, how):
+def patches(split: int, **sizes) -> SignalPatch:
+    """Returns the signal patches of a split."""
+    return SignalPatch(seed=split, **sizes)
+
+
+def task_of(plan: Plan, case: tuple) -> Call:
+    """Returns `make_task` of a case of the grid."""
+    num_steps, num_examples, noise = case
+    return Call(
+        patches,
+        num_examples=num_examples,
+        num_held_out=plan.num_held_out,
+        num_steps=num_steps,
+        label_noise=noise,
+    )
+
+
+def settings_of(plan: Plan, cell, arm: str, steps, rate: float, how: Recipe) -> tuple:
     """Returns a model's settings on the grid at some T."""
-    return [
-        Setting(
-            make_task,
-            cell,
-            Tied() if arm == "Tied" else Untied(make_task.num_steps, same_init=True),
-            plan.hidden_features,
-            rate,
-            how,
-        )
-        for make_task in tasks_of(plan, steps)
-    ]
+    found, width = [], plan.hidden_features
+    for case in grid(plan, steps):
+        sharing = Tied() if arm == "Tied" else Untied(case[0], same_init=True)
+        found.append(Setting(task_of(plan, case), cell, sharing, width, rate, how))
+    return tuple(found)
 
 
-def choose(plan, cell, arm, rows):
-    """Returns {regime: (rate, decay)} of a model, by validation on the grid at one T.
-
-    Both from the same runs, with early stopping: unregularised, the best rate of those
-    without decay; tuned, the best of all.
-    """
-    candidates = [(rate, decay) for decay in plan.decays for rate in plan.rates]
-    settings = [
-        setting
-        for r, d in candidates
-        for setting in settings_of(
-            plan, cell, arm, (plan.tuned_at,), r, recipe(plan, "tuned", d)
-        )
-    ]
-    found = run(settings, replicates(plan.num_tuning, TUNING_SEED), rows)
-    losses = column(found, "validation_loss").reshape(len(candidates), -1).mean(1)
-    best = [candidates[i] for i in np.argsort(losses, kind="stable")]
-    return {
-        "unregularised": next(c for c in best if c[1] == plan.decays[0]),
-        "tuned": best[0],
-    }
+def untied_less_tied(
+    runs: pd.DataFrame, regime: str, what: str = "gap"
+) -> pd.DataFrame:
+    """Returns untied's less tied's gap or loss: a row a (cell, T, N, noise)."""
+    return contrast(runs[runs["regime"] == regime], what, by=["cell", *CASE])
 
 
-def measure(preset, folder):
-    """Trains all; returns {regime: {cell: {arm: Losses}}} and {cell: {arm: choices}}.
-
-    A seed of which a run diverged is left out everywhere.
-    """
-    plan, rows = PLANS[preset], JsonLines(folder / "over_fitting.jsonl")
-    shape = len(plan.steps), len(plan.sizes), len(plan.noises), plan.num_seeds
-    measured: dict[str, dict] = {regime: {} for regime in REGIMES}
-    chosen: dict[str, dict] = {name: {} for name in plan.cells}
-    for name, cell in plan.cells.items():
-        for arm in ("Tied", "Untied"):
-            chosen[name][arm] = choose(plan, cell, arm, rows)
-            for regime, (rate, decay) in chosen[name][arm].items():
-                how = recipe(plan, regime, decay)
-                settings = settings_of(plan, cell, arm, plan.steps, rate, how)
-                found = run(settings, replicates(plan.num_seeds), rows)
-                measured[regime].setdefault(name, {})[arm] = Losses(
-                    *(
-                        np.moveaxis(column(found, key).reshape(shape), -1, 0)
-                        for key in ("train_loss", "test_loss")
-                    )
-                )
-    return _without_diverged(measured), chosen
-
-
-def _without_diverged(measured):
-    """Returns the losses of the seeds of which every run is finite."""
-    every = [x for cells in measured.values() for arms in cells.values()
-             for losses in arms.values() for x in losses]  # fmt: skip
-    kept = np.isfinite(np.stack(every)).all(axis=(0, 2, 3, 4))
-    return {
-        regime: {
-            cell: {arm: Losses(*(x[kept] for x in v)) for arm, v in arms.items()}
-            for cell, arms in cells.items()
-        }
-        for regime, cells in measured.items()
-    }
-
-
-def by_cell(preset, folder, regime="unregularised"):
-    """Returns {cell: [S]}, untied's gap less tied's in nats, the mean over the grid."""
-    measured, _ = measure(preset, folder)
-    return {c: over_grid(apart_of(arms)) for c, arms in measured[regime].items()}
-
-
-def judge_growth(differences, ratios):
-    """Returns the verdict of B7, and {cell: (larger, growing)} with their intervals.
-
-    Args:
-      differences: {cell: [S, T, N, E]}, untied's gap less tied's, unregularised.
-      ratios: [T, N], T / N.
-    """
-    tests = {}
-    for cell, values in differences.items():
-        growth = [rank_correlation(np.ravel(ratios), np.ravel(one.mean(-1)))
-                  for one in values]  # fmt: skip
-        tests[cell] = bootstrap_interval(over_grid(values)), bootstrap_interval(growth)
-    both = [all(i.low > 0 for i in pair) for pair in tests.values()]
-    neither = [not any(i.low > 0 for i in pair) for pair in tests.values()]
-    return _verdict(both, neither), tests
-
-
-def vanishes(tuned: Interval, unregularised: Interval) -> bool:
-    """Returns whether tuning takes the difference of the gaps away."""
-    none = tuned.low <= 0 <= tuned.high
-    return none or tuned.estimate < 0.1 * unregularised.estimate
-
-
-def judge_closing(cells):
-    """Returns the verdict of Ac2b, and {cell: intervals of gap and of test loss}.
-
-    Args:
-      cells: {cell: (gap, test loss)}, [S] each, untied's less tied's, tuned.
-    """
-    tests = {
-        cell: tuple(bootstrap_interval(values) for values in pair)
-        for cell, pair in cells.items()
-    }
-    closed = [gap.low > 0 and test.low > 0 for gap, test in tests.values()]
-    without = [
-        gap.high < 0 or (gap.low <= 0 and abs(gap.estimate) < NO_EFFECT)
-        for gap, _ in tests.values()
-    ]
-    return _verdict(closed, without), tests
-
-
-def _verdict(holds, fails):
-    """Returns what most cells say."""
-    for verdict, cells in (("supported", holds), ("refuted", fails)):
-        if 2 * sum(cells) > len(cells):
-            return verdict
-    return "inconclusive"
-
-
-def apart_of(arms, what="gap"):
-    """Returns untied's less tied's, [S, T, N, E], of the gap or of a loss."""
-    return getattr(arms["Untied"], what) - getattr(arms["Tied"], what)
-
-
-def over_grid(values):
-    """Returns the means over the grid, [S]."""
-    return values.mean(axis=(1, 2, 3))
-
-
-def ratios_of(plan):
-    """Returns T / N, [T, N]."""
-    return np.divide.outer(plan.steps, plan.sizes)
+def over_grid(apart: pd.DataFrame) -> pd.DataFrame:
+    """Returns the means over the grid: a row a cell, a column a seed."""
+    return apart.groupby("cell", sort=False).mean()

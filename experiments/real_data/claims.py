@@ -1,17 +1,25 @@
-"""What is concluded from `real_data_study`: Q5 on real data, and A2."""
+"""What is concluded from real data: who does better (Q5), compute being free (A2)."""
 
-import dataclasses
-import time
+from collections.abc import Iterator
+from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 
-from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding
-from experiments.real_data.measure import PLANS, Measured, measured
-from rnnshare.analysis.statistics import bootstrap_interval
-from rnnshare.plotting import panels as figures
-from rnnshare.plotting.style import say_what_refutes
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.frames import LEVEL, say_lost, tests
+from experiments.real_data.measure import (
+    PAIR,
+    Measured,
+    differences,
+    load_all,
+    measure,
+)
+from experiments.real_data.plan import PLANS, Plan
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.plotting import IntervalRow, draw_intervals, draw_paired
 
+LOST = "chance"  # what a run that diverged counts as
+METRICS = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
 HEADER = (
     "data, cell",
     "weights",
@@ -24,223 +32,106 @@ HEADER = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """What the rule of Q5 makes of a map.
+class Result(NamedTuple):
+    """Who has the lower test loss, a row a case.
 
     Attributes:
-      verdict: one of the report's.
-      wins: labels of the cases where untied wins, on fresh seeds too.
-      tied, untied: labels of the cases where the test loss of one is below the other's.
+      differences: untied less tied test loss, a column a seed.
+      tests: its estimate, low, high, p, and wins: -1 untied's, +1 tied's.
+      confirmed: cases that untied won, and again on fresh seeds.
+      stopped: {case: the part of its runs whose best step is not the last}.
     """
 
-    verdict: str
-    wins: list
-    tied: list
-    untied: list
+    differences: pd.DataFrame
+    tests: pd.DataFrame
+    confirmed: list
+    stopped: pd.Series
+
+    def count(self, wins: int) -> int:
+        """Returns how many cases untied (-1) or tied (+1) wins."""
+        return int((self.tests.wins == wins).sum())
+
+    def interval(self, case: str) -> Interval:
+        """Returns a case's difference."""
+        return Interval(*self.tests.loc[case, ["estimate", "low", "high"]])
+
+    def winner(self, case: str) -> str:
+        """Returns whose test loss is lower: Tied, Untied or neither."""
+        return {-1: "Untied", 0: "neither", 1: "Tied"}[int(self.tests.wins[case])]
 
 
-def judge(found: Measured) -> Judged:
-    """Returns who wins where, and the verdict of Q5; see RULES."""
-    pairs = list(zip(found.cases, found.p_values, strict=True))
-    tied = [c.label for c, p in pairs if p < 0.05 and c.difference.low > 0]
-    untied = [c.label for c, p in pairs if p < 0.05 and c.difference.high < 0]
-    wins = [
-        label
-        for label, again in found.confirmed.items()
-        if label in untied and again.difference.high < 0
+def result_of(found: Measured) -> Result:
+    """Returns what the rules say of each case."""
+    apart = differences(found.runs)
+    map_ = tests(apart)
+    confirmed = [
+        case
+        for case, row in differences(found.fresh).iterrows()
+        if map_.wins[case] < 0 and bootstrap_interval(row.to_numpy()).high < 0
     ]
-    if wins:
+    pair = found.runs[found.runs["arm"].isin(PAIR)]
+    early = (pair["best_step"] < pair["num_steps"]) & ~pair["lost"]
+    stopped = early.groupby(pair["case"], sort=False).mean()
+    return Result(apart, map_, confirmed, stopped)
+
+
+def judge_data(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of Q5 on real data."""
+    result = result_of(found)
+    count = len(result.tests)
+    if result.confirmed:
         verdict = "supported"
     else:
-        verdict = "refuted" if len(tied) * 2 >= len(pairs) else "inconclusive"
-    return Judged(verdict, wins, tied, untied)
-
-
-def judge_compute(found: Measured) -> str:
-    """Returns the verdict of A2; see RULES."""
-    judged, half = judge(found), len(found.cases) / 2
-    tied, untied = len(judged.tied) >= half, len(judged.untied) >= half
-    if tied == untied:
-        return "inconclusive"
-    return "supported" if tied else "refuted"
-
-
-def both_findings(preset, folder, rules):
-    """Runs the study, and returns the findings of Q5 and A2."""
-    began = time.perf_counter()
-    found = measured(preset, folder)
-    seconds = time.perf_counter() - began
-    return [
-        finding(found, preset, folder, rules["Q5"], seconds),
-        compute_finding(found, preset, folder, rules["A2"], seconds),
-    ]
-
-
-def finding(found, preset, folder, rule, seconds):
-    """Returns the finding of Q5 on real data; draws its figure."""
-    plan, judged, cases = PLANS[preset], judge(found), found.cases
-    path = "figures/Q5.png"
-    labels = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
-    figure = figures.draw_paired(
-        {case.title: case.scores() for case in cases},
-        {case.title: labels[case.metric] for case in cases},
-        chance={c.title: c.task.lines["chance"][c.metric] for c in cases},
-    )
-    say_what_refutes(
-        figure,
-        "untied (orange) nowhere has the lower test loss, and tied has it in half of "
-        "the panels",
-    )
-    figures.save(figure, folder / path)
-    nearest = min(cases, key=lambda case: case.difference.estimate)
-    best = nearest.difference
-    gaps = {
-        arm: np.mean([np.mean(c.column(arm, "test_loss") - c.column(arm, "train_loss"))
-                      for c in cases])
-        for arm in ("Tied", "Untied")
-    }  # fmt: skip
-    wins = judged.wins
-    where = f"Untied wins on {', '.join(wins)}" if wins else "Untied wins nowhere"
-    return Finding(
-        id="Q5",
-        claim=CLAIMS["Q5"],
-        verdict=judged.verdict,
-        effect=best.estimate,
-        effect_label=(
-            "untied less tied test loss, in nats, where untied does best "
-            f"({nearest.label})"
-        ),
-        interval=(best.low, best.high),
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.real_data --preset={preset}",
-        figure=path,
-        seconds=seconds,
-        meaning=(
-            f"{where}, tied on {len(judged.tied)} of {len(cases)} pairs of data set "
-            f"and cell, at equal width (H = {plan.hidden_features}) and with rate and "
-            "start tuned by equal budgets. From train to test the loss rises by "
-            f"{gaps['Tied']:.2f} nats tied and {gaps['Untied']:.2f} nats untied, on "
-            f"average."
-        ),
-        details="\n\n".join(_sentences(cases)),
-        table=table(found),
+        verdict = "refuted" if 2 * result.count(+1) >= count else "inconclusive"
+    best = result.tests.estimate.idxmin()
+    where = f"on {', '.join(result.confirmed)}" if result.confirmed else "nowhere"
+    rise = found.runs["test_loss"] - found.runs["train_loss"]
+    rises = rise.groupby(found.runs["arm"]).mean()
+    return Verdict(
+        verdict,
+        result.interval(best),
+        f"untied less tied test loss, in nats, where untied does best ({best})",
+        f"Untied wins {where}, tied on {result.count(+1)} of {count} pairs of data set "
+        f"and cell, at equal width (H = {plan.hidden_features}) and with rate and "
+        "start tuned by equal budgets. From train to test the loss rises by "
+        f"{rises['Tied']:.2f} nats tied and {rises['Untied']:.2f} nats untied, on "
+        "average.",
+        plan.num_seeds,
+        "\n\n".join([*data_details(found, result), *say_lost(found.runs, LOST)]),
+        data=result,
     )
 
 
-def table(found):
-    """Returns the table of a map, one row an arm."""
-    pairs = zip(found.cases, found.p_values, strict=True)
-    return (HEADER, *(row for case, p in pairs for row in case.table_rows(p)))
-
-
-def compute_finding(found, preset, folder, rule, seconds):
-    """Returns the finding of A2 from the runs of Q5; draws its figure."""
-    plan, judged, cases = PLANS[preset], judge(found), found.cases
-    verdict = judge_compute(found)
-    path = "figures/A2.png"
-    figures.save(draw_differences(cases, judged), folder / path)
-    overall = bootstrap_interval(
-        np.mean(
-            [c.column("Untied", "test_loss") - c.column("Tied", "test_loss")
-             for c in cases],
-            axis=0,
-        )
-    )  # fmt: skip
-    stopped = np.mean([case.stopped for case in cases])
-    going = [case.label for case in cases if case.stopped < 0.9]
-    return Finding(
-        id="A2",
-        claim=CLAIMS["A2"],
-        verdict=verdict,
-        effect=overall.estimate,
-        effect_label="untied less tied test loss, in nats, mean over the pairs",
-        interval=(overall.low, overall.high),
-        num_seeds=plan.num_seeds,
-        rule=rule,
-        command=f"python -m experiments.real_data --preset={preset}",
-        figure=path,
-        seconds=seconds,
-        meaning=(
-            "Trained until validation no longer gets better, at most "
-            f"{max(plan.num_steps):,} steps, tied has the lower test loss on "
-            f"{len(judged.tied)} and untied on {len(judged.untied)} of {len(cases)} "
-            f"pairs of data set and cell. {stopped:.0%} of the runs were at their best "
-            f"before the last step."
-        ),
-        details=(
-            "Compute is free here in that a model trains until its validation loss no "
-            "longer falls, at most "
-            f"{max(plan.num_steps):,} steps; equal training sets, equal width. "
-            + (
-                "Less than nine in ten runs got there on " + "; ".join(going) + "."
-                if going
-                else "In every case at least nine in ten runs got there."
-            )
-            + "\n\nWhat sharing was for in the 1980s, when its makers had little "
-            "compute, is history, and cannot be tested by training."
-        ),
-        table=(
-            ("data, cell", "lower test loss", "runs best before the last step"),
-            *(
-                (case.label, _lower(case, judged), f"{case.stopped:.0%}")
-                for case in cases
-            ),
-        ),
-    )
-
-
-def draw_differences(cases, judged):
-    """Returns the figure of A2: the difference of each case, in the winner's colour."""
-    return figures.draw_intervals(
-        [
-            figures.IntervalRow(
-                case.label.replace("_", " "), case.difference, _lower(case, judged)
-            )
-            for case in cases
-        ],
-        "untied less tied test loss (nats)\n"
-        "grey: neither's; refuted if half are orange",
-        sides=("untied is better", "tied is better"),
-    )
-
-
-def _lower(case, judged):
-    """Returns whose test loss is lower: Tied, Untied or neither."""
-    if case.label in judged.tied:
-        return "Tied"
-    return "Untied" if case.label in judged.untied else "neither"
-
-
-def _sentences(cases):
-    """Returns what the figure does not say: time shuffled, and the caveats."""
-    by_name = {(case.task.name, case.cell): case for case in cases}
-    plain = by_name.get(("mnist1d", "GRUCell"))
-    shuffled = by_name.get(("mnist1d_shuffled", "GRUCell"))
-    if plain and shuffled:
-        arms_ = {
-            arm: [np.median(c.column(arm, "test_accuracy")) for c in (plain, shuffled)]
-            for arm in ("Tied", "Untied")
-        }
+def data_details(found: Measured, result: Result) -> Iterator[str]:
+    """Yields what the figure does not say: time shuffled, and the caveats."""
+    plain, shuffled = "mnist1d, GRU", "mnist1d_shuffled, GRU"
+    of_arm = found.runs.groupby(["case", "arm"])
+    if {plain, shuffled} <= set(result.tests.index):
+        medians = 100 * of_arm["test_accuracy"].median()
         text = "; ".join(
-            f"{arm.lower()}, {100 * a:.1f} % plain and {100 * b:.1f} % shuffled "
-            f"({100 * (a - b):.1f} points lost)"
-            for arm, (a, b) in arms_.items()
+            f"{arm.lower()}, {medians[plain, arm]:.1f} % plain and "
+            f"{medians[shuffled, arm]:.1f} % shuffled "
+            f"({medians[plain, arm] - medians[shuffled, arm]:.1f} points lost)"
+            for arm in PAIR
         )
         yield f"MNIST-1D with its time shuffled, GRU, median test accuracy: {text}."
-    for case in cases:
-        for arm in case.measured:
-            if arm.startswith("Cyclic"):
-                yield _of_cyclic(case, arm)
-    italy = [case for case in cases if case.task.name == "italy_power_demand"]
-    for case in italy:
-        d = case.difference
-        yield (
-            "ItalyPowerDemand has a clock, so that a weight per hour could pay, and 67 "
-            f"training days: {case.cell.removesuffix('Cell')} untied less tied test "
-            f"loss {d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}] nats."
-        )
+    losses = {key: own["test_loss"].to_numpy() for key, own in of_arm}
+    for case, arm in losses:
+        if arm.startswith("Cyclic"):
+            text = " and ".join(
+                f"less {other.lower()} "
+                + _signed(bootstrap_interval(losses[case, arm] - losses[case, other]))
+                for other in PAIR
+            )
+            yield f"{case}: test loss of weights by {arm.lower()}, {text} nats."
+    for case in result.tests.index:
+        task, cell = case.split(", ")
+        if task == "italy_power_demand":
+            yield (
+                "ItalyPowerDemand has a clock, so that a weight per hour could pay, "
+                f"and 67 training days: {cell} untied less tied test loss "
+                f"{_signed(result.interval(case))} nats."
+            )
     yield (
         "Seeds are paired: a seed has the same split and the same batches for every "
         "model. The splits overlap, so the intervals speak of these data sets, not of "
@@ -249,15 +140,156 @@ def _sentences(cases):
     )
 
 
-def _of_cyclic(case, arm):
-    """Returns a sentence on weights that come back with a period."""
-    losses = case.column(arm, "test_loss")
-    against = {
-        other: bootstrap_interval(losses - case.column(other, "test_loss"))
-        for other in ("Tied", "Untied")
-    }
-    text = " and ".join(
-        f"less {other.lower()} {d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
-        for other, d in against.items()
+def data_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the losses, a row an arm of a case."""
+    result, rows = verdict.data, [HEADER]
+    runs = found.runs.set_index(["case", "arm"]).sort_index()
+    for (case, arm), setting in found.chosen.items():
+        own, metric = runs.loc[case, arm], metric_of(found, case)
+        same = getattr(setting.sharing, "same_init", False)
+        loss = own["test_loss"]
+        p = result.tests.p[case]
+        rows.append(
+            (
+                case,
+                arm,
+                f"{setting.num_parameters():,}",
+                f"{setting.learning_rate:g}{', one initialisation' * same}",
+                f"{own[f'test_{metric}'].median():.3f}{' bits' * (metric[0] == 'b')}",
+                f"{loss.mean():.3f}",
+                f"{(loss - own['train_loss']).mean():.3f}",
+                f"{_signed(result.interval(case))}, p {p:.2g}"
+                if arm == "Untied"
+                else "",
+            )
+        )
+    return tuple(rows)
+
+
+def draw_scores(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of Q5: every run's accuracy, or bits, a panel a case."""
+    metrics = {case: metric_of(found, case) for case in found.chance}
+    runs = found.runs.groupby(["case", "arm"])
+    return draw_paired(
+        {
+            _title(case): {
+                arm: runs.get_group((case, arm))[f"test_{metric}"].to_numpy()
+                for arm in PAIR
+            }
+            for case, metric in metrics.items()
+        },
+        {_title(case): METRICS[metric] for case, metric in metrics.items()},
+        chance={_title(c): found.chance[c][metric] for c, metric in metrics.items()},
     )
-    return f"{case.label}: test loss of weights by {arm.lower()}, {text} nats."
+
+
+def judge_compute(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of A2, from the runs of Q5."""
+    result = result_of(found)
+    count, longest = len(result.tests), max(plan.num_steps)
+    tied, untied = (2 * result.count(wins) >= count for wins in (+1, -1))
+    verdict = "supported" if tied else "refuted"
+    going = result.stopped[result.stopped < 0.9].index
+    details = [
+        "Compute is free here in that a model trains until its validation loss no "
+        f"longer falls, at most {longest:,} steps; equal training sets, equal width. "
+        + (
+            f"Less than nine in ten runs got there on {'; '.join(going)}."
+            if len(going)
+            else "In every case at least nine in ten runs got there."
+        ),
+        "What sharing was for in the 1980s, when its makers had little compute, is "
+        "history, and cannot be tested by training.",
+        *say_lost(found.runs, LOST),
+    ]
+    return Verdict(
+        "inconclusive" if tied == untied else verdict,
+        bootstrap_interval(result.differences.mean().to_numpy()),
+        "untied less tied test loss, in nats, mean over the pairs",
+        f"Trained until validation no longer gets better, at most {longest:,} steps, "
+        f"tied has the lower test loss on {result.count(+1)} and untied on "
+        f"{result.count(-1)} of {count} pairs of data set and cell. "
+        f"{result.stopped.mean():.0%} of the runs were at their best before the last "
+        "step.",
+        plan.num_seeds,
+        "\n\n".join(details),
+        data=result,
+    )
+
+
+def compute_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns who has the lower loss, and whose training was over, a row a case."""
+    result = verdict.data
+    return (
+        ("data, cell", "lower test loss", "runs best before the last step"),
+        *(
+            (case, result.winner(case), f"{part:.0%}")
+            for case, part in result.stopped.items()
+        ),
+    )
+
+
+def draw_differences(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of A2: the difference of each case, in the winner's colour."""
+    result = verdict.data
+    return draw_intervals(
+        [
+            IntervalRow(
+                case.replace("_", " "), result.interval(case), result.winner(case)
+            )
+            for case in result.tests.index
+        ],
+        "untied less tied test loss (nats)\n"
+        "grey: neither's; refuted if half are orange",
+        sides=("untied is better", "tied is better"),
+    )
+
+
+def metric_of(found: Measured, case: str) -> str:
+    """Returns the metric to show beside the loss: bits a character, or accuracy."""
+    return next(name for name in reversed(METRICS) if name in found.chance[case])
+
+
+def _title(case: str) -> str:
+    """Returns a case in two lines, for a narrow panel."""
+    return case.replace(", ", "\n").replace("_", " ")
+
+
+def _signed(interval: Interval) -> str:
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
+
+
+DATA = Claim(
+    id="Q5",
+    rule=(
+        "For each data set and cell, untied wins if its test loss is below the tied "
+        "model's over paired seeds and resampled splits (the 95 % interval leaves out "
+        f"0, paired t test with Holm's correction over the map below {LEVEL:g}), and "
+        "does so again on fresh seeds; a tied win is the same without the second run. "
+        "Supported if untied wins somewhere; refuted if nowhere, and tied wins in at "
+        "least half of the map; else inconclusive."
+    ),
+    judge=judge_data,
+    draw=draw_scores,
+    table=data_table,
+    refuted_if=(
+        "untied (orange) nowhere has the lower test loss, and tied has it in half of "
+        "the panels"
+    ),
+)
+COMPUTE = Claim(
+    id="A2",
+    rule=(
+        "Tied and untied train until their validation loss no longer falls, whatever "
+        "that takes, on equal training sets. A pair of data set and cell goes to the "
+        "one with the lower test loss over paired seeds and resampled splits (the 95 % "
+        "interval of the difference leaves out 0, paired t test with Holm's "
+        f"correction over the map below {LEVEL:g}). Supported if at least half of the "
+        "pairs go to tied; refuted if at least half go to untied; else, or if both, "
+        "inconclusive. How many runs were at their best before the last step is told."
+    ),
+    judge=judge_compute,
+    draw=draw_differences,
+    table=compute_table,
+)
+EXPERIMENT = Experiment("real_data", PLANS, measure, (DATA, COMPUTE), check=load_all)

@@ -2,10 +2,8 @@
 
 from rnnshare.plotting.panels import (
     IntervalRow,
-    draw_errors,
     draw_intervals,
     draw_paired,
-    draw_parameter_counts,
     draw_tying_matrices,
     save,
     tying_matrix,
@@ -20,10 +18,8 @@ __all__ = [
     "COLOURS",
     "IntervalRow",
     "colour_of",
-    "draw_errors",
     "draw_intervals",
     "draw_paired",
-    "draw_parameter_counts",
     "draw_tying_matrices",
     "line_style",
     "save",

@@ -109,6 +109,17 @@ def dress(panel: "Axes", xlabel: str, ylabel: str, grid: str = "") -> None:
         panel.grid(axis="x" if grid == "x" else "y", color=GRID)
 
 
+def log_axis(panel: "Axes", x: Any) -> None:
+    """Makes the x axis logarithmic, with few ticks, such as 300, 1k and 3k."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    wide = np.max(x) > 20 * np.min(x)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
 def note(
     panel: "Axes",
     text: str,

@@ -1,4 +1,4 @@
-"""Figures of weights and of what they cost: similarity, distances, norms, trade-offs.
+"""Figures of weights, and of lines with names: similarity, distances, norms, curves.
 
 Like `plotting.panels`, functions from data to a matplotlib `Figure`; a label that
 begins with a sharing's name has its colour, and labels of one colour differ in marker
@@ -9,20 +9,20 @@ Shape letters: T steps, S seeds, X points on an axis.
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.analysis.statistics import bootstrap_interval
 from rnnshare.plotting.style import (
     FONT,
     INK,
-    LINK,
     MUTED,
     colour_of,
     dress,
     grid_of,
+    log_axis,
     mark_level,
     name_rows,
     new_figure,
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [X] or [S, X]
 _MARKERS = "osD^vPX*"
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
-_MOST_NAMED = 6  # points in a panel that are labelled one by one
-
-
-class TradeOffPoint(NamedTuple):
-    """One model of `draw_trade_off`: its cost `x`, and what it scores."""
-
-    label: str
-    x: float
-    interval: Interval
 
 
 def draw_similarity(weights: Mapping[str, Any]) -> "Figure":
@@ -134,52 +125,6 @@ def draw_step_norms(
     return figure
 
 
-def draw_trade_off(
-    curves: Mapping[str, Sequence[TradeOffPoint]],
-    xlabel: str = "parameters",
-    ylabel: str = "test loss",
-    lines: Mapping[str, Mapping[str, float]] | None = None,
-) -> "Figure":
-    """Draws what models score against what they cost: a panel a curve, on equal axes.
-
-    Points are named beside them if no panel has more than 6 and the names find room,
-    and else by a legend below the panels.
-
-    Args:
-      curves: panel's title, as `'drift 0.05'` -> its points.
-      xlabel: the cost, positive; on a log axis.
-      ylabel: the score, with its unit.
-      lines: panel's title -> {label: level}, such as the best possible loss.
-    """
-    every = [point for points in curves.values() for point in points]
-    looks = _looks([point.label for point in every])
-    columns = min(2, len(curves))
-    height = (2.4 if columns > 1 else 3.8) * -(-len(curves) // columns) + 0.6
-    figure = new_figure(height)
-    panels = grid_of(figure, len(curves), columns)
-    ends = [end for point in every for end in point.interval]
-    costs = [point.x for point in every]
-    corners = [(min(costs), min(ends)), (max(costs), max(ends))]
-    for index, (panel, name) in enumerate(zip(panels, curves, strict=True)):
-        if index:
-            panel.sharex(panels[0])
-            panel.sharey(panels[0])
-        _draw_points(panel, curves[name], looks)
-        panel.update_datalim(corners)  # `mark_level` goes by what the axes span
-        _log_axis(panel, costs)
-        for label, level in (lines or {}).get(name, {}).items():
-            mark_level(panel, level, label)
-        panel.set_title(name, fontsize=FONT, color=INK)
-        panel.margins(x=0.1)
-        first, last = index % columns == 0, index + columns >= len(curves)
-        dress(panel, xlabel if last else "", ylabel if first else "", grid="y")
-        panel.tick_params(labelleft=first, labelbottom=last)
-    few = max(map(len, curves.values())) <= _MOST_NAMED
-    if not (few and _name_points(panels, list(curves.values()))):
-        _draw_legend(figure, looks)
-    return figure
-
-
 def draw_curves(
     curves: Mapping[str, Curve],
     xlabel: str,
@@ -204,7 +149,7 @@ def draw_curves(
     figure = new_figure(height=4.6)
     panel = figure.subplots()
     if log_x:
-        _log_axis(panel, np.concatenate([np.ravel(x) for x, _ in curves.values()]))
+        log_axis(panel, np.concatenate([np.ravel(x) for x, _ in curves.values()]))
     _draw_lines(panel, curves, lines or {})
     for label, place in (marks or {}).items():
         panel.axvline(place, color=INK, lw=1.2, ls=":", zorder=0)
@@ -252,17 +197,6 @@ def _looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
             "ls": _DASHES[order % len(_DASHES)],
         }
     return looks
-
-
-def _log_axis(panel: "Axes", x: npt.ArrayLike) -> None:
-    """Makes the x axis logarithmic, with few ticks, such as 300, 1k and 3k."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
-    panel.set_xscale("log")
-    wide = np.max(x) > 20 * np.min(x)
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5)))
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_lines(
@@ -334,99 +268,3 @@ def _settle(wanted: np.ndarray, sizes: Sequence[float]) -> list[float]:
     floor = spread([-1.0, *(np.array(up) - down) / 2], [2.0, *sizes])[1:]
     top = spread([-2.0, *(-np.array(floor))], [2.0, *sizes])[1:]
     return [-place for place in top]
-
-
-def _draw_points(
-    panel: "Axes", points: Sequence[TradeOffPoint], looks: Mapping[str, dict[str, Any]]
-) -> None:
-    """Draws the points of one panel with their intervals, joined in order of x."""
-    ordered = sorted(points, key=lambda point: point.x)
-    means = [point.interval.estimate for point in ordered]
-    panel.plot([point.x for point in ordered], means, color=LINK, lw=1, zorder=1)
-    for label, x, (estimate, low, high) in ordered:
-        look = looks[label] | {"ls": ""}
-        panel.plot([x, x], [low, high], color=look["color"], lw=2.5, alpha=0.5)
-        panel.plot(x, estimate, ms=8, mew=1.5, zorder=3, **look)
-
-
-def _name_points(
-    panels: Sequence["Axes"], curves: Sequence[Sequence[TradeOffPoint]]
-) -> bool:
-    """Names points where nothing is in the way; returns False, and names none, if not.
-
-    A name may stand to the right or left of its point, or above or below its interval.
-    """
-    from matplotlib.transforms import Bbox
-
-    figure: Any = panels[0].figure
-    figure.draw_without_rendering()  # settles the places of the axes
-    names = []
-    for panel, points in zip(panels, curves, strict=True):
-        inside = panel.get_window_extent()
-        taken = [text.get_window_extent() for text in panel.texts]
-        spans = []
-        for _, x, interval in points:
-            ends = panel.transData.transform([(x, y) for y in interval])
-            spans.append((ends[:, 1] - ends[0, 1]) * 72 / figure.dpi)
-            taken.append(Bbox([ends.min(axis=0) - 6, ends.max(axis=0) + 6]))
-        for (label, x, (estimate, _, _)), (_, low, high) in zip(
-            points, spans, strict=True
-        ):
-            name = panel.annotate(
-                label,
-                (x, estimate),
-                (0, 0),
-                textcoords="offset points",
-                va="center",
-                color=colour_of(label),
-                fontsize=FONT - 2,
-                bbox={
-                    "facecolor": "white",
-                    "edgecolor": "none",
-                    "pad": 0,
-                    "alpha": 0.7,
-                },
-                in_layout=False,
-            )
-            names.append(name)
-            places: list[tuple[Any, tuple[float, float]]] = [
-                *(("left", (9, y)) for y in (0, 10, -10)),
-                *(("right", (-9, y)) for y in (0, 10, -10)),
-                *(("center", (0, y)) for y in (high + 11, low - 11)),
-            ]
-            for align, place in places:
-                name.set_horizontalalignment(align)
-                name.set_position(place)
-                box = name.get_window_extent()
-                clear = inside.x0 <= box.x0 and box.x1 <= inside.x1
-                clear &= inside.y0 <= box.y0 and box.y1 <= inside.y1
-                if clear and not any(box.overlaps(other) for other in taken):
-                    break
-            else:
-                for name in names:
-                    name.remove()
-                return False
-            taken.append(box)
-    return True
-
-
-def _draw_legend(figure: "Figure", looks: Mapping[str, dict[str, Any]]) -> None:
-    """Names the markers below the panels, in as many columns as fit."""
-    from matplotlib.lines import Line2D
-
-    columns = max(1, min(4, 78 // (max(map(len, looks)) + 6)))
-    figure.set_figheight(figure.get_figheight() + 0.24 * -(-len(looks) // columns))
-    handles = [
-        Line2D([], [], ms=8, mew=1.5, label=label, **(look | {"ls": ""}))
-        for label, look in looks.items()
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=FONT - 1,
-        labelcolor=INK,
-        frameon=False,
-        handletextpad=0.2,
-        columnspacing=1.0,
-    )

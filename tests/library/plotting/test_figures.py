@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
-from rnnshare.plotting import curves as curve_figures
 from rnnshare.plotting import panels as figures
 from rnnshare.plotting.style import COLOURS, MUTED, colour_of, spread
 from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
@@ -63,21 +62,6 @@ def test_one_colour_a_sharing_whatever_names_it():
     assert colour_of("torch LSTM") == colour_of("") == MUTED
 
 
-def test_counts_are_drawn_and_labelled_where_they_end():
-    steps = np.array([1, 8, 64])
-    counts = {
-        "Tied LSTM": (steps, [100, 100, 100]),
-        "torch": (steps, [100, 100, 100]),
-        "Untied": (steps, 100 * steps),
-    }
-    panel = figures.draw_parameter_counts(counts).axes[0]
-    drawn = {tuple(line.get_ydata()) for line in panel.lines}
-    assert drawn == {(100, 100, 100), (100, 800, 6400)}
-    assert texts_of(panel.figure) == {"Tied LSTM, torch", "Untied"}
-    assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
-    assert colours_of(panel) == {COLOURS["Tied"], COLOURS["Untied"], MUTED.upper()}
-
-
 def test_labels_are_kept_apart():
     places = np.array(spread([1.0, 1.1, 5.0], [1.0, 1.0, 1.0]))
     assert np.diff(places).min() >= 1.0 and places[2] == 5.0
@@ -123,31 +107,6 @@ def test_panels_of_another_score_say_so():
     assert labels == ["accuracy", "bits", ""]
 
 
-def test_gaps_are_drawn_along_the_dial_and_beside_it():
-    rows = np.array([[0.0, 0.1, 0.3], [0.1, 0.2, 0.2]])
-    figure = curve_figures.draw_gaps(
-        {
-            "Tied GRU, in order": ([0, 0.4, 0.8], rows),
-            "Tied GRU, each shuffled": ([0, 0.4, 0.8], rows * 0),
-        },
-        [0.0, 0.2, 0.4],
-        {"Tied GRU": {"plain": [0.5, 0.7], "shuffled": [0.0, 0.0]}},
-        ("dial", "data"),
-        "accuracy",
-    )
-    left, right = figure.axes
-    lines = {line.get_label(): line for line in left.lines}
-    np.testing.assert_allclose(lines["Tied GRU, in order"].get_ydata(), rows.mean(0))
-    assert lines["Tied GRU, each shuffled"].get_linestyle() == "--"
-    np.testing.assert_array_equal(lines["best possible"].get_ydata(), [0, 0.2, 0.4])
-    points = {line.get_label(): line for line in right.lines}["Tied GRU"]
-    np.testing.assert_allclose(points.get_ydata(), [0.6, 0.0])
-    assert points.get_color() == COLOURS["Tied"]
-    spans = [tuple(line.get_ydata()) for line in left.lines]
-    assert bootstrap_interval(rows[:, 1])[1:] in spans
-    assert {"refuted if flat", "refuted if the last"} <= texts_of(figure)
-
-
 def test_levels_are_drawn_or_pointed_at():
     scores = {"Tied": [0.5, 0.6, 0.7], "Untied": [0.4, 0.5, 0.6]}
     figure = figures.draw_paired(
@@ -163,21 +122,7 @@ def test_levels_are_drawn_or_pointed_at():
     assert far.get_ylim()[0] > 0.0  # the far level does not squeeze the data
 
 
-def test_errors_are_drawn_on_a_log_axis_with_zeros_named():
-    figure = figures.draw_errors(["a", "b", "c"], [0.0, 2e-7, 3e-4], 1e-5)
-    panel = figure.axes[0]
-    assert texts_of(figure) == {"0", "2e-07", "3e-04", "tolerance 1e-05"}
-    low, high = panel.get_xlim()
-    assert low < 2e-7 and high > 3e-4 and panel.get_xscale() == "log"
-    places = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"]
-    assert places == [low, 2e-7, 3e-4]
-
-
 def test_wrong_data_is_refused_by_text():
-    with pytest.raises(ValueError, match=r"one finite error.*nan"):
-        figures.draw_errors(["a"], [float("nan")], 1e-5)
-    with pytest.raises(ValueError, match="for 2 labels"):
-        figures.draw_errors(["a", "b"], [1.0], 1e-5)
     with pytest.raises(ValueError, match=r"vowels has .*'Tied': 2, 'Untied': 1"):
         figures.draw_paired({"vowels": {"Tied": [1, 2], "Untied": [1]}}, "accuracy")
 
@@ -186,7 +131,7 @@ def test_files_are_sharp_and_equal_for_equal_figures(tmp_path):
     import matplotlib.image
 
     def draw():
-        return figures.draw_errors(["a"], [2e-7], 1e-5)
+        return figures.draw_paired({"a": {"Tied": [0.2, 0.4]}}, "accuracy")
 
     first = figures.save(draw(), tmp_path / "new" / "one.png")
     second = figures.save(draw(), tmp_path / "two.png")

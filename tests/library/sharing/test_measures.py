@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnshare import Cyclic, Segments, Tied, Untied, expand, unroll
-from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.analysis.statistics import bootstrap_interval
 from rnnshare.plotting import weights as figures
 from rnnshare.plotting.style import COLOURS, MUTED
 from rnnshare.sharing import measures
@@ -252,51 +252,6 @@ def test_norms_are_lines_over_steps_with_a_band_over_seeds():
     assert texts_of(panel) == list(norms) and panel.get_yscale() == "linear"
     decades = figures.draw_step_norms({"Tied": 10.0 ** -STEP.astype(float)})
     assert decades.axes[0].get_yscale() == "log"
-
-
-def points(labels):
-    return [
-        figures.TradeOffPoint(label, 10.0 * 3**place, Interval(place, place - 1, place))
-        for place, label in enumerate(labels)
-    ]
-
-
-def test_few_trade_offs_are_named_beside_their_points():
-    labels = ["Tied", "Untied", "Drift"]
-    figure = figures.draw_trade_off({"drift 0": points(labels)[::-1]})
-    panel = figure.axes[0]
-    assert set(texts_of(panel)) == set(labels) and not figure.legends
-    joined, *rest = panel.lines
-    assert list(joined.get_xdata()) == [10, 30, 90]
-    bars = {colour(line): list(line.get_ydata()) for line in rest[::2]}
-    assert bars[COLOURS["Tied"]] == [-1, 0] and bars[COLOURS["Untied"]] == [0, 1]
-    assert (panel.get_xlabel(), panel.get_ylabel()) == ("parameters", "test loss")
-    assert panel.get_xscale() == "log"
-
-
-def test_many_trade_offs_share_their_axes_and_a_legend():
-    labels = ["Tied", "Untied", *(f"Mixture, K = {k}" for k in range(2, 8))]
-    curves = {f"drift {d}": points(labels[:n]) for d, n in enumerate((8, 4, 1))}
-    lines = {"drift 2": {"best possible": 6.0}}  # far from this panel's one point
-    figure = figures.draw_trade_off(curves, "weights", "error (%)", lines)
-    panels = [panel for panel in figure.axes if panel.axison]
-    assert [panel.get_title() for panel in panels] == list(curves)
-    assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
-    assert [texts_of(panel) for panel in panels] == [[], [], ["best possible 6"]]
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == labels
-    same = [i for i in legend.get_lines() if colour(i) == COLOURS["Mixture"].upper()]
-    assert len({line.get_marker() for line in same}) == len(same) == 6
-    assert panels[0].get_ylabel() == "error (%)" and panels[2].get_xlabel() == "weights"
-
-
-def test_names_without_room_become_a_legend():
-    crowd = [
-        figures.TradeOffPoint(f"Mixture number {k} of a crowd", 10.0, Interval(1, 0, 2))
-        for k in range(5)
-    ]
-    figure = figures.draw_trade_off({"a": crowd, "b": crowd})
-    assert len(figure.legends) == 1 and texts_of(figure.axes[0]) == []
 
 
 def test_curves_of_one_colour_differ_in_dash_and_marker():

@@ -1,0 +1,81 @@
+"""The figure of a difference along a dial and, beside it, on other data."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnshare.plotting.curves import draw_means
+from rnnshare.plotting.style import (
+    INK,
+    MUTED,
+    colour_of,
+    dress,
+    legend_below,
+    new_figure,
+    note,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_gaps(
+    curves: Mapping[str, tuple[npt.ArrayLike, Iterable]],
+    best: npt.ArrayLike,
+    beside: Mapping[str, Mapping[str, npt.ArrayLike]],
+    xlabels: tuple[str, str],
+    ylabel: str,
+) -> "Figure":
+    """Draws a difference along a dial and, beside it, on other data, with intervals.
+
+    Args:
+      curves: label -> (x [X], differences [X, S]); a label that begins with a sharing's
+        name and ends in 'shuffled' is drawn dashed and hollow.
+      best: [X], the difference that is possible, along the same x.
+      beside: label -> {data: differences [S]}.
+      xlabels: of the dial and of the data beside.
+      ylabel: the difference, with its unit.
+    """
+    figure = new_figure(height=4.3 + 0.14 * len(curves))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+    markers, handles = "osD^v", {}
+    for index, (label, (x, values)) in enumerate(curves.items()):
+        hollow, colour = label.endswith("shuffled"), colour_of(label)
+        handles[label] = draw_means(
+            left,
+            np.asarray(x, np.float64) + 0.006 * index,
+            values,
+            marker=markers[index // 2 % len(markers)],
+            ls="--" if hollow else "-",
+            color=colour,
+            mfc="white" if hollow else colour,
+        )
+    dial = next(iter(curves.values()))[0]
+    (handles["best possible"],) = left.plot(dial, best, color=INK, lw=1.2, ls=":")
+    names = list(next(iter(beside.values())))
+    for index, (label, by_name) in enumerate(beside.items()):
+        draw_means(
+            right,
+            np.arange(len(names)) + 0.12 * index,
+            [by_name[name] for name in names],
+            marker=markers[index % len(markers)],
+            ls="none",
+            color=colour_of(label),
+        )
+    for panel in (left, right):
+        panel.axhline(0.0, color=INK, lw=1.2, zorder=0)
+    right.set_xticks(range(len(names)), [textwrap.fill(name, 8) for name in names])
+    right.set_xlim(-0.4, len(names) - 0.5)
+    dress(left, xlabels[0], ylabel, grid="y")
+    dress(right, xlabels[1], "", grid="y")
+    note(left, "refuted if flat", (0.04, 0.95), (0, 0), "left", MUTED, "axes fraction")
+    for text, height in (
+        ("refuted if the last", 0.6),
+        ("is over half the first", 0.53),
+    ):
+        note(right, text, (0.98, height), (0, 0), "right", MUTED, "axes fraction")
+    legend_below(figure, handles)
+    return figure

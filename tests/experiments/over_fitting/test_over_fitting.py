@@ -1,0 +1,284 @@
+"""Over-fitting and memorising: the rules on made-up data, the plans, the figures."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.lab.trials import replicates
+from experiments.over_fitting import figure, measure
+from experiments.over_fitting.capacity_claim import CAPACITY
+from experiments.over_fitting.claims import (
+    CLOSING,
+    EXPERIMENT,
+    OVER_FITTING,
+    by_ratio,
+    reference_lines,
+    vanishes,
+)
+from experiments.over_fitting.measure import CASE, REGIMES, Measured, whole
+from experiments.over_fitting.plan import PLANS, Capacity
+from rnnshare.analysis.statistics import Interval
+
+PLAN = PLANS["quick"]
+NOISE = np.random.default_rng(0).normal(size=(5, 2, 2, 2))
+CHOSEN = {
+    (r, c, a): (1e-2, 0.0) for r in REGIMES for c in "0123" for a in ("Tied", "Untied")
+}
+
+
+def losses(values):
+    """Returns the runs of {(regime, cell): untied's (train, test)}, tied's being 0.
+
+    A loss is broadcast to [S, T, N, E].
+    """
+    rows = []
+    for (regime, cell), untied in values.items():
+        for arm, pair in (("Tied", (0, 0)), ("Untied", untied)):
+            pair = [np.broadcast_to(x, NOISE.shape).reshape(5, 8) for x in pair]
+            for i, case in enumerate(measure.grid(PLAN, PLAN.steps)):
+                label = {"regime": regime, "cell": cell, "arm": arm}
+                label |= zip(CASE, case, strict=True)
+                for seed, (train, test) in enumerate(zip(*pair, strict=True)):
+                    losses = {"train_loss": train[i], "test_loss": test[i]}
+                    rows.append({**label, "seed": seed, **losses})
+    return pd.DataFrame(rows)
+
+
+def measured(values):
+    return Measured(whole(losses(values), CHOSEN), pd.DataFrame())
+
+
+def growing(amount, slope=1.0, noise=0.01):
+    """[S, T, N, E] of differences that grow with T / N, and whose mean is amount."""
+    ratios = np.divide.outer(PLAN.steps, PLAN.sizes)
+    order = np.argsort(np.argsort(ratios.ravel())).reshape(ratios.shape) - 1.5
+    return amount + slope * order[None, :, :, None] + noise * NOISE
+
+
+@pytest.mark.parametrize(
+    ("cells", "verdict"),
+    [
+        ([(1, 1), (1, 1), (1, 1)], "supported"),
+        ([(1, 1), (1, 1), (-1, -1)], "supported"),
+        ([(1, 1), (1, -1), (-1, 1)], "inconclusive"),
+        ([(1, -1), (1, -1), (1, -1)], "inconclusive"),
+        ([(-1, -1), (-1, -1), (1, 1)], "refuted"),
+        ([(1, 1), (-1, -1)], "inconclusive"),
+    ],
+)
+def test_the_rule_of_growth(cells, verdict):
+    gaps = {
+        (regime, str(i)): (0, growing(a, slope))
+        for regime in REGIMES
+        for i, (a, slope) in enumerate(cells)
+    }
+    found = OVER_FITTING.judge(PLAN, measured(gaps))
+    assert found.verdict == verdict
+    assert ("does not take it away" in found.summary) == (verdict == "supported")
+    for (amount, slope), (larger, growth) in zip(
+        cells, found.data.values(), strict=True
+    ):
+        assert larger.estimate == pytest.approx(amount, abs=0.01)
+        assert growth.estimate == slope  # all ranks are in order
+
+
+@pytest.mark.parametrize(
+    ("tuned", "gone"),
+    [((0.01, -0.1, 0.1), True), ((0.05, 0.01, 0.1), True), ((0.2, 0.1, 0.3), False),
+     ((-0.2, -0.3, -0.1), True)],
+)  # fmt: skip
+def test_what_counts_as_vanished(tuned, gone):
+    assert vanishes(Interval(*tuned), Interval(1, 0.9, 1.1)) == gone
+
+
+def around(mean, spread=0.01):
+    return mean + spread * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("cells", "verdict"),  # untied's less tied's gap and test loss
+    [
+        ([(around(0.3), around(0.2))] * 2 + [(around(-1), around(0))], "supported"),
+        ([(around(0.3), around(-0.2))] * 3, "inconclusive"),  # at a loss in the test
+        ([(around(-0.3), around(0.2))] * 3, "refuted"),
+        ([(around(0.001), around(0.2))] * 3, "refuted"),
+        ([(around(0.1, 1.0), around(0.2))] * 3, "inconclusive"),  # too few seeds
+    ],
+)
+def test_the_rule_of_closing(cells, verdict):
+    values = {
+        ("tuned", str(i)): [x[:, None, None, None] for x in (test - gap, test)]
+        for i, (gap, test) in enumerate(cells)
+    }
+    found = CLOSING.judge(PLAN, measured(values))
+    assert found.verdict == verdict and found.count == 5
+    (cell, (gap, loss)), *_ = found.data.items()
+    assert cell == "0" and gap.estimate == pytest.approx(cells[0][0].mean())
+    assert loss.estimate == pytest.approx(cells[0][1].mean())
+
+
+def held(tied, untied, top=0.0, case="0", limit=128):
+    """Returns runs of bits, the most of them at N = 64, or at the top."""
+    return pd.DataFrame(
+        {"case": case, "arm": arm, "N": n, "seed": seed, "num_parameters": 10,
+         "diverged": False, "bits": limit if x * part > 120 else x * part}
+        for arm, most in (("Tied", tied), ("Untied", untied))
+        for n, part in ((32, 0.5), (64, 1.0), (128, top))
+        for seed, x in enumerate(around(most))
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cases", "verdict"),
+    [
+        ([(10, 40)] * 3, "supported"),
+        ([(10, 40), (10, 40), (10, 9)], "inconclusive"),
+        ([(10, 9), (10, 9), (10, 40)], "refuted"),
+        ([(128, 128)] * 3, "inconclusive"),  # both hold all of the largest set
+    ],
+)
+def test_the_rule_of_capacity(cases, verdict):
+    plan = dataclasses.replace(PLAN, capacity=Capacity((32, 64, 128), 8, 8))
+    runs = pd.concat([held(*pair, case=str(i)) for i, pair in enumerate(cases)])
+    found = CAPACITY.judge(plan, Measured(None, runs))
+    assert found.verdict == verdict and "diverged" not in found.details
+    assert len(CAPACITY.table(plan, Measured(None, runs), found)) == 1 + 2 * len(cases)
+    assert CAPACITY.draw(plan, Measured(None, runs), found).axes
+    lost = Measured(None, runs.assign(diverged=runs["seed"] == 0))
+    told = f"{6 * len(cases)} of {30 * len(cases)} runs diverged"
+    assert told in CAPACITY.judge(plan, lost).details
+
+
+def test_a_capacity_at_the_top_is_at_least_that():
+    for top, told in ((0.0, "40"), (1.2, "at least 48")):
+        found = CAPACITY.judge(PLAN, Measured(None, held(10, 40, top)))
+        assert found.data[1]["told"]["0", "Untied"] == told
+
+
+def test_a_diverged_seed_is_left_out_of_all_and_gaps_are_test_less_train():
+    ones, test = np.ones((5, 2, 2, 2)), 3 + NOISE
+    broken = ones.copy()
+    broken[3, 0, 1, 0] = np.nan
+    values = {("tuned", "0"): (broken, test), ("unregularised", "0"): (ones, test)}
+    found = measured(values)
+    kept = np.array([0, 1, 2, 4])
+    assert found.gaps.left_out == 1 and found.gaps.decides
+    for regime in REGIMES:
+        apart = measure.untied_less_tied(found.gaps.runs, regime)
+        assert list(apart.columns) == list(kept)
+        expected = (2 + NOISE[kept]).reshape(4, -1).T
+        np.testing.assert_allclose(apart.to_numpy(), expected)
+    for claim in (OVER_FITTING, CLOSING):
+        verdict = claim.judge(PLAN, found)
+        assert verdict.count == 4 and "1 of 5 seeds have a diverged" in verdict.details
+
+
+def test_with_fewer_than_two_whole_seeds_nothing_is_decided():
+    broken = np.full((5, 2, 2, 2), 0.1)
+    broken[1:, 0, 0, 0] = np.nan
+    found = measured({(r, "0"): (broken, growing(1)) for r in REGIMES})
+    assert found.gaps.left_out == 4 and not found.gaps.decides
+    runs = found.gaps.runs.query("seed == 1 and T == 4 and N == 64 and arm == 'Untied'")
+    assert sorted(runs.loc[runs["noise"] == 0, "gap"]) == [0.0, 0.0]  # as guessing
+    for claim in (OVER_FITTING, CLOSING):
+        verdict = claim.judge(PLAN, found)
+        assert verdict.verdict == "inconclusive" and "too few" in verdict.details
+        assert claim.table(PLAN, found, verdict) and claim.draw(PLAN, found, verdict)
+
+
+class MadeUpLab:
+    """Losses that tell the arm; one run of tied weights and one of labels diverges."""
+
+    def __init__(self):
+        self.tuned = []
+
+    def tune(self, candidates, budget, by=None):
+        rows = self.train(candidates[0], replicates(budget // len(candidates)))
+        if by is not None:  # what holds all of every set is the best
+            assert by([{**row, "train_accuracy": 1.0} for row in rows]) == -2_048
+        self.tuned.append((len(candidates), budget))
+        return candidates[-1]
+
+    def train(self, settings, repeats):
+        rows = []
+        for setting in settings:
+            untied = type(setting.sharing).__name__ == "Untied"
+            for repeat in repeats:
+                task = setting.make_task(repeat.split)
+                assert int(task.seed) == repeat.seed
+                lost = not untied and repeat.seed == 2 and int(task.num_examples) == 64
+                found = {"test_loss": 0.3 + 0.2 * untied, "train_accuracy": 0.8}
+                found = dict.fromkeys(found) if lost else found
+                rows.append({"seed": repeat.seed, "num_parameters": 100,
+                             "train_loss": 0.1, **found})  # fmt: skip
+        return rows
+
+
+def test_what_is_measured_is_judged_and_drawn_with_runs_that_diverged():
+    lab = MadeUpLab()
+    found = EXPERIMENT.measure(PLAN, lab)
+    # Two rates without decay, four of both, on two tuning seeds; two rates on one.
+    assert sorted(set(lab.tuned)) == [(2, 2), (2, 4), (4, 8)]
+    assert set(found.gaps.chosen.values()) == {(1e-2, 0.0), (1e-2, 1.0)}
+    assert found.gaps.left_out == 1 and found.memorised["diverged"].sum() == 2
+    for claim in EXPERIMENT.claims:
+        verdict = claim.judge(PLAN, found)
+        assert "diverged" in verdict.details
+        assert claim.table(PLAN, found, verdict) and claim.draw(PLAN, found, verdict)
+    by_cell = measure.gaps_by_cell(PLAN, lab)
+    assert list(by_cell) == ["Elman", "LSTM"]
+    np.testing.assert_allclose(by_cell["LSTM"], [0.2] * 4)
+
+
+def test_what_has_one_t_over_n_is_one_point_and_the_lines_are_those_of_the_tasks():
+    plan = dataclasses.replace(PLAN, sizes=(64, 128), num_held_out=128)
+    cases = measure.grid(plan, plan.steps)
+    runs = pd.DataFrame(cases, columns=CASE).assign(seed=0, loss=np.arange(8.0))
+    places, means = by_ratio(runs, "loss")
+    np.testing.assert_array_equal(places, [4 / 128, 4 / 64, 8 / 64])
+    # T = 4, N = 64 and T = 8, N = 128 share 1/16: the mean of 0, 1, 6 and 7.
+    np.testing.assert_array_equal(means, [[2.5, 3.5, 4.5]])
+    lines = reference_lines(plan)
+    np.testing.assert_allclose(lines["chance"][1], math.log(2))
+    best = lines["best possible"][1]
+    # Of labels flipped with 0 and 0.2, no less than half the entropy of the flips.
+    flips = -0.2 * math.log(0.2) - 0.8 * math.log(0.8)
+    assert (best > flips / 2).all() and (best < 0.4).all()
+    assert best[0] < best[2]  # more steps hide the signal better
+
+
+def test_every_n_divides_what_is_measured_of_it():
+    for plan in PLANS.values():
+        sizes = plan.capacity
+        assert all(plan.num_held_out % n == 0 for n in plan.sizes)
+        assert all(max(sizes.sizes) % n == 0 for n in sizes.sizes)
+        assert 2 ** (sizes.num_steps * sizes.num_features) > max(sizes.sizes)
+        assert plan.decays[0] == 0  # the choice of the unregularised regime
+    assert PLANS["full"].num_seeds == 10
+    # Equal settings are one, or each of them would be compiled again.
+    recipes = [measure.recipe(PLAN, "tuned", 1.0) for _ in range(2)]
+    assert recipes[0] == recipes[1] and hash(recipes[0]) == hash(recipes[1])
+
+
+def test_the_figures_show_chance_all_bits_and_what_refutes():
+    sizes, rng = np.array([8, 16, 32]), np.random.default_rng(0)
+    bits = {"Tied": (sizes, rng.uniform(2, 5, (5, 3))),
+            "Untied": (sizes, rng.uniform(5, 8, (5, 3)))}  # fmt: skip
+    drawn = figure.draw_memorised({"GRU": bits, "LSTM": bits}, "Refuted if")
+    lines = drawn.axes[0].lines
+    assert any(np.array_equal(*line.get_data()) for line in lines)  # all N bits
+    assert any(not np.any(line.get_ydata()) for line in lines)  # guessing
+    assert drawn.get_suptitle() == "Refuted if"
+    row = figure.GapRow(
+        "Refuted if", "gap (nats)", {"GRU": bits, "LSTM": bits},
+        {"chance": (sizes, np.full(3, 0.7))},
+    )  # fmt: skip
+    drawn = figure.draw_gaps([row, row], "T / N")
+    assert [part.get_suptitle() for part in drawn.subfigs] == ["Refuted if"] * 2
+    first, second = drawn.axes[:2]
+    assert first.get_ylim() == second.get_ylim()
+    assert "chance" in [text.get_text() for text in second.texts]
+    assert len(drawn.axes) == 4

@@ -1,0 +1,76 @@
+"""The kept results: every verdict is judged again from its rows; a lost row is told."""
+
+import json
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from experiments import answer
+from experiments.lab import report, script
+from experiments.lab.finding import read_findings
+from experiments.lab.report import format_effect
+
+RESULTS = pathlib.Path(answer.__file__).parent / "results"
+FOLDERS = sorted(
+    path.parent.relative_to(RESULTS).as_posix()
+    for path in RESULTS.glob("*/*/claims.json")
+)
+
+
+def test_every_study_is_kept():
+    kept = {pathlib.Path(folder).name for folder in FOLDERS}
+    assert kept == set(answer.EXPERIMENTS)
+    for folder in FOLDERS:  # rows of the present schema, each known by its key
+        for path in (RESULTS / folder).glob("*.jsonl"):
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            assert {row["schema"] for row in rows} == {2}
+            keys = [row["key"] for row in rows]
+            assert len(keys) == len(set(keys)), path
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_verdicts_are_judged_again_from_the_rows(folder):
+    preset, name = folder.split("/")
+    claims = json.loads((RESULTS / folder / "claims.json").read_text())
+    again = script.load(name).judge_again(preset, RESULTS / folder)
+    assert [claim["id"] for claim in claims] == list(again)
+    for claim in claims:
+        assert script.agree(again[claim["id"]], claim), claim["id"]
+        assert claim["num_seeds"] == again[claim["id"]].count
+        assert claim["evidence"] == {"preset": preset, "folder": folder}
+
+
+@pytest.mark.parametrize(
+    "folder", [f for f in FOLDERS if (RESULTS / f / "trained.jsonl").exists()]
+)
+def test_a_run_that_diverged_ends_in_a_report(folder, tmp_path):
+    preset, name = folder.split("/")
+    shutil.copytree(RESULTS / preset, tmp_path / preset)
+    path = tmp_path / folder / "trained.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    lost = next(row for row in rows if row["seed"] < 1_000)  # not one of the tuning
+    metrics = [k for k in lost if re.match("(train|validation|test)_", k)]
+    assert "test_loss" in metrics
+    lost |= dict.fromkeys(metrics) | {"diverged": 1}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = script.load(name).findings(preset, tmp_path, judge_only=True)
+    page = report.write(found, tmp_path / folder, question="?", lead=[], environment={})
+    text = page.with_suffix(".md").read_text()
+    assert "diverged" in text or "left out" in text
+
+
+def test_the_tables_say_what_the_claims_say():
+    """README's table is generated: its numbers are those of the evidence."""
+    table = (RESULTS / "README.md").read_text()
+    findings = read_findings(RESULTS)
+    assert [f.id for f in findings] == list(answer.CLAIMS)
+    for finding in findings:
+        (row,) = re.findall(rf"^\| \[{finding.id}\]\(.*$", table, re.MULTILINE)
+        assert finding.verdict in row and report.escape(format_effect(finding)) in row
+        assert f"| {finding.preset} |" in row
+        source = RESULTS / finding.folder / "claims.json"
+        kept = {claim["id"]: claim for claim in json.loads(source.read_text())}
+        assert kept[finding.id]["effect"] == finding.effect
+        assert kept[finding.id]["verdict"] == finding.verdict
