@@ -1,11 +1,10 @@
 """What is concluded from the map of drift and from real data together (Q5).
 
-An experiment imports of another its plan and its measure only. This is the one
-exception: Q5 is judged by the claims of `drift_map` and `real_data`, and joined here.
+An experiment imports of another its `measure` only. This module is the one exception:
+Q5 is judged by the claims of `drift_map` and `real_data`, and joined here.
 """
 
-from experiments.core_claim.measure import Measured, measure
-from experiments.core_claim.plan import PLANS, Plan
+from experiments.core_claim.measure import Measured, Plan, measure
 from experiments.drift_map import claims as drift_map
 from experiments.lab.experiment import Claim, Experiment, Half, Verdict
 from experiments.real_data import claims as real_data
@@ -15,6 +14,10 @@ HALVES = (
     (drift_map.EXPERIMENT, drift_map.MAP),
     (real_data.EXPERIMENT, real_data.DATA),
 )
+PLANS = {
+    preset: Plan(plan, real_data.EXPERIMENT.plans[preset])
+    for preset, plan in drift_map.EXPERIMENT.plans.items()
+}
 
 
 def judge(plan: Plan, found: Measured) -> Verdict:

@@ -2,10 +2,16 @@
 
 from typing import NamedTuple
 
-from experiments.core_claim.plan import Plan
 from experiments.drift_map import measure as drift_map
 from experiments.lab.trials import Lab
 from experiments.real_data import measure as real_data
+
+
+class Plan(NamedTuple):
+    """The plans of the two halves: the map of drift, and real data."""
+
+    on_map: drift_map.Plan
+    on_data: real_data.Plan
 
 
 class Measured(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.core_claim import claims
-from experiments.core_claim.plan import PLANS
+from experiments.core_claim.claims import PLANS
 from experiments.drift_map.plan import PLANS as ON_MAP
 from experiments.lab.experiment import Claim, Experiment, Half, Verdict
 from experiments.lab.finding import write_findings
