@@ -1,13 +1,26 @@
 """Effects of other studies, cell by cell."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from experiments.cell_comparison.plan import Plan
 from experiments.lab.trials import Lab
 from experiments.length_generalisation import measure as lengths
 from experiments.over_fitting import measure as over_fitting
 from experiments.position_generalisation import measure as positions
 
+class Plan(NamedTuple):
+    """The plans of the studies; each effect is measured by one, in this order."""
+
+    lengths: lengths.Plan
+    positions: positions.Plan
+    over_fitting: over_fitting.Plan
+
+
+PLANS = {
+    preset: Plan(own, positions.PLANS[preset], over_fitting.PLANS[preset])
+    for preset, own in lengths.PLANS.items()
+}
 Measured = dict[str, dict[str, np.ndarray]]  # {effect: {cell: that of each seed, [S]}}
 
 
