@@ -8,25 +8,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.gap_decomposition import measure as gap_study
-from experiments.gap_decomposition.agreement import (
+from experiments.gap_decomposition import claims, figure
+from experiments.gap_decomposition import measure as study
+from experiments.gap_decomposition.claims import (
+    AGREEMENT,
+    EXPERIMENT,
+    GAP,
+    MANY,
     agreement_verdict,
+    contrast,
     correlation,
+    decompose,
+    parts_of,
+    parts_verdict,
     two_gaps,
 )
-from experiments.gap_decomposition.claims import (
-    complete,
-    contrast,
-    decompose,
-    gap_verdict,
-    parts_of,
-)
-from experiments.gap_decomposition.measure import PLANS, SHARINGS, MakeRule
-from rnnshare import ElmanCell, Untied
-from rnnshare.analysis.statistics import Interval
+from experiments.gap_decomposition.measure import Measured, rule, whole_seeds
+from experiments.gap_decomposition.plan import PLANS, SHARINGS
+from rnnshare import Untied
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.plotting import save
 from rnnshare.tasks import LocalRule
-from rnnshare.training.fitting import fit
-from rnnshare.training.loop import Loop, Replica
+from rnnshare.training import Call, Loop, Replica, fit
 
 SMOKE = PLANS["smoke"]
 
@@ -73,9 +76,32 @@ def test_a_cells_parts_are_the_mean_over_its_settings_and_of_error_rates_too():
     np.testing.assert_allclose(contrast(np.array([1.0, 2.0, 4.0, 8.0])), 9.0)
 
 
+def by_case(values):
+    """Returns {metric: {case: values}}, of a loss and an accuracy alike."""
+    cases = dict(enumerate(values))
+    return {"loss": cases, "accuracy": {k: v.copy() for k, v in cases.items()}}
+
+
 def test_a_seed_with_a_diverged_run_is_left_out():
-    fine, broken = np.ones((3, 4)), np.array([1.0, np.nan, 1.0])
-    assert complete([fine, broken]).tolist() == [True, False, True]
+    found = by_case(np.arange(24.0).reshape(2, 1, 3, 4))
+    found["accuracy"][1][0, 1, 2] = np.nan
+    rest, told, enough = whole_seeds(found)
+    for values in (*rest["loss"].values(), *rest["accuracy"].values()):
+        assert values.shape == (1, 2, 4) and np.isfinite(values).all()
+    assert rest["loss"][0][0, 1, 0] == 8.0 and enough
+    assert told == (
+        " 1 of 6 runs diverged; their seeds are left out of both sides, 2 are left."
+    )
+    assert whole_seeds(by_case(np.ones((2, 3, 4))))[1:] == ("", True)
+
+
+def test_where_too_few_seeds_are_whole_there_is_no_verdict():
+    found = by_case(np.ones((2, 3, 4)))
+    found["loss"][0][:2] = np.nan
+    rest, told, enough = whole_seeds(found)
+    assert rest["loss"][0][0].tolist() == [study.GUESSING["loss"]] * 4
+    assert rest["loss"][1].shape == (3, 4) and not enough
+    assert told.startswith(" 2 of 6 runs diverged and count as guessing")
 
 
 ABOVE, BELOW, ACROSS = Interval(2, 1, 3), Interval(-2, -3, -1), Interval(0, -1, 1)
@@ -93,7 +119,7 @@ ABOVE, BELOW, ACROSS = Interval(2, 1, 3), Interval(-2, -3, -1), Interval(0, -1, 
     ],
 )
 def test_the_verdict_of_the_parts(cells, overall, verdict):
-    assert gap_verdict(cells, overall) == verdict
+    assert parts_verdict(cells, overall) == verdict
 
 
 @pytest.mark.parametrize(
@@ -133,14 +159,125 @@ def test_two_gaps_by_their_definition():
     assert two_gaps(by_case, "accuracy")[1].tolist() == [[-2.5], [0.0]]
 
 
+def pairs_of(plan, gaps, longer):
+    """Returns the pairs of an untied model with these gaps, with some noise."""
+    rng = np.random.default_rng(3)
+    untied = np.stack([gaps, longer])[:, None] + 0.01 * rng.normal(size=(2, 9, 4))
+    tied = np.full((2, 9, 4), 0.1)
+    cases = {
+        (cell, t, n): np.stack([tied, tied + untied])
+        for cell in plan.cells
+        for t in plan.lengths
+        for n in plan.sizes
+    }
+    return {
+        "loss": cases,
+        "accuracy": {case: 0.5 - values / 2 for case, values in cases.items()},
+    }
+
+
+def settings_of(plan, slope, noise=0.01):
+    """Returns settings whose unseen-position gap is `slope` of the train-test gap."""
+    rng = np.random.default_rng(4)
+    cases = {}
+    for cell in plan.cells:
+        for label in plan.agreement_sharings:
+            for size in plan.agreement_sizes:
+                x = np.full(9, rng.uniform())
+                y = slope * x + noise * rng.normal(size=9) + noise * rng.normal()
+                cases[label, cell, 12, size] = np.stack([0 * x, x, x + y], -1)
+    return {"loss": cases, "accuracy": {k: 1 - v / 4 for k, v in cases.items()}}
+
+
+PLAN = PLANS["quick"]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "longer", "verdict"),
+    [
+        ((0, 0, 1, 1), (0, 0, 1, 1), "supported"),
+        ((1, 1, 1, 1), (0, 0, 0, 0), "refuted"),
+        ((0, 0, 0, 0), (0, 0, 0, 0), "inconclusive"),
+    ],
+)
+def test_the_parts_are_told_and_drawn(gaps, longer, verdict, tmp_path):
+    found = Measured(pairs_of(PLAN, gaps, longer), {})
+    told = GAP.judge(PLAN, found)
+    assert (told.verdict, told.count) == (verdict, 9)
+    expected = contrast(decompose(np.array(gaps), np.array(longer)))
+    assert told.effect.estimate == pytest.approx(expected, abs=0.02)
+    table = GAP.table(PLAN, found, told)
+    assert [row[:2] for row in table[1:]] == [
+        (cell, unit) for unit in ("nats", "error rate") for cell in PLAN.cells
+    ]
+    save(GAP.draw(PLAN, found, told), tmp_path / "parts.png")
+    # One run diverged: its seed is left out; all of them: no verdict.
+    case = found.pairs["loss"][PLAN.cells[0], 12, 200]
+    case[1, 0, 2, 1] = np.nan
+    fewer = GAP.judge(PLAN, found)
+    assert (fewer.verdict, fewer.count) == (verdict, 8)
+    assert "1 of 72 runs diverged" in fewer.details
+    case[1, 0] = np.nan
+    none = GAP.judge(PLAN, found)
+    assert none.verdict == "inconclusive" and np.isfinite(none.effect).all()
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "verdict"),
+    [(2.0, 0.01, "supported"), (-2.0, 0.01, "refuted"), (1.0, 0.4, "inconclusive")],
+)
+def test_the_correlation_is_told_and_drawn(
+    slope, noise, verdict, tmp_path, monkeypatch
+):
+    def quickly(values, **options):
+        return bootstrap_interval(values, **{**options, "num_resamples": 99})
+
+    monkeypatch.setattr(claims, "bootstrap_interval", quickly)
+    found = Measured({}, settings_of(PLAN, slope, noise))
+    told = AGREEMENT.judge(PLAN, found)
+    assert (told.verdict, told.count) == (verdict, 9)
+    assert "Over 30 settings" in told.summary
+    table = AGREEMENT.table(PLAN, found, told)
+    assert [row[0] for row in table[1::2]] == [
+        "all settings",
+        *(f"{label} alone" for label in SHARINGS),
+    ]
+    assert [row[2] for row in table[1:4]] == ["30", "30", "6"]
+    save(AGREEMENT.draw(PLAN, found, told), tmp_path / "agreement.png")
+    found.agreement["loss"]["Tied", "LSTM", 12, 50][4, 1] = np.nan
+    fewer = AGREEMENT.judge(PLAN, found)
+    assert fewer.count == 8 and "1 of 270 runs diverged" in fewer.details
+    few = dataclasses.replace(PLAN, agreement_sizes=(50,))
+    told = AGREEMENT.judge(few, Measured({}, settings_of(few, slope, noise)))
+    assert told.verdict == "inconclusive"  # too few settings
+
+
 def test_plans_hold_what_the_rules_speak_of():
+    assert [claim.id for claim in EXPERIMENT.claims] == ["Ac1", "Ac2d"]
     for plan in PLANS.values():
-        settings = len(plan.agreement_cells) * len(plan.lengths)
+        settings = len(plan.cells) * len(plan.lengths)
         settings *= len(plan.agreement_sizes) * len(plan.agreement_sharings)
-        assert settings >= 20
+        assert settings >= MANY == 20
         assert all(num_steps % 2 == 0 for num_steps in plan.lengths)
-    assert PLANS["quick"].agreement_sharings == tuple(SHARINGS)
+    assert PLANS["quick"].agreement_sharings == tuple(study.between(12))
     assert (PLANS["quick"].num_seeds, PLANS["full"].num_seeds) == (5, 10)
+
+
+class Lab:
+    """Records the trainings, a program at a time."""
+
+    def __init__(self):
+        self.asked = []
+
+    def tune(self, candidates, budget):
+        return candidates[-1]
+
+    def train(self, settings, repeats):
+        self.asked.append((settings, len(repeats)))
+        names = [name.format(m) for name in study.SETS for m in study.GUESSING]
+        return [
+            {"seed": r.seed, **dict.fromkeys(names)} for _ in settings for r in repeats
+        ]
 
 
 def test_every_arm_is_tuned_by_as_many_trainings():
@@ -148,15 +285,26 @@ def test_every_arm_is_tuned_by_as_many_trainings():
     for count in (1, len(plan.starts)):
         options = count * len(plan.rates)
         assert plan.tuning % options == 0
+    lab = Lab()
+    found = study.measure(PLAN, lab)
+    counts = [(len(settings), repeats) for settings, repeats in lab.asked]
+    # Two rates of tied, two of each start of untied; pairs twice; 30 settings.
+    assert counts == [(4, 2), (8, 1), (8, 5), (60, 2), (30, 5)]
+    assert len(found.pairs["loss"]) == 2 and len(found.agreement["accuracy"]) == 30
+    assert found.pairs["loss"]["LSTM", 12, 200].shape == (2, 2, 5, 4)
+    assert found.agreement["loss"]["Untied", "LSTM", 12, 50].shape == (5, 3)
+    assert np.isnan(found.pairs["loss"]["LSTM", 12, 200]).all()
+    settings = lab.asked[2][0]
+    assert [s.recipe.num_steps for s in settings[:2]] == [250, 1_000]
 
 
 @functools.cache
 def trained(longer):
     """Returns the setting of a small untied model, and it trained on one seed."""
-    make_task, sharing = MakeRule(4, 20, 8), Untied(8)
-    setting = gap_study.candidates(SMOKE, make_task, ElmanCell, [sharing], 8)[0]
+    make_task = Call(rule, num_steps=4, num_examples=20, test_steps=8)
+    (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8)
     if longer:
-        setting = gap_study.longer(setting)
+        setting = study.longer(setting)
     told = []
     fitted = fit(
         setting.make_model(),
@@ -186,7 +334,7 @@ def test_untied_weights_past_the_training_stay_at_their_initial_values():
 def test_the_longer_training_begins_as_the_shorter_one():
     (_, _, short), (_, _, long) = trained(longer=False), trained(longer=True)
     assert long[: len(short)] == short
-    assert len(long) == gap_study.LONGER * len(short)
+    assert len(long) == study.LONGER * len(short)
 
 
 def test_the_sets_of_the_rule_by_their_definition():
@@ -240,7 +388,7 @@ def test_no_coin_tells_its_own_answer():
 
 def test_the_rule_and_its_names():
     assert LocalRule.of(4).name == "local_rule_4"
-    task = MakeRule(4, 20, 8)(5)
+    task = rule(5, 4, num_examples=20, test_steps=8)
     assert (task.name, int(task.seed)) == ("local_rule_4_n20_to_8", 5)
     again = dataclasses.replace(task, num_examples=np.int32(30))
     assert jax.tree.structure(task) == jax.tree.structure(again)
@@ -249,7 +397,6 @@ def test_the_rule_and_its_names():
 
 
 def test_figures_refuse_other_parts():
-    from experiments.gap_decomposition.figure import Bar, draw_parts
-
-    with pytest.raises(ValueError, match="takes 4 names and parts, but 'A' has 2"):
-        draw_parts({"y": [Bar("A", [ABOVE, ABOVE], ABOVE)]}, ["a", "b"])
+    bar = figure.Bar("A", [ABOVE, ABOVE], ABOVE)
+    with pytest.raises(ValueError, match="zip"):
+        figure.draw_parts({"y": [bar]}, ["a", "b"], {"y": 0.0})
