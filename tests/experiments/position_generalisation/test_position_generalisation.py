@@ -204,14 +204,15 @@ def test_the_figures_hold_every_seed_and_what_was_not_reached():
     ]
 
 
-def test_the_runs_are_of_each_cells_arms_and_of_the_bag():
+@pytest.mark.parametrize("score", [0.5, None])
+def test_the_runs_are_of_each_cells_arms_and_of_the_bag(score):
     asked = []
 
     class Lab(Learners):
         def train(self, settings, repeats):
             asked.append(type(settings[0]))
             names = "test_accuracy", "test_accuracy_unseen", "validation_accuracy"
-            return [{"seed": r.seed, **dict.fromkeys(names, 0.5)} for r in repeats]
+            return [{"seed": r.seed, **dict.fromkeys(names, score)} for r in repeats]
 
     runs = study.word_order(PLAN, Lab(), 1)
     cases = runs.drop_duplicates(["cell", "arm"])[["cell", "arm"]].to_numpy().tolist()
@@ -219,7 +220,11 @@ def test_the_runs_are_of_each_cells_arms_and_of_the_bag():
     assert cases[:-1] == [[c, a] for c in PLAN.cells for a in ("Tied", "Untied")]
     assert asked == [Setting] * 4 + [study.BagSetting]
     by_cell = study.local_rule_by_cell(PLAN, Lab())
-    assert list(by_cell) == list(PLAN.cells) and len(by_cell["LSTM"]["Tied"][1]) == 3
+    assert list(by_cell) == list(PLAN.cells)
+    assert by_cell["LSTM"]["Tied"][1].tolist() == [0.5] * 3  # diverged: at chance
+    told = WORD_ORDER.judge(PLAN, Measured(None, None, runs.assign(facts=1)))
+    assert told.verdict == "inconclusive"
+    assert ("15 of 15 runs diverged" in told.details) == (score is None)
     task = Call(study.grammar, num_examples=20, num_facts=1)
     for kind, cell, model in (
         (study.BagSetting, BagOfSteps, BagOfSteps),
