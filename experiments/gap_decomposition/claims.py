@@ -1,29 +1,72 @@
-"""What the pairs of `gap_study.py` say of Ac1: the parts of the gap, the verdict."""
-
-import math
-import time
+"""What the parts of the gap (Ac1) and the two gaps of each setting (Ac2d) come to."""
 
 import numpy as np
+import scipy.stats
 
-from experiments.claims import CLAIMS
-from experiments.gap_decomposition import figure as decomposition_figures
-from experiments.gap_decomposition.figure import Bar
-from experiments.gap_decomposition.measure import LONGER, METRICS, PLANS, measure_pairs
-from experiments.lab.finding import Finding
-from rnnshare.analysis.statistics import bootstrap_interval
-from rnnshare.plotting import panels as figures
-from rnnshare.training.rows import JsonLines
-
-PARTS = (
-    "resources",
-    "in-distribution estimation",
-    "unseen positions",
-    "unseen lengths",
+from experiments.gap_decomposition import figure
+from experiments.gap_decomposition.measure import (
+    GUESSING,
+    LONGER,
+    Measured,
+    measure,
+    whole_seeds,
 )
-_SIGNS = np.array([-1.0, -1.0, 1.0, 1.0])  # of the parts in Ac1's contrast
-# A tied model at the oracle and an untied one at chance on sets 3 and 4 alone.
-_CHANCE = {"loss": math.log(2.0) / 2, "accuracy": 0.25}
+from experiments.gap_decomposition.plan import PLANS, Plan
+from experiments.lab.experiment import Claim, Experiment, Verdict
+from rnnshare.analysis.statistics import Interval, bootstrap_interval
+
+PARTS = "resources", "in-distribution estimation", "unseen positions", "unseen lengths"
+_SIGN = {"loss": 1.0, "accuracy": -1.0}  # gaps are those of 1 - accuracy
 UNITS = {"loss": "nats", "accuracy": "error rate"}
+HIGH, LOW = 0.8, 0.3  # correlations of gaps that go together, and that do not
+MANY = 20  # settings, at least, that a correlation is over
+_FLOOR = 1e-3  # nats: gaps that no over-fitting tells apart
+
+
+def judge_parts(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of Ac1: the parts of the gap, cell by cell."""
+    pairs, diverged, enough = whole_seeds(found.pairs)
+    parts = {metric: parts_of(pairs[metric], metric) for metric in GUESSING}
+    bars = {m: [_bar(*each) for each in parts[m].items()] for m in parts}
+    apart = np.mean([contrast(values) for values in parts["loss"].values()], axis=0)
+    overall = bootstrap_interval(apart)
+    contrasts = [bar.contrast for bar in bars["loss"]]
+    shares, errors = (
+        np.mean([values.mean(0) for values in by_cell.values()], axis=0)
+        for by_cell in parts.values()
+    )
+    told = ", ".join(f"{n} {x:+z.3f}" for n, x in zip(PARTS, shares, strict=True))
+    return Verdict(
+        parts_verdict(contrasts, overall) if enough else "inconclusive",
+        overall,
+        "unseen positions and lengths, less resources and estimation "
+        "(nats of the tied-untied gap)",
+        f"Of a tied-untied gap of {shares.sum():.3f} nats, mean over the cells, "
+        f"the parts are: {told}. The last two exceed the first two, with their "
+        f"interval, in {sum(i.low > 0 for i in contrasts)} of {len(contrasts)} cells; "
+        f"in error rate, of a mean gap of {errors.sum():.3f}, by "
+        f"{contrast(errors):+z.3f}.",
+        len(apart),
+        f"The local rule, half of the T steps shown; T = {_listed(plan.lengths)}, "
+        f"N = {_listed(plan.sizes)} training examples, equal width "
+        f"({plan.hidden_features}), rate and start tuned by validation loss after "
+        f"s = {plan.num_steps:,} steps, by equally many trainings. Resources is "
+        f"the gap that {LONGER} times the steps remove; it is negative where "
+        "longer training widens the gap. The loss of a confident wrong answer "
+        "grows with training, so the same split of the error rate stands beside."
+        f"{diverged}\n\n{_losses(pairs['loss'])}",
+        data=bars,
+    )
+
+
+def parts_verdict(by_cell: list[Interval], overall: Interval) -> str:
+    """Returns Ac1's verdict of the contrast in each cell, and of its mean over them."""
+    half = len(by_cell) / 2
+    if overall.low > 0 and sum(i.low > 0 for i in by_cell) > half:
+        return "supported"
+    if overall.high < 0 and sum(i.high < 0 for i in by_cell) > half:
+        return "refuted"
+    return "inconclusive"
 
 
 def decompose(gaps, gaps_longer):
@@ -38,22 +81,17 @@ def decompose(gaps, gaps_longer):
     counts as estimation on all of them.
 
     Args:
-      gaps: [..., 4], untied less tied, on the sets of `gap_study.SETS`.
+      gaps: [..., 4], untied less tied, on the sets of `measure.SETS`.
       gaps_longer: the same after 4 times the steps.
 
     Returns:
       [..., 4], in the order of `PARTS`.
     """
     train, fresh, unseen, later = np.moveaxis(np.asarray(gaps_longer), -1, 0)
-    return np.stack(
-        [
-            np.mean(np.asarray(gaps) - gaps_longer, axis=-1),
-            (train + 3 * fresh) / 4,
-            (unseen - fresh) / 4,
-            (later - fresh) / 4,
-        ],
-        axis=-1,
-    )
+    resources = np.mean(np.asarray(gaps) - gaps_longer, axis=-1)
+    estimation = (train + 3 * fresh) / 4
+    rest = (unseen - fresh) / 4, (later - fresh) / 4
+    return np.stack([resources, estimation, *rest], axis=-1)
 
 
 def parts_of(by_case, metric):
@@ -63,123 +101,43 @@ def parts_of(by_case, metric):
       by_case: {(cell, T, N): [model, budget, seed, set]}.
       metric: 'loss', or 'accuracy', whose gaps are those of 1 - accuracy.
     """
-    sign = 1.0 if metric == "loss" else -1.0
     found: dict[str, list] = {}
     for (cell, *_), values in by_case.items():
-        gaps = sign * (values[1] - values[0])  # [budget, seed, set]
+        gaps = _SIGN[metric] * (values[1] - values[0])  # [budget, seed, set]
         found.setdefault(cell, []).append(decompose(*gaps))
     return {cell: np.mean(parts, axis=0) for cell, parts in found.items()}
 
 
 def contrast(parts):
     """Returns unseen positions and lengths, less resources and estimation."""
-    return parts @ _SIGNS
+    return parts @ np.array([-1.0, -1.0, 1.0, 1.0])
 
 
-def complete(arrays):
-    """Returns bool[S], the seeds of which no run diverged; seeds are the first axis."""
-    return np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in arrays], axis=0)
+def _bar(cell, parts):
+    intervals = [bootstrap_interval(column) for column in parts.T]
+    return figure.Bar(cell, intervals, bootstrap_interval(contrast(parts)))
 
 
-def gap_verdict(by_cell, overall):
-    """Returns Ac1's verdict.
-
-    Args:
-      by_cell: the contrast's interval of each cell.
-      overall: of the mean over the cells.
-    """
-    above = sum(interval.low > 0 for interval in by_cell)
-    below = sum(interval.high < 0 for interval in by_cell)
-    if overall.low > 0 and 2 * above > len(by_cell):
-        return "supported"
-    if overall.high < 0 and 2 * below > len(by_cell):
-        return "refuted"
-    return "inconclusive"
-
-
-def gap_finding(preset, folder, rule):
-    """Runs the pairs; returns the finding of Ac1."""
-    plan, began = PLANS[preset], time.perf_counter()
-    measured = measure_pairs(plan, JsonLines(folder / "gap_decomposition.jsonl"))
-    parts = {metric: parts_of(measured[metric], metric) for metric in METRICS}
-    kept = complete([p for by_cell in parts.values() for p in by_cell.values()])
-    parts = {
-        metric: {cell: values[kept] for cell, values in by_cell.items()}
-        for metric, by_cell in parts.items()
-    }
-    bars = {metric: _bars(by_cell) for metric, by_cell in parts.items()}
-    overall = bootstrap_interval(
-        np.mean([contrast(values) for values in parts["loss"].values()], axis=0)
-    )
-    contrasts = [bar.contrast for bar in bars["loss"]]
-    verdict = gap_verdict(contrasts, overall)
-    path = "figures/Ac1.png"
-    labels = {
-        metric: f"gap, untied less tied ({unit})" for metric, unit in UNITS.items()
-    }
-    figure = decomposition_figures.draw_parts(
-        {labels[metric]: bars[metric] for metric in METRICS},
-        PARTS,
-        {labels[metric]: _CHANCE[metric] for metric in METRICS},
-        "untied at chance where nothing was shown, all else perfect",
-    )
-    figures.save(figure, folder / path)
-    shares = np.mean([values.mean(0) for values in parts["loss"].values()], axis=0)
-    told = ", ".join(f"{n} {x:+z.3f}" for n, x in zip(PARTS, shares, strict=True))
-    errors = np.mean([values.mean(0) for values in parts["accuracy"].values()], axis=0)
-    above = sum(interval.low > 0 for interval in contrasts)
-    return Finding(
-        id="Ac1",
-        claim=CLAIMS["Ac1"],
-        verdict=verdict,
-        effect=overall.estimate,
-        effect_label="unseen positions and lengths, less resources and estimation "
-        "(nats of the tied-untied gap)",
-        interval=overall[1:],
-        num_seeds=int(kept.sum()),
-        rule=rule,
-        command=f"python -m experiments.gap_decomposition --preset={preset}",
-        figure=path,
-        seconds=time.perf_counter() - began,
-        meaning=(
-            f"Of a tied-untied gap of {shares.sum():.3f} nats, mean over the cells, "
-            f"the parts are: {told}. The last two exceed the first two, with their "
-            f"interval, in {above} of {len(contrasts)} cells; in error rate, of a "
-            f"mean gap of {errors.sum():.3f}, by {contrast(errors):+z.3f}."
-        ),
-        details=(
-            f"The local rule, half of the T steps shown; T = {listed(plan.lengths)}, "
-            f"N = {listed(plan.sizes)} training examples, equal width "
-            f"({plan.hidden_features}), rate and start tuned by validation loss after "
-            f"s = {plan.num_steps:,} steps, by equally many trainings. Resources is "
-            f"the gap that {LONGER} times the steps remove; it is negative where "
-            "longer training widens the gap. The loss of a confident wrong answer "
-            "grows with training, so the same split of the error rate stands beside."
-            f"{left_out(kept)}\n\n{_losses(measured['loss'])}"
-        ),
-        table=_parts_table(bars),
-    )
-
-
-def _bars(by_cell):
-    return [
-        Bar(
-            cell,
-            [bootstrap_interval(column) for column in values.T],
-            bootstrap_interval(contrast(values)),
-        )
-        for cell, values in by_cell.items()
-    ]
-
-
-def _parts_table(bars):
+def parts_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the parts of the gap, a row a metric and cell."""
     table = [("cell", "gap in", *PARTS, "last two less first two", "sum")]
-    for metric in METRICS:
-        for bar in bars[metric]:
+    for metric, bars in verdict.data.items():
+        for bar in bars:
             total = sum(part.estimate for part in bar.parts)
-            shown = [interval_text(part) for part in (*bar.parts, bar.contrast)]
+            shown = map(_text, (*bar.parts, bar.contrast))
             table.append((bar.label, UNITS[metric], *shown, f"{total:.3f}"))
     return tuple(table)
+
+
+def draw_parts(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of the parts, a panel a metric."""
+    labels = {metric: f"gap, untied less tied ({u})" for metric, u in UNITS.items()}
+    return figure.draw_parts(
+        {labels[metric]: bars for metric, bars in verdict.data.items()},
+        PARTS,
+        # A tied model at the oracle, an untied one at chance on sets 3 and 4 alone.
+        {labels[metric]: level / 2 for metric, level in GUESSING.items()},
+    )
 
 
 def _losses(by_case):
@@ -187,7 +145,7 @@ def _losses(by_case):
     told = []
     for cell in dict.fromkeys(cell for cell, *_ in by_case):
         runs = [values for case, values in by_case.items() if case[0] == cell]
-        losses = np.nanmean(np.stack(runs)[:, :, 1], axis=(0, 2))  # [model, set]
+        losses = np.stack(runs)[:, :, 1].mean((0, 2))  # [model, set]
         for model, row in zip(("tied", "untied"), losses, strict=True):
             told.append(f"{cell} {model} " + ", ".join(f"{x:.3f}" for x in row))
     return (
@@ -197,19 +155,146 @@ def _losses(by_case):
     )
 
 
-def interval_text(interval):
-    """Returns an interval for a table."""
-    return f"{interval.estimate:z.3f} [{interval.low:z.3f}, {interval.high:z.3f}]"
+def judge_agreement(plan: Plan, found: Measured) -> Verdict:
+    """Returns the verdict of Ac2d: how the two gaps go together."""
+    measured, diverged, enough = whole_seeds(found.agreement)
+    gaps = {metric: two_gaps(measured[metric], metric) for metric in GUESSING}
+    (x, y), cases = gaps["loss"], [*measured["loss"]]
+    readings = _readings(cases, gaps)
+    interval = readings["all settings", "loss"][0]
+    enough = enough and len(cases) >= MANY
+    within = readings["Untied alone", "loss"][0]
+    in_errors = readings["all settings", "accuracy"][0]
+    return Verdict(
+        agreement_verdict(interval) if enough else "inconclusive",
+        interval,
+        "correlation of the unseen-position gap with the train-test gap",
+        f"Over {len(cases)} settings of sharing, cell and training-set size the "
+        f"two gaps in loss correlate by {interval.estimate:.2f}; over the untied "
+        f"models alone by {within.estimate:.2f}, and over all settings in error rate "
+        f"by {in_errors.estimate:.2f}.",
+        x.shape[1],
+        f"The local rule, half of the T steps shown; T = {_listed(plan.lengths)}, "
+        f"N = {_listed(plan.agreement_sizes)}; Tied, Segments, Cyclic and Untied, "
+        f"stacks started as copies of one initialisation; equal width "
+        f"({plan.hidden_features}), {plan.agreement_steps:,} steps, rate tuned by "
+        "validation. A point is a mean over the seeds, and the interval resamples "
+        "the seeds, not the settings: it is of these settings, not of others."
+        f"{diverged} The train-test gap is within {_FLOOR:g} nats of 0 in "
+        f"{(np.abs(x.mean(1)) < _FLOOR).sum()} of the {len(cases)} settings.",
+        data=(cases, x, y, readings),
+    )
 
 
-def listed(numbers):
-    """Returns numbers for a sentence."""
+def agreement_verdict(interval: Interval) -> str:
+    """Returns Ac2d's verdict of the interval of the correlation."""
+    if interval.estimate > HIGH and interval.low > LOW:
+        return "supported"
+    if interval.estimate < LOW and interval.high < HIGH:
+        return "refuted"
+    return "inconclusive"
+
+
+def two_gaps(by_case, metric):
+    """Returns the train-test gaps and the unseen-position gaps, each [case, S].
+
+    Args:
+      by_case: {case: [seed, set]}, the first three of `measure.SETS`.
+      metric: 'loss', or 'accuracy', whose gaps are those of 1 - accuracy.
+    """
+    train, fresh, unseen = np.moveaxis(np.array([*by_case.values()]), -1, 0)
+    return _SIGN[metric] * (fresh - train), _SIGN[metric] * (unseen - fresh)
+
+
+def correlation(x, y, statistic=scipy.stats.pearsonr):
+    """Returns the correlation of the settings' means, its interval over the seeds.
+
+    Args:
+      x: [case, S].
+      y: [case, S], the same seeds: each is one sample of all cases.
+      statistic: Pearson's, or Spearman's.
+    """
+
+    def of(seeds):
+        chosen = np.asarray(seeds).astype(int)
+        a, b = x[:, chosen].mean(1), y[:, chosen].mean(1)
+        if np.ptp(a) == 0 or np.ptp(b) == 0:
+            return 0.0  # nothing goes with what does not move
+        return float(statistic(a, b).statistic)
+
+    return bootstrap_interval(np.arange(x.shape[1]), statistic=of, num_resamples=999)
+
+
+def _readings(cases, gaps):
+    """Returns {(settings, metric): (Pearson's interval, Spearman's, how many)}."""
+    kinds, found = np.array([label for label, *_ in cases]), {}
+    for kind in ("all settings", *dict.fromkeys(kinds)):
+        which = (kinds == kind) | (kind == "all settings")
+        name = kind if kind == "all settings" else f"{kind} alone"
+        for metric, (x, y) in gaps.items():
+            found[name, metric] = (
+                correlation(x[which], y[which]),
+                correlation(x[which], y[which], scipy.stats.spearmanr),
+                which.sum(),
+            )
+    return found
+
+
+def agreement_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
+    """Returns the correlations, over all settings and over those of one sharing."""
+    table = [("settings", "gaps in", "number", "Pearson", "Spearman")]
+    for (name, metric), (*intervals, count) in verdict.data[-1].items():
+        shown = [_text(i) if any(i) else "a gap is constant" for i in intervals]
+        table.append((name, UNITS[metric], str(count), *shown))
+    return tuple(table)
+
+
+def draw_agreement(plan: Plan, found: Measured, verdict: Verdict):
+    """Returns the figure of the two gaps, a point a setting."""
+    cases, x, y, _ = verdict.data
+    points = [
+        figure.GapPoint(label, cell, size, bootstrap_interval(a), bootstrap_interval(b))
+        for (label, cell, _, size), a, b in zip(cases, x, y, strict=True)
+    ]
+    told = "correlation {:.2f} [{:.2f}, {:.2f}]: ".format(*verdict.effect)
+    told += f"supported above {HIGH:g}, refuted below {LOW:g}"
+    return figure.draw_agreement(points, told, GUESSING["loss"])
+
+
+def _text(interval):
+    return "{:z.3f} [{:z.3f}, {:z.3f}]".format(*interval)
+
+
+def _listed(numbers):
     return ", ".join(f"{number:,}" for number in numbers)
 
 
-def left_out(kept):
-    """Returns a sentence on the seeds that are not among bool[S], or nothing."""
-    count = int((~kept).sum())
-    if not count:
-        return ""
-    return f" Left out of both sides: {count} seeds with a run that diverged."
+GAP = Claim(
+    id="Ac1",
+    rule=(
+        "The gap in loss, untied less tied, on a mixture of the training examples, "
+        "fresh ones at shown steps, at unseen steps, and at steps past T (untied read "
+        f"literally), is split into resources (what {LONGER} times the steps remove), "
+        "in-distribution estimation, unseen positions and unseen lengths. The effect "
+        "is the last two less the first two, mean over T and N. Supported if its 95 % "
+        "interval is above 0 for the mean over the cells and in more than half of the "
+        "cells; refuted if below 0 in both; else inconclusive."
+    ),
+    judge=judge_parts,
+    draw=draw_parts,
+    table=parts_table,
+)
+AGREEMENT = Claim(
+    id="Ac2d",
+    rule=(
+        f"Pearson's correlation, over at least {MANY} settings, of the unseen-position "
+        "gap (loss at unseen less shown steps) with the train-test gap (loss on fresh "
+        f"less training examples, at shown steps). Supported if above {HIGH:g} and the "
+        f"low end of its 95 % interval over the seeds above {LOW:g}; refuted if below "
+        f"{LOW:g} and the high end below {HIGH:g}; else inconclusive."
+    ),
+    judge=judge_agreement,
+    draw=draw_agreement,
+    table=agreement_table,
+)
+EXPERIMENT = Experiment("gap_decomposition", PLANS, measure, (GAP, AGREEMENT))

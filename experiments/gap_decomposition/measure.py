@@ -1,4 +1,4 @@
-"""The runs behind `gap_decomposition.py`: the local rule from N examples, all arms.
+"""The local rule from N examples: losses and accuracies of all arms on four sets.
 
 A pair is measured on four sets: the training examples at shown steps, fresh ones at
 shown steps, at unseen steps before T, and at steps T..2T-1. Untied weights are read
@@ -8,94 +8,105 @@ training sequence reads, get no gradient and stay at their initial values.
 
 import dataclasses
 import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.lab.trials import column, replicates, run
-from rnnshare import Cyclic, ElmanCell, GRUCell, LSTMCell, Segments, Tied, Untied
+from experiments.gap_decomposition.plan import SHARINGS, Plan
+from experiments.lab.choices import standard_cells
+from experiments.lab.trials import TUNING_SEED, Lab, column, replicates
+from rnnshare import Cyclic, Segments, Sharing, Tied, Untied
 from rnnshare.tasks import LocalRule
-from rnnshare.training.fitting import Recipe
-from rnnshare.training.study import Setting, tune
+from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training.rows import Row
 
-TUNING_SEED = 1_000
 LONGER = 4  # times the steps: what removes the 'resources' part of a gap
-METRICS = ("loss", "accuracy")
+GUESSING = {"loss": math.log(2.0), "accuracy": 0.5}  # the metrics, and of who guesses
 SETS = ("train_{}", "test_{}", "test_{}_unseen", "test_{}_later")
+ByCase = Mapping[str, Mapping[tuple, np.ndarray]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a preset runs.
+class Measured(NamedTuple):
+    """What was trained: {metric: {case: values}}, NaN where a run diverged.
 
     Attributes:
-      num_seeds: paired seeds, each with shown steps and examples of its own.
-      hidden_features: H.
-      rates: learning rates to choose from.
-      starts: of the untied weights of a pair, `same_init`, to choose from.
-      tuning: trainings by which the rate and start of each model are chosen.
-      cells: {name: cell class} of the pairs.
-      lengths: T, even.
-      sizes: N of the pairs.
-      num_steps: s, of training; pairs are trained for 4 s too.
-      agreement_cells, agreement_sizes: of the settings whose two gaps are compared.
-      agreement_steps: of their training.
-      agreement_sharings: of `SHARINGS`.
+      pairs: a case is (cell, T, N), its values [model, budget, seed, set]; models are
+        tied, untied; budgets s, 4 s; sets as in `SETS`.
+      agreement: a case is (sharing's label, cell, T, N), its values [seed, set] on the
+        first three sets.
     """
 
-    num_seeds: int
-    hidden_features: int
-    rates: tuple[float, ...]
-    starts: tuple[bool, ...]
-    tuning: int
-    cells: dict
-    lengths: tuple[int, ...]
-    sizes: tuple[int, ...]
-    num_steps: int
-    agreement_cells: dict
-    agreement_sizes: tuple[int, ...]
-    agreement_steps: int
-    agreement_sharings: tuple[str, ...]
+    pairs: ByCase
+    agreement: ByCase
 
 
-# Stacks start as copies of one draw, the tied model's start.
-SHARINGS = {
-    "Tied": lambda num_steps: Tied(),
-    "Segments (2)": lambda num_steps: Segments(num_steps, 2, same_init=True),
-    "Segments (4)": lambda num_steps: Segments(num_steps, 4, same_init=True),
-    "Cyclic (T/2)": lambda num_steps: Cyclic(num_steps // 2, same_init=True),
-    "Untied": lambda num_steps: Untied(num_steps, same_init=True),
-}
-_CELLS = {"Elman": ElmanCell, "GRU": GRUCell, "LSTM": LSTMCell}
-_FEW = {name: _CELLS[name] for name in ("Elman", "LSTM")}
-PLANS = {
-    "smoke": Plan(2, 4, (1e-2,), (True,), 1, {"Elman": ElmanCell}, (4,), (20,), 8,
-                  {"Elman": ElmanCell}, (*range(10, 110, 10),), 8, ("Tied", "Untied")),
-    "quick": Plan(5, 16, (3e-3, 1e-2), (True, False), 4, _FEW, (12,), (200,), 250,
-                  _FEW, (50, 200, 1_000), 500, (*SHARINGS,)),
-    "full": Plan(10, 32, (3e-3, 1e-2), (True, False), 4, _CELLS, (12, 24),
-                 (50, 200, 1_000), 1_000, _CELLS, (50, 200, 1_000), 1_000,
-                 (*SHARINGS,)),
-}  # fmt: skip
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Trains what is not yet kept, and returns the losses and accuracies."""
+    return Measured(measure_pairs(plan, lab), measure_agreement(plan, lab))
 
 
-@dataclasses.dataclass(frozen=True)
-class MakeRule:
-    """`make_task` of the local rule from N examples; a split has other steps shown."""
-
-    num_steps: int
-    num_examples: int
-    test_steps: int | None = None
-
-    def __call__(self, split):  # noqa: D102
-        return LocalRule.of(
-            self.num_steps,
-            split,
-            num_examples=self.num_examples,
-            test_steps=self.test_steps,
+def measure_pairs(plan: Plan, lab: Lab) -> ByCase:
+    """Returns `Measured.pairs`."""
+    cases = [*itertools.product(plan.cells, plan.lengths, plan.sizes)]
+    arms = {}
+    for case in cases:
+        cell, num_steps, size = case
+        make_task = Call(
+            rule, num_steps=num_steps, num_examples=size, test_steps=2 * num_steps
         )
+        untied = [Untied(2 * num_steps, same_init=same) for same in plan.starts]
+        for arm, sharings in (("Tied", [Tied()]), ("Untied", untied)):
+            arms[case, arm] = candidates(
+                plan, make_task, cell, sharings, plan.num_steps
+            )
+    chosen = tuned(plan, lab, arms).values()
+    settings = [setting for one in chosen for setting in (one, longer(one))]
+    rows = lab.train(settings, replicates(plan.num_seeds))
+    return _by_case(rows, cases, (2, 2, plan.num_seeds), SETS)
 
 
-def candidates(plan, make_task, cell, sharings, num_steps):
+def measure_agreement(plan: Plan, lab: Lab) -> ByCase:
+    """Returns `Measured.agreement`."""
+    arms = {}
+    for cell, num_steps, size in itertools.product(
+        plan.cells, plan.lengths, plan.agreement_sizes
+    ):
+        make_task = Call(rule, num_steps=num_steps, num_examples=size)
+        for label in plan.agreement_sharings:
+            sharings = [between(num_steps)[label]]
+            arms[label, cell, num_steps, size] = candidates(
+                plan, make_task, cell, sharings, plan.agreement_steps
+            )
+    settings = [*tuned(plan, lab, arms).values()]
+    rows = lab.train(settings, replicates(plan.num_seeds))
+    return _by_case(rows, [*arms], (plan.num_seeds,), SETS[:3])
+
+
+def between(num_steps: int) -> dict[str, Sharing]:
+    """Returns {label: sharing} from tied to untied, as `SHARINGS`.
+
+    Stacks start as copies of one initialisation, that of the tied model.
+    """
+    sharings = (
+        Tied(),
+        Segments(num_steps, 2, same_init=True),
+        Segments(num_steps, 4, same_init=True),
+        Cyclic(num_steps // 2, same_init=True),
+        Untied(num_steps, same_init=True),
+    )
+    return dict(zip(SHARINGS, sharings, strict=True))
+
+
+def rule(split: int, num_steps: int, **options) -> LocalRule:
+    """Returns the local rule from N examples; a split has other steps shown."""
+    return LocalRule.of(num_steps, split, **options)
+
+
+def candidates(
+    plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int
+) -> list[Setting]:
     """Returns the settings that an arm's is chosen from: sharings by rates."""
     recipe = Recipe(
         num_steps=num_steps,
@@ -103,89 +114,69 @@ def candidates(plan, make_task, cell, sharings, num_steps):
         validate_every=max(1, num_steps // 10),
         patience=None,
     )
+    make_cell = standard_cells(cell)[cell]
     return [
-        Setting(make_task, cell, sharing, plan.hidden_features, rate, recipe)
+        Setting(make_task, make_cell, sharing, plan.hidden_features, rate, recipe)
         for sharing in sharings
         for rate in plan.rates
     ]
 
 
-def tuned(plan, arms, rows):
+def tuned(plan: Plan, lab: Lab, arms: Mapping) -> dict:
     """Returns {arm: its best candidate}; each arm is chosen by as many trainings.
 
-    Args:
-      plan: says how many.
-      arms: {arm: its candidates}. All are trained first, with those that share a
-        program together.
-      rows: where they are kept.
+    All are trained first, with those that share a program together.
     """
-    seeds = {
-        arm: replicates(max(1, plan.tuning // len(several)), TUNING_SEED)
-        for arm, several in arms.items()
-    }
-    for count in sorted({len(of_arm) for of_arm in seeds.values()}):
-        alike = [arms[arm] for arm in arms if len(seeds[arm]) == count]
-        run([*itertools.chain(*alike)], replicates(count, TUNING_SEED), rows)
-    return {arm: tune(several, seeds[arm], rows) for arm, several in arms.items()}
+    for count in sorted({len(several) for several in arms.values()} - {1}):
+        alike = [several for several in arms.values() if len(several) == count]
+        repeats = replicates(max(1, plan.tuning // count), TUNING_SEED)
+        lab.train([*itertools.chain(*alike)], repeats)
+    return {arm: lab.tune(several, plan.tuning) for arm, several in arms.items()}
 
 
-def longer(setting):
+def longer(setting: Setting) -> Setting:
     """Returns the setting trained for 4 times the steps, the first of them the same."""
     steps = LONGER * setting.recipe.num_steps
     recipe = dataclasses.replace(setting.recipe, num_steps=steps)
     return dataclasses.replace(setting, recipe=recipe)
 
 
-def measure_pairs(plan, rows):
-    """Returns {metric: {case: [model, budget, seed, set]}} of tied and untied models.
+def _by_case(rows: list[Row], cases: list, shape: tuple, sets: tuple) -> ByCase:
+    """Returns {metric: {case: [*shape, set]}} of rows in this order."""
+    found = {}
+    for metric in GUESSING:
+        columns = [column(rows, name.format(metric), np.nan) for name in sets]
+        values = np.stack(columns, axis=-1).reshape(len(cases), *shape, len(sets))
+        found[metric] = dict(zip(cases, values, strict=True))
+    return found
 
-    A case is (cell, T, N); models are tied, untied; budgets s, 4 s; sets as in `SETS`.
-    A run that diverged is NaN.
+
+def whole_seeds(found: ByCase) -> tuple[ByCase, str, bool]:
+    """Leaves out, of all cases, the seeds of which a run diverged.
+
+    Where fewer than two seeds are whole, all of them stay, and the runs that diverged
+    count as guessing: no verdict may rest on that.
+
+    Args:
+      found: {metric: {case: [..., seed, set]}}, NaN where a run diverged.
+
+    Returns:
+      The rest of it, a sentence on what diverged, and whether a verdict may rest on it.
     """
-    cases = [*itertools.product(plan.cells, plan.lengths, plan.sizes)]
-    arms = {}
-    for case in cases:
-        name, num_steps, size = case
-        make_task = MakeRule(num_steps, size, 2 * num_steps)
-        untied = [Untied(2 * num_steps, same_init=same) for same in plan.starts]
-        for arm, sharings in (("Tied", [Tied()]), ("Untied", untied)):
-            arms[case, arm] = candidates(
-                plan, make_task, plan.cells[name], sharings, plan.num_steps
-            )
-    chosen = tuned(plan, arms, rows)
-    settings = [s for one in chosen.values() for s in (one, longer(one))]
-    found = run(settings, replicates(plan.num_seeds), rows)
-    shape = len(cases), 2, 2, plan.num_seeds
-    measured = {}
-    for metric in METRICS:
-        sets = [column(found, name.format(metric), np.nan) for name in SETS]
-        values = np.stack(sets, axis=-1).reshape(*shape, len(SETS))
-        measured[metric] = dict(zip(cases, values, strict=True))
-    return measured
-
-
-def measure_agreement(plan, rows):
-    """Returns {metric: {case: [seed, set]}}; a case is (sharing's label, cell, T, N).
-
-    The sets are the first three of `SETS`. A run that diverged is NaN.
-    """
-    arms = {}
-    for name, num_steps, size in itertools.product(
-        plan.agreement_cells, plan.lengths, plan.agreement_sizes
-    ):
-        for label in plan.agreement_sharings:
-            arms[label, name, num_steps, size] = candidates(
-                plan,
-                MakeRule(num_steps, size),
-                plan.agreement_cells[name],
-                [SHARINGS[label](num_steps)],
-                plan.agreement_steps,
-            )
-    chosen = tuned(plan, arms, rows)
-    found = run([*chosen.values()], replicates(plan.num_seeds), rows)
-    measured = {}
-    for metric in METRICS:
-        sets = [column(found, name.format(metric), np.nan) for name in SETS[:3]]
-        values = np.stack(sets, axis=-1).reshape(len(arms), plan.num_seeds, 3)
-        measured[metric] = dict(zip(arms, values, strict=True))
-    return measured
+    runs = [np.isnan([*values.values()]).any(-1) for values in found.values()]
+    lost = np.any(runs, axis=0)  # [case, ..., seed]
+    whole = ~lost.any(axis=tuple(range(lost.ndim - 1)))
+    if whole.all():
+        return found, "", True
+    told, enough = f" {lost.sum()} of {lost.size} runs diverged", whole.sum() >= 2
+    if enough:
+        told += f"; their seeds are left out of both sides, {whole.sum()} are left."
+    else:
+        told += " and count as guessing: too few seeds are whole for a verdict."
+    rest: dict[str, dict] = {}
+    for metric, by_case in found.items():
+        for case, values in by_case.items():
+            kept = values[..., whole | (not enough), :]
+            filled = np.nan_to_num(kept, nan=GUESSING[metric])
+            rest.setdefault(metric, {})[case] = filled
+    return rest, told, bool(enough)

@@ -100,7 +100,6 @@ def draw_positions(plan: Plan, found: Measured, verdict: Verdict):
         panels,
         plan.patch_steps,
         verdict.data,
-        "steps T, one of which carries the signal",
         f"training examples\nfor {plan.accuracy:.0%}",
     )
 

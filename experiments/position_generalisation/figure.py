@@ -13,7 +13,6 @@ def draw_rule_and_needed(
     panels: Mapping[str, Mapping[str, npt.ArrayLike]],
     steps: npt.ArrayLike,
     needed: Mapping[str, np.ndarray],
-    xlabel: str,
     ylabel: str,
 ) -> Any:
     """Returns accuracies of seeds in narrow panels, and below what they needed.
@@ -24,7 +23,6 @@ def draw_rule_and_needed(
       needed: label -> [S, X], on a logarithmic axis too; infinite where it was never
         reached. The line is the median of the seeds that reached it, a dot is a seed,
         and a cross stands at the top for one that did not.
-      xlabel: of the lower panel, with its unit.
       ylabel: of the lower panel, with its unit.
     """
     figure: Any = new_figure(height=6.2)
@@ -45,7 +43,7 @@ def draw_rule_and_needed(
     note(row[0], "chance", (-0.5, 0.5), (0, -8), "left", MUTED)
     panel = lower.subplots()
     _draw_needed(panel, np.asarray(steps), needed)
-    dress(panel, xlabel, ylabel, grid="y")
+    dress(panel, "steps T, one of which carries the signal", ylabel, grid="y")
     return figure
 
 

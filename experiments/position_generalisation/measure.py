@@ -132,7 +132,8 @@ def _runs(plan, lab, make_task, cells, metrics) -> pd.DataFrame:
             rows += lab.train([chosen], replicates(plan.num_seeds))
             labels.append({"cell": name, "arm": arm})
     runs = frame(labels, rows, plan.num_seeds)[["cell", "arm", "seed", *metrics]]
-    return runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
+    runs = runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
+    return runs.astype({"seen": float, "unseen": float})
 
 
 def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, tuple]]:
