@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.cell_comparison.measure import Measured, measure
-from experiments.cell_comparison.plan import PLANS, Plan
+from experiments.cell_comparison.measure import PLANS, Measured, Plan, measure
 from experiments.lab.experiment import Claim, Experiment, Verdict
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting import IntervalRow, draw_intervals

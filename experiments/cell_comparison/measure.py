@@ -9,6 +9,7 @@ from experiments.length_generalisation import measure as lengths
 from experiments.over_fitting import measure as over_fitting
 from experiments.position_generalisation import measure as positions
 
+
 class Plan(NamedTuple):
     """The plans of the studies; each effect is measured by one, in this order."""
 

@@ -192,7 +192,6 @@ class Experiment:
         seconds: float,
         verdict: Verdict | None = None,
     ) -> Finding:
-        began = time.perf_counter()
         verdict = verdict or claim.judge(plan, measured)
         if isinstance(claim.draw, str):
             path = f"figures/{claim.draw}.png"
@@ -214,7 +213,7 @@ class Experiment:
             rule=claim.rule,
             command=self.command(preset),
             figure=path,
-            seconds=seconds + time.perf_counter() - began,
+            seconds=seconds,
             summary=verdict.summary,
             details=verdict.details,
             table=tuple(claim.table(plan, measured, verdict)),

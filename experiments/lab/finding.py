@@ -31,7 +31,7 @@ class Finding:
       rule: what was to count as support, fixed before the run.
       command: reproduces the finding.
       figure: relative to the report, such as `'figures/Q5.png'`; '' for none.
-      seconds: how long it took.
+      seconds: how long measuring it took.
       summary: what follows, two sentences.
       details: more paragraphs, parted by blank lines.
       table: more numbers; the first row names the columns.

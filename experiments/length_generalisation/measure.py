@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab.trials import Lab
+from experiments.length_generalisation.plan import PLANS as PLANS
 from experiments.length_generalisation.plan import Plan, arms
 from experiments.length_generalisation.reading import chances, longest, rows_of
 

@@ -14,6 +14,7 @@ from experiments.lab.choices import standard_cells
 from experiments.lab.frames import contrast, frame
 from experiments.lab.trials import Lab, replicates
 from experiments.over_fitting.capacity import memorised
+from experiments.over_fitting.plan import PLANS as PLANS
 from experiments.over_fitting.plan import Plan
 from rnnshare import Tied, Untied
 from rnnshare.tasks import SignalPatch

@@ -11,6 +11,7 @@ import pandas as pd
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import frame
 from experiments.lab.trials import Lab, column, replicates
+from experiments.position_generalisation.plan import PLANS as PLANS
 from experiments.position_generalisation.plan import Plan
 from rnnshare import LSTMCell, Tied, Untied
 from rnnshare.models.sequence_model import BagOfSteps

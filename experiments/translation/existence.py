@@ -15,8 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.universality.compiled import CASES, compile_networks, draw_networks
-from experiments.universality.measure import one_unit_allows
+from experiments.universality.measure import (
+    CASES,
+    compile_networks,
+    draw_networks,
+    one_unit_allows,
+)
 from rnnshare import ElmanCell, Tied, Untied, expand, unroll
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.machines.clocked import cell_like

@@ -14,6 +14,7 @@ from experiments.lab.choices import cells
 from experiments.lab.frames import frame
 from experiments.lab.trials import Lab, replicates
 from experiments.universality.compiled import CASES, Compiled, compile_networks
+from experiments.universality.compiled import draw_networks as draw_networks
 from experiments.universality.machines import (
     PATTERNS,
     TAG_WORD,

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.cell_comparison import measure
 from experiments.cell_comparison.claims import ALIKE, EXPERIMENT, agree, relative
-from experiments.cell_comparison.plan import PLANS
+from experiments.cell_comparison.measure import PLANS
 from experiments.lab.trials import Lab
 from rnnshare.plotting import save
 
