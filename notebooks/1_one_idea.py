@@ -159,7 +159,7 @@ def draw_curves(trained, chance):
     return figure
 
 
-draw_curves(trained, task.lines["chance"]["loss"])
+draw_curves(trained, task.baselines["chance"]["loss"])
 
 # %%
 def mean(metrics, name):

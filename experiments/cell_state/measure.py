@@ -73,7 +73,9 @@ class Scoring(NamedTuple):
 @functools.cache
 def scoring(task: str) -> Scoring:
     """Returns how a task is scored."""
-    lines = padded(0, task=task, length=8, longest=8, num_held_out=1).lines["no memory"]
+    lines = padded(0, task=task, length=8, longest=8, num_held_out=1).baselines[
+        "no memory"
+    ]
     if task == "adding":
         return Scoring("test_loss", False, lines["loss"], SHARE * lines["loss"])
     return Scoring("test_accuracy", True, lines["accuracy"], ACCURACY)

@@ -195,7 +195,7 @@ def reference_lines(plan: Plan) -> dict:
     """Returns the losses of chance and of the posterior over T / N."""
     cases = grid(plan, plan.steps)
     runs, found = pd.DataFrame(cases, columns=CASE).assign(seed=0), {}
-    lines = [task_of(plan, case)(0).lines for case in cases]
+    lines = [task_of(plan, case)(0).baselines for case in cases]
     for label, name in (("chance", "chance"), ("best possible", "oracle")):
         runs["loss"] = [line[name]["loss"] for line in lines]
         places, means = by_ratio(runs, "loss")

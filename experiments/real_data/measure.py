@@ -49,7 +49,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     for name, cells in plan.cells.items():
         for cell in cells:
             case = f"{name}, {cell}"
-            chance[case] = TASKS[name](0).lines["chance"]
+            chance[case] = TASKS[name](0).baselines["chance"]
             for arm, candidates in arms(plan, name, cell).items():
                 chosen[case, arm] = lab.tune(candidates, plan.tuning)
     runs = train(plan, lab, chosen, chance)

@@ -90,7 +90,7 @@ def measure_spectrum(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
         for panel, make_task in made.items():
             level = round(oracle(plan, make_task), 6)
             lines[panel] = {"time-invariant linear": level}
-    chance = tasks.italy_power_demand().lines["chance"]["loss"]
+    chance = tasks.italy_power_demand().baselines["chance"]["loss"]
     base = tied_setting(plan, tasks.italy_power_demand)
     choices = sharings(ITALY_STEPS, plan.starts, ITALY_PERIOD)
     chosen = {arm: tuned(plan, lab, base, choices[arm]) for arm in plan.italy_arms}

@@ -121,7 +121,7 @@ def _told(interval: Interval) -> str:
 
 def _lines(plan: Plan, dial: float, time: str = IN_ORDER) -> list[float]:
     """Returns the best accuracy on the rotation, and the best without the order."""
-    lines = rotation_of(plan, dial, time)(0).lines
+    lines = rotation_of(plan, dial, time)(0).baselines
     return [lines[name]["accuracy"] for name in ("oracle", "unordered")]
 
 

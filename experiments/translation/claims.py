@@ -280,7 +280,7 @@ def draw(plan: Plan, measured: Measured, verdict: Verdict):
             for language, found in exhibits[exhibited_below].items()
         }
         some = next(iter(measured.chosen[below].values()))["Tied"].make_task(0)
-        chance[title] = some.lines["chance"][metric]
+        chance[title] = some.baselines["chance"][metric]
     return draw_translations(
         panels,
         exhibited,

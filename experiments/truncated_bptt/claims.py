@@ -99,7 +99,7 @@ def cost_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
 
 def draw_cost(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of B8."""
-    bits, chance = bits_of(found), streams(plan)(0).lines["chance"]
+    bits, chance = bits_of(found), streams(plan)(0).baselines["chance"]
     costs = {k: (m / 2**20, times, bits[k]) for k, (m, times) in found.raced.items()}
     return figure.draw_costs(costs, chance["bits_per_character"], TOLERANCE)
 

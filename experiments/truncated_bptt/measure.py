@@ -182,7 +182,7 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     """Trains through every window, and races their updates."""
     settings = {(k,): cost_setting(plan, k) for k in plan.windows}
     runs = tuned(plan, lab, ("k",), settings)
-    uniform = streams(plan)(0).lines["uniform"]["loss"]
+    uniform = streams(plan)(0).baselines["uniform"]["loss"]
     runs["bits"] = runs["test_loss"].astype(float).fillna(uniform) / math.log(2)
     sizes = ("windows", "hidden_features", "batch_size", "rounds")
     key = {"race": "updates", **{name: getattr(plan, name) for name in sizes}}

@@ -204,7 +204,7 @@ def draw_power(plan: Plan, found: Measured, verdict: Verdict):
         curves(longest(found.strings), plan.cells[0]),
         solved=SOLVED,
         no_memory=float(
-            np.mean([task.lines["no memory"]["accuracy"] for task in tasks])
+            np.mean([task.baselines["no memory"]["accuracy"] for task in tasks])
         ),
         longest=plan.lengths[-1],
     )

@@ -2,7 +2,6 @@
 
 from rnnshare.tasks.base import Batch, Classification, Task
 from rnnshare.tasks.composition import Composition, RandomString
-from rnnshare.tasks.drawn import DrawnTask
 from rnnshare.tasks.drifting import DriftTask, drift, drift_oracles
 from rnnshare.tasks.drifting_stream import STREAMING, DriftStream, drift_stream
 from rnnshare.tasks.formal import (
@@ -18,6 +17,7 @@ from rnnshare.tasks.formal import (
     ReverseString,
     StackManipulation,
 )
+from rnnshare.tasks.generated import GeneratedTask
 from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
@@ -46,12 +46,12 @@ __all__ = [
     "Composition",
     "CopyMemory",
     "CycleNavigation",
-    "DrawnTask",
     "DriftStream",
     "DriftTask",
     "DuplicateString",
     "EvenPairs",
     "FormalTask",
+    "GeneratedTask",
     "LagRecall",
     "LocalRule",
     "ModularArithmetic",

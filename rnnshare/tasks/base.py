@@ -106,9 +106,14 @@ class Task(abc.ABC):
         return {"loss": self.loss(outputs, batch)}
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Reference metrics by name, worked out: chance, no memory, oracle."""
         return {}
+
+    @property
+    def lines(self) -> dict[str, dict[str, float]]:
+        """The former name of `baselines`."""
+        return self.baselines
 
 
 def as_pytree(*arrays: str) -> Callable[[_T], _T]:

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_split
-from rnnshare.tasks.drawn import DrawnTask
+from rnnshare.tasks.generated import GeneratedTask
 
 _ENDLESS = 2**31 - 1  # examples: more than any training meets
 
 
 @as_pytree("num_examples", "seed", "moves")
 @dataclasses.dataclass(frozen=True, eq=False)
-class Composition(DrawnTask, Classification):
+class Composition(GeneratedTask, Classification):
     """A state that each step maps: where is it after every step?
 
         s_t = moves[t, x_t, s_{t-1}],   s_{-1} = 0
@@ -113,7 +113,7 @@ class Composition(DrawnTask, Classification):
         return Batch(jax.nn.one_hot(symbols, self.in_features), states)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guesses that know the step, and the input of the step too; and the rule.
 
         They are exact: the likeliest state of every step, given what is known.
@@ -196,7 +196,7 @@ class RandomString(Classification):
         return self.sample(jax.random.key(0), 1)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """A coin, on average over the strings; and the string by heart."""
         return {
             "chance": {"accuracy": 0.5},

@@ -50,7 +50,7 @@ class DriftRegression(Task):
         return masked_mean(errors[..., 0], mask)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best linear models, and predicting the mean; of the test set's steps."""
         return {
             "mean": {"loss": 1.0},

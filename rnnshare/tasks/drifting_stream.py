@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, generated
-from rnnshare.tasks.drawn import DrawnTask
 from rnnshare.tasks.drifting import (
     _FILLED,
     _INPUT_VARIANCE,
@@ -27,6 +26,7 @@ from rnnshare.tasks.drifting import (
     _weights,
     drift_oracles,
 )
+from rnnshare.tasks.generated import GeneratedTask
 
 STREAMING = 2**31 - 1  # so many examples that none is met twice
 _PATH = "random_walk"
@@ -34,7 +34,7 @@ _PATH = "random_walk"
 
 @as_pytree("num_examples", "seed", "step_weights", "constant", "amount", "oracle")
 @dataclasses.dataclass(frozen=True, eq=False)
-class DriftStream(DrawnTask, DriftRegression):
+class DriftStream(GeneratedTask, DriftRegression):
     """`drift` along a random walk, its training set N draws; made by `drift_stream`.
 
     Targets are `y_t = sum_j W_tj . x_{t-j} - constant`, j = 1..l, of mean 0 and

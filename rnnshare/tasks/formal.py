@@ -127,7 +127,7 @@ class FormalTask(Classification):
         return jnp.sum(right, -1) / jnp.sum(batch.mask, -1).astype(jnp.float32)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best constant answer, over all lengths, and the solution."""
         lengths = range(self.min_length, self.max_length + 1)
         chance = float(np.mean([self.chance(length) for length in lengths]))

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree
-from rnnshare.tasks.drawn import DrawnTask
+from rnnshare.tasks.generated import GeneratedTask
 
 TIME_FIRST, CLAUSE_FIRST = 0, 1
 _FACT = 7  # words of the longest fact: two fillers, a time, a clause
@@ -53,7 +53,7 @@ def weathers() -> tuple[str, ...]:
 
 @as_pytree("num_examples", "seed", "held_out_order")
 @dataclasses.dataclass(frozen=True, eq=False)
-class WordOrder(DrawnTask, Classification):
+class WordOrder(GeneratedTask, Classification):
     """Was it wet? Some words for weather are never met in one of the two orders.
 
     In training, a weather never stands in the order that is held out for it; in the
@@ -149,7 +149,7 @@ class WordOrder(DrawnTask, Classification):
         )
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guessing, and understanding; counted words alone reach 1/2 of two facts."""
         return {"chance": {"accuracy": 0.5}, "oracle": {"accuracy": 1.0}}
 

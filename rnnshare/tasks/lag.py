@@ -134,7 +134,7 @@ class LagRecall(Classification):
         return {f"accuracy_{low}_{high}": (low, high) for low, high in pairs}
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """A guess among m symbols, and a memory."""
         guess = {"loss": math.log(self.num_symbols), "accuracy": 1 / self.num_symbols}
         return {"chance": guess, "oracle": {"loss": 0.0, "accuracy": 1.0}}

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_counts
-from rnnshare.tasks.drawn import DrawnTask
+from rnnshare.tasks.generated import GeneratedTask
 
 
 @as_pytree("num_examples", "seed")
 @dataclasses.dataclass(frozen=True, eq=False)
-class RandomLabels(DrawnTask, Classification):
+class RandomLabels(GeneratedTask, Classification):
     """Sequences of fair coins, x in {-1, +1}^[T, D], each labelled by a fair coin.
 
     What is right of the training labels is held in the weights. All N examples are
@@ -56,6 +56,6 @@ class RandomLabels(DrawnTask, Classification):
         return Batch(jnp.where(coins, 1.0, -1.0), label)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guessing a coin; training labels can be known, those of other sets not."""
         return {"chance": {"accuracy": 0.5}, "all memorised": {"train_accuracy": 1.0}}

@@ -97,9 +97,9 @@ class PaddedCopyMemory(CopyMemory):
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best without memory guesses: `n log(m) / T` nats and `1 / m`."""
-        found = super().lines
+        found = super().baselines
         length = int(self.wait) + 2 * self.num_recalled
         found["no memory"]["loss"] = (
             self.num_recalled * math.log(self.num_symbols) / length

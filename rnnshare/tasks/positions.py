@@ -18,14 +18,14 @@ from rnnshare.tasks.base import (
     as_pytree,
     check_counts,
 )
-from rnnshare.tasks.drawn import DrawnTask
+from rnnshare.tasks.generated import GeneratedTask
 
 _ENDLESS = 2**31 - 1  # examples: more than any training meets
 
 
 @as_pytree("num_examples", "seed", "shown")
 @dataclasses.dataclass(frozen=True, eq=False)
-class LocalRule(DrawnTask, Classification):
+class LocalRule(GeneratedTask, Classification):
     """One rule at every step, of which only some steps are ever shown the answer.
 
     The inputs are fair coins, x_t = +1 or -1; the answer at step t is whether x_t and
@@ -103,7 +103,7 @@ class LocalRule(DrawnTask, Classification):
         return found
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guessing a coin, and the rule; the same at every step."""
         return {
             "chance": {"accuracy": 0.5, "loss": math.log(2.0)},
@@ -113,7 +113,7 @@ class LocalRule(DrawnTask, Classification):
 
 @as_pytree("num_examples", "seed", "label_noise")
 @dataclasses.dataclass(frozen=True, eq=False)
-class SignalPatch(DrawnTask, Classification):
+class SignalPatch(GeneratedTask, Classification):
     """T patches of D features, one of which carries the signal: which sign has it?
 
     All patches are standard normal; to one of them, at a uniform step, the label's sign
@@ -183,7 +183,7 @@ class SignalPatch(DrawnTask, Classification):
         return Batch(noise + jnp.where(here[:, None], signal, 0.0), given)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guessing, and the posterior of the label, on 100,000 draws.
 
         Of projections z_t the signs' likelihoods are as sum_t exp(+-strength z_t); the

@@ -73,7 +73,7 @@ class ArrayTask(Classification):
         return getattr(self, split)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Chance: accuracy of the majority class, loss of the class frequencies."""
         accuracy, loss = self.chance
         return {"chance": {"loss": loss, "accuracy": accuracy}}

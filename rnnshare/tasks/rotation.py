@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_counts
-from rnnshare.tasks.drawn import DrawnTask
+from rnnshare.tasks.generated import GeneratedTask
 
 _STATES = 3
 
 
 @as_pytree("num_examples", "seed", "dependence", "shuffled")
 @dataclasses.dataclass(frozen=True, eq=False)
-class Rotation(DrawnTask, Classification):
+class Rotation(GeneratedTask, Classification):
     """Which way does a chain of three states turn?
 
     The state goes one on with probability (1 + c r) / 2, else one back; c = +1 or -1 is
@@ -81,7 +81,7 @@ class Rotation(DrawnTask, Classification):
         return Batch(steps[order], label.astype(jnp.int32))
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """Guessing; the best that ignores the order; and the likelier class.
 
         With k turns on of the T - 1, the logarithm of the likelihoods' ratio is

@@ -86,7 +86,7 @@ class CopyMemory(Classification):
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best without memory guesses: `n log(m) / T` nats and `1 / m`."""
         loss = self.num_recalled * math.log(self.num_symbols) / self.num_steps
         return {
@@ -141,6 +141,6 @@ class Adding(Task):
         return jnp.mean((outputs.astype(jnp.float32) - batch.targets) ** 2)
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best constant is 1, its error the variance of a sum of two: `2 / 12`."""
         return {"no memory": {"loss": 2 / 12}, "oracle": {"loss": 0.0}}

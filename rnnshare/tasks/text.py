@@ -33,7 +33,7 @@ class NextCharacter(ArrayTask):
         return {**found, "bits_per_character": found["loss"] / math.log(2)}
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """A uniform guess, and chance: the frequencies of the training characters."""
         counts = np.bincount(np.ravel(self.train.targets), minlength=self.out_features)
         share = counts[counts > 0] / counts.sum()

@@ -140,7 +140,7 @@ class Translation(Classification):
         return found
 
     @property
-    def lines(self) -> dict[str, dict[str, float]]:
+    def baselines(self) -> dict[str, dict[str, float]]:
         """The best without the words: frequencies of the symbols at each place.
 
         A constant answer is right for one number of all.

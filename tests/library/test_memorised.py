@@ -58,8 +58,8 @@ def test_random_labels_are_coins_and_every_one_is_measured():
     assert np.abs(known).max() < 5 / 64
     guesses = np.random.default_rng(0).integers(0, 2, 4_096)
     right = np.mean(guesses == every.targets)
-    assert right == pytest.approx(large.lines["chance"]["accuracy"], abs=0.03)
+    assert right == pytest.approx(large.baselines["chance"]["accuracy"], abs=0.03)
     assert memorised_bits(right, 4_096) < 10
     outputs = jax.nn.one_hot(every.targets, 2)
-    line = large.lines["all memorised"]["train_accuracy"]
+    line = large.baselines["all memorised"]["train_accuracy"]
     assert large.metrics(outputs, every)["accuracy"] == line

@@ -192,7 +192,7 @@ def test_early_stopping_keeps_the_best_and_stops():
 def test_training_learns():
     recipe = Recipe(num_steps=600, batch_size=32, validate_every=200, patience=None)
     out = train([(TASK, 0, 1e-2)], recipe=recipe)
-    assert out.metrics[0]["test_loss"] < 0.5 * TASK.lines["no memory"]["loss"]
+    assert out.metrics[0]["test_loss"] < 0.5 * TASK.baselines["no memory"]["loss"]
 
 
 def test_resampled_splits_train_side_by_side():

@@ -86,7 +86,7 @@ def test_the_lines_are_those_of_guessing_and_of_the_rule():
     batch = jax.device_get(task.held_out("test"))
     x = batch.inputs[..., 0]
     rule = np.concatenate([x[:, :1] != -1, x[:, 1:] != x[:, :-1]], axis=1)
-    lines = task.lines
+    lines = task.baselines
     outputs = {
         "chance": jnp.zeros((4_000, 16, 2)),
         "oracle": 1e3 * jax.nn.one_hot(rule.astype(np.int32), 2),

@@ -34,7 +34,7 @@ def test_a_translator_learns_and_its_copies_say_the_same():
     setting = setting_of(plan, "Tied", "de", 1_000, 2e-2, True)
     task = setting.make_task(0)
     params, (row,) = fit(setting.make_model(), setting.recipe, [(task, 0, 2e-2)])
-    chance = task.lines["chance"]
+    chance = task.baselines["chance"]
     assert row["test_loss"] < 0.6 * chance["loss"]
     assert row["test_exact_match"] > 20 * chance["exact_match"]
     found = copy_and_decode(plan, setting, 0, params[0])

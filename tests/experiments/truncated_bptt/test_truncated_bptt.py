@@ -112,7 +112,7 @@ class MadeUpLab(Lab):
 
 def test_runs_that_diverged_are_guesses_and_are_told(tmp_path):
     found = measure.measure(PLAN, MadeUpLab(tmp_path))
-    uniform = measure.streams(PLAN)(0).lines["uniform"]["loss"]
+    uniform = measure.streams(PLAN)(0).baselines["uniform"]["loss"]
     for _, own in found.costs.groupby("k"):
         np.testing.assert_allclose(own["bits"], np.array([0.5, uniform]) / np.log(2))
     assert {*found.lags[found.parts].to_numpy()[1::2].flat} == {CHANCE}

@@ -63,7 +63,7 @@ def test_the_lines_of_a_composition_are_those_of_all_sequences():
         of_input.append(
             sum(np.bincount(states[every[:, t] == x, t]).max() for x in range(2)) / 16
         )
-    lines = task.lines
+    lines = task.baselines
     assert lines["chance"]["accuracy"] == pytest.approx(np.mean(chance))
     assert lines["no memory"]["accuracy"] == pytest.approx(np.mean(of_input))
     batch = jax.device_get(held(task, "test"))
@@ -94,7 +94,7 @@ def test_a_random_string_is_asked_for_up_to_its_length():
     assert float(beyond["accuracy"]) == pytest.approx(5 / 9)
     strings = np.array([RandomString.of(12, 5, s).bits for s in range(2_000)])
     guess = np.mean(strings[:-1] == strings[1:])
-    assert guess == pytest.approx(task.lines["chance"]["accuracy"], abs=0.02)
+    assert guess == pytest.approx(task.baselines["chance"]["accuracy"], abs=0.02)
 
 
 def test_what_no_task_can_be_is_refused():

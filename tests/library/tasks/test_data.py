@@ -359,9 +359,9 @@ def test_chance_is_what_a_constant_answer_scores_on_the_pool(make, pool):
     logits = np.log(frequencies).astype(np.float32)
     outputs = np.broadcast_to(logits, (len(labels), len(logits)))
     got = task.metrics(outputs, Batch(None, labels))
-    for metric, value in task.lines["chance"].items():
+    for metric, value in task.baselines["chance"].items():
         np.testing.assert_allclose(got[metric], value, rtol=1e-5)
-    assert make(1).lines == task.lines
+    assert make(1).baselines == task.baselines
 
 
 @by_data

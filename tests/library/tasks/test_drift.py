@@ -177,16 +177,18 @@ def test_the_line_is_what_least_squares_reaches_on_the_data():
     task = drift(1, amount=0.2, num_examples=8_000)
     x = windows(task.test.inputs.astype(np.float64), 10).reshape(-1, 30)
     y = task.test.targets[:, 10:, 0].astype(np.float64).ravel()
-    line = task.lines["time-invariant linear"]["loss"]
+    line = task.baselines["time-invariant linear"]["loss"]
     np.testing.assert_allclose(least_squares(x, y), line, rtol=0.03)
     zeros = np.zeros(task.test.targets.shape, np.float32)
     mean = task.loss(zeros, task.test)
-    np.testing.assert_allclose(mean, task.lines["mean"]["loss"], rtol=0.03)
+    np.testing.assert_allclose(mean, task.baselines["mean"]["loss"], rtol=0.03)
     answers = by_loop(task, task.test.inputs[:20])
     answers -= (answers - task.test.targets[:20, :, 0])[0, 10]
     few = jax.tree.map(lambda leaf: leaf[:20], task.test)
     loss = task.loss(jnp.asarray(answers[..., None], jnp.float32), few)
-    np.testing.assert_allclose(loss, task.lines["per-step linear"]["loss"], atol=1e-9)
+    np.testing.assert_allclose(
+        loss, task.baselines["per-step linear"]["loss"], atol=1e-9
+    )
 
 
 # As a task

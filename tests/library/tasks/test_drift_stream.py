@@ -62,7 +62,7 @@ def test_the_lines_are_what_least_squares_reaches(large):
     task, batch = large
     x = windows(batch.inputs.astype(np.float64), 5)
     y = batch.targets[:, 5:, 0].astype(np.float64)
-    lines = {name: line["loss"] for name, line in task.lines.items()}
+    lines = {name: line["loss"] for name, line in task.baselines.items()}
     fitted = least_squares(x.reshape(-1, 15), y.ravel())
     assert fitted == pytest.approx(lines["time-invariant linear"], rel=0.02)
     assert 0.02 < fitted < 0.9
@@ -70,7 +70,7 @@ def test_the_lines_are_what_least_squares_reaches(large):
     np.testing.assert_allclose(each, lines["per-step linear"], atol=1e-9)
     zeros = np.zeros(batch.targets.shape, np.float32)
     assert float(task.loss(zeros, batch)) == pytest.approx(lines["mean"], rel=0.02)
-    assert drift_stream(1, amount=0.0, **SIZES).lines["time-invariant linear"][
+    assert drift_stream(1, amount=0.0, **SIZES).baselines["time-invariant linear"][
         "loss"
     ] == pytest.approx(0, abs=1e-12)
 

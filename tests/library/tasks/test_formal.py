@@ -134,7 +134,7 @@ def test_chance_by_simulation(language):
             found.append(float(jnp.mean(task.accuracy_each(outputs, batch))))
         assert max(found) == pytest.approx(task.chance(length), abs=0.015), length
     mean = np.mean([task.chance(n) for n in range(1, 6)])
-    assert task.lines["chance"]["accuracy"] == pytest.approx(mean)
+    assert task.baselines["chance"]["accuracy"] == pytest.approx(mean)
 
 
 def test_a_curriculum_lets_strings_grow():

@@ -60,7 +60,7 @@ def test_accuracy_is_parted_by_the_lag():
 def test_lines():
     batch = TASK.held_out("test")
     guess = TASK.metrics(jnp.zeros((300, 60, 4)), batch)
-    assert float(guess["loss"]) == pytest.approx(TASK.lines["chance"]["loss"])
+    assert float(guess["loss"]) == pytest.approx(TASK.baselines["chance"]["loss"])
     assert float(guess["accuracy"]) == pytest.approx(0.25, abs=0.05)
 
 

@@ -154,7 +154,7 @@ def test_metrics_of_answers_that_are_known():
 
 def test_chance_is_what_the_frequencies_of_each_place_reach():
     task = translation(2, trained_below=1_000)
-    train, lines = task.train, task.lines["chance"]
+    train, lines = task.train, task.baselines["chance"]
     counts = np.zeros((5, 11))
     for row, scored in zip(train.targets, train.mask, strict=True):
         for place in np.flatnonzero(scored):

@@ -31,7 +31,7 @@ def test_without_padding_the_task_is_the_plain_one(padded, plain):
     assert_equal_to_rounding(ours.targets, theirs.targets, 1)  # one sum of two
     assert (ours.lengths == plain.num_steps).all()
     assert ours.mask is None or ours.mask.all()
-    assert padded.lines == plain.lines
+    assert padded.baselines == plain.baselines
     outputs = generic((8, plain.num_steps, plain.out_features), 0)
     if isinstance(plain, Adding):
         outputs = outputs[:, 0]
@@ -70,7 +70,7 @@ def test_only_real_steps_are_scored_and_the_line_is_that_of_the_real_length():
     sure = (np.arange(task.num_steps) < 4)[:, None] * np.array([0, 0, 0, 99.0])
     outputs = np.tile((due + sure).astype(np.float32), (2_000, 1, 1))
     outputs[:, 6:] = np.nan
-    found, line = task.metrics(outputs, batch), task.lines["no memory"]
+    found, line = task.metrics(outputs, batch), task.baselines["no memory"]
     assert line["loss"] == pytest.approx(2 * math.log(3) / 6)
     assert found["loss"] == pytest.approx(line["loss"], rel=1e-5)
     assert found["accuracy"] == pytest.approx(line["accuracy"], abs=0.04)

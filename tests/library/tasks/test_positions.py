@@ -65,7 +65,7 @@ def test_a_patch_carries_the_sign_and_the_oracle_reads_it():
     assert moved.mean(0) == pytest.approx(np.full(8, 5 / 8), abs=0.15)
     likelihoods = [np.logaddexp.reduce(s * 5 * projections, axis=1) for s in (1, -1)]
     accuracy = np.mean((likelihoods[0] > likelihoods[1]) == batch.targets)
-    lines = task.lines
+    lines = task.baselines
     assert accuracy == pytest.approx(lines["oracle"]["accuracy"], abs=0.01)
     assert lines["oracle"]["accuracy"] > 0.98
     assert np.mean(batch.targets) == pytest.approx(0.5, abs=0.03)
@@ -92,17 +92,17 @@ def test_flipped_labels_are_draws_of_one_distribution_in_every_split():
         p = 0.8 * up / (up + down) + 0.2 * down / (up + down)
         given = np.where(after.targets == 1, p, 1 - p)
         if split == "test":
-            oracle = noisy.lines["oracle"]
+            oracle = noisy.baselines["oracle"]
             assert -np.log(given).mean() == pytest.approx(oracle["loss"], abs=0.02)
             assert (given > 0.5).mean() == pytest.approx(oracle["accuracy"], abs=0.02)
     assert held_out._cache_size() == 2  # the amount of noise is data
-    assert noisy.lines["chance"] == {"accuracy": 0.5, "loss": np.log(2)}
+    assert noisy.baselines["chance"] == {"accuracy": 0.5, "loss": np.log(2)}
     # Without noise the loss of the oracle is that of a clean posterior.
     plain = held_out(clean, "test")
     z = np.asarray(plain.inputs, np.float64) @ clean.direction
     margin = np.logaddexp.reduce(5 * z, 1) - np.logaddexp.reduce(-5 * z, 1)
     loss = np.logaddexp(0, np.where(plain.targets == 1, -margin, margin)).mean()
-    assert loss == pytest.approx(clean.lines["oracle"]["loss"], abs=0.01)
+    assert loss == pytest.approx(clean.baselines["oracle"]["loss"], abs=0.01)
 
 
 def facts_of(tokens):

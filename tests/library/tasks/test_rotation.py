@@ -46,7 +46,7 @@ def test_counts_of_states_are_alike_in_both_classes():
 @pytest.mark.parametrize("dependence", [0.0, 0.2, 0.4, 0.8])
 def test_lines_are_what_the_likelihoods_score(dependence):
     states, noise, sign = drawn(dependence=dependence)
-    lines = Rotation(1, 0, dependence=dependence).lines
+    lines = Rotation(1, 0, dependence=dependence).baselines
     turns = np.where(np.diff(states) % 3 == 1, 1, -1)
     sums = 2 * 0.2 * noise.sum(1)
     log_odds = math.log((1 + dependence) / (1 - dependence))
@@ -56,7 +56,7 @@ def test_lines_are_what_the_likelihoods_score(dependence):
     ):
         accuracy = np.mean(np.sign(ratio) == sign)
         np.testing.assert_allclose(accuracy, lines[name]["accuracy"], atol=0.01)
-    shuffled = Rotation(1, 0, dependence=dependence, shuffled=True).lines
+    shuffled = Rotation(1, 0, dependence=dependence, shuffled=True).baselines
     np.testing.assert_allclose(
         shuffled["oracle"]["accuracy"], lines["unordered"]["accuracy"], rtol=1e-12
     )

@@ -110,7 +110,7 @@ def test_held_out_sets_are_fixed_and_differ(task):
 def test_right_answers_reach_the_oracle(task):
     batch = task.held_out("test")
     got = scores(task, perfect(task, batch), batch)
-    oracle = task.lines.get("oracle", {"loss": 0.0, "accuracy": 1.0})
+    oracle = task.baselines.get("oracle", {"loss": 0.0, "accuracy": 1.0})
     assert set(got) == set(oracle)
     for metric, value in oracle.items():
         np.testing.assert_allclose(got[metric], value, atol=1e-6)
@@ -222,11 +222,11 @@ def test_copy_memory_without_memory():
     outputs[:11, 3] = 0
     outputs[11:, :3] = 0
     outputs = np.broadcast_to(outputs, (5_000, 15, 4))
-    line, got = task.lines["no memory"], scores(task, outputs, batch)
+    line, got = task.baselines["no memory"], scores(task, outputs, batch)
     np.testing.assert_allclose(got["loss"], line["loss"], rtol=1e-4)
     error = math.sqrt(1 / 3 * 2 / 3 / (5_000 * 4))
     assert abs(got["accuracy"] - line["accuracy"]) < 4 * error
-    usual = CopyMemory(num_blanks=100).lines["no memory"]["loss"]
+    usual = CopyMemory(num_blanks=100).baselines["no memory"]["loss"]
     assert usual == pytest.approx(10 * math.log(8) / 120)
 
 
@@ -264,7 +264,7 @@ def test_adding_without_memory():
     task = Adding(10)
     batch = task.sample(jax.random.key(1), 20_000)
     errors = (np.asarray(batch.targets, np.float64) - 1) ** 2
-    line = task.lines["no memory"]["loss"]
+    line = task.baselines["no memory"]["loss"]
     assert abs(errors.mean() - line) < 4 * errors.std() / math.sqrt(errors.size)
     less, one, more = (
         scores(task, np.full((20_000, 1), constant, np.float32), batch)["loss"]

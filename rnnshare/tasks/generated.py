@@ -16,12 +16,12 @@ import numpy as np
 
 from rnnshare.tasks.base import SPLITS, Batch, Task, as_pytree, check_split
 
-_Self = TypeVar("_Self", bound="DrawnTask")
+_Self = TypeVar("_Self", bound="GeneratedTask")
 
 
 @as_pytree("num_examples", "seed")
 @dataclasses.dataclass(frozen=True, eq=False)
-class DrawnTask(Task):
+class GeneratedTask(Task):
     """A task whose training set is N draws of `example`.
 
     Attributes:
