@@ -143,6 +143,13 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(paired, names=["arm"]) if paired else pd.DataFrame()
 
 
+def say_diverged(runs: pd.DataFrame) -> str:
+    """Returns a paragraph on the runs that diverged; '' if none did."""
+    lost = int(runs["test_loss"].isna().sum())
+    told = f"{lost} of {len(runs)} runs diverged and count as 1, the loss of the mean."
+    return f"\n\n{told}" if lost else ""
+
+
 def oracle(plan: Plan, num_steps: int, drift: float) -> float:
     """Returns the mean over the seeds of the time-invariant linear model's loss."""
     make_task = _task(plan, num_steps, drift, plan.sizes[0])
