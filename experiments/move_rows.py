@@ -165,9 +165,12 @@ def main() -> None:
     """Moves the rows of one experiment."""
     from experiments.lab import script
 
+    for flag in (_NAME, _SOURCE):
+        if not flag.value:
+            common.fail(f"--{flag.name} is needed: see --help.")
     experiment, preset = script.load(str(_NAME.value)), common.PRESET.value
     folder = common.workdir(f"{preset}/{experiment.name}")
-    lab = MovingLab(folder, source=_SOURCE.value)
+    lab = MovingLab(folder, source=pathlib.Path(str(_SOURCE.value)).expanduser())
     with common.user_errors():
         experiment.measure(experiment.plans[preset], lab)
     count = len(lab.trained.rows) + len(lab.others.rows)

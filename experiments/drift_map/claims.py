@@ -137,7 +137,8 @@ def map_details(found: Measured) -> list[str]:
         "N* is where the line through the mean differences, over log N, first changes "
         "to untied's favour; its interval is of resampled seeds, and infinite where it "
         "does not. The intervals of a few seeds are too narrow, which is why a win "
-        "asks for the t test as well." + say_diverged(found.runs),
+        "asks for the t test as well."
+        + say_diverged(pd.concat([found.runs, found.fresh])),
     ]
 
 

@@ -53,7 +53,11 @@ def judge_limit(plan: Plan, found: Measured) -> Verdict:
 def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the losses with every example met once, a row a drift."""
     every, p_values = verdict.data
-    means = found.streaming.groupby(["arm", "d"])["test_loss"].mean()
+    means = (
+        found.streaming.fillna({"test_loss": 1.0})
+        .groupby(["arm", "d"])["test_loss"]
+        .mean()
+    )
     table: list = [
         (
             *("drift d", "tied test loss", "untied test loss"),

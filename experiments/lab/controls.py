@@ -7,6 +7,8 @@ from rnnshare.training import Call, Setting
 class BagSetting(Setting):
     """A bag of steps, which knows no order; its `cell` is `BagOfSteps`."""
 
+    __public_name__ = "experiments.BagSetting"  # in keys, wherever it stands
+
     def make_model(self):
         """Returns the control's factory."""
         task = self.make_task(0)

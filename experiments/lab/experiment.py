@@ -7,14 +7,12 @@ judged again from the rows alone. Nobody but `Experiment.findings` builds a `Fin
 """
 
 import dataclasses
-import functools
 import pathlib
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.claims import CLAIMS
-from experiments.lab.finding import Finding, read_findings
+from experiments.lab.finding import Finding
 from rnnshare.analysis.statistics import Interval
 
 if TYPE_CHECKING:
@@ -151,14 +149,10 @@ class Experiment:
         plan = self.plans[preset] if plan is None else plan
         folder = pathlib.Path(root) / preset / self.name
         lab = Lab(folder, judge_only=judge_only)
-        began = time.perf_counter()
-        measured = self.measure(plan, lab)
-        seconds = time.perf_counter() - began
-        # The time that rows took, not that of reading them.
-        read = [other for other in lab.asked.values() if not other.num_made]
-        seconds += sum(read_seconds(other.folder, 0.0) for other in read)
-        if not lab.num_made and len(read) == len(lab.asked):
-            seconds = read_seconds(folder, seconds)
+        with lab.clock():
+            measured = self.measure(plan, lab)
+        # Of what was read of others, too.
+        seconds = sum(each.seconds for each in (lab, *lab.asked.values()))
         for name, draw in self.figures.items():
             _save(draw(plan, measured), folder / "figures" / f"{name}.png", "")
         return [
@@ -234,31 +228,21 @@ def _related(half: Half, preset: str, root: pathlib.Path) -> Finding:
       preset: its name.
       root: the folder that holds those of the experiments.
     """
+    from experiments.lab.trials import Lab
+
     claim, name = half.claim, half.experiment.name
     finding = half.experiment._finding(
         claim, half.plan, half.measured, preset, root / name,
-        read_seconds(root / name, 0.0), half.verdict,
+        Lab(root / name).seconds, half.verdict,
     )  # fmt: skip
     figure = finding.figure and f"../{name}/{finding.figure}"
     return dataclasses.replace(finding, figure=figure)
 
 
-def read_seconds(folder: pathlib.Path, otherwise: float) -> float:
-    """Returns the seconds that the findings kept in a folder took."""
-    kept = read_findings(folder)
-    return max((finding.seconds for finding in kept), default=otherwise)
-
-
-@functools.cache
-def _panels() -> Any:
-    from rnnshare.plotting import panels
-
-    return panels
-
-
 def _save(figure: Any, path: pathlib.Path, refuted_if: str) -> None:
+    from rnnshare.plotting import save
     from rnnshare.plotting.style import say_what_refutes
 
     if refuted_if:
         say_what_refutes(figure, refuted_if)
-    _panels().save(figure, path)
+    save(figure, path)

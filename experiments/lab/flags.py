@@ -105,13 +105,13 @@ CACHE = flags.DEFINE_string(
 
 def workdir(below: str = "") -> pathlib.Path:
     """Returns the folder that --workdir names, or one below it, made if missing."""
-    folder = pathlib.Path(WORKDIR.value or "results") / below
+    folder = pathlib.Path(WORKDIR.value or "results").expanduser() / below
     with user_errors():
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, resumes: bool = False) -> None:
     """Parses the flags and runs `main`.
 
     A wrong flag, or a word that is no flag, ends the program with one line and exit
@@ -132,15 +132,15 @@ def run(main: Callable[[], None]) -> None:
 
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[CACHE.name])
-    app.run(lambda _: _interruptible(main), flags_parser=parse)
+    app.run(lambda _: _interruptible(main, resumes), flags_parser=parse)
 
 
-def _interruptible(main: Callable[[], None]) -> None:
+def _interruptible(main: Callable[[], None], resumes: bool) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        told = "interrupted: every finished row is kept, and the same command goes on"
-        print(f"\n{told}", file=sys.stderr)
+        text = f"interrupted{': rows are kept, the same command goes on' * resumes}"
+        print(f"\n{text}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -183,7 +183,7 @@ def use_cache() -> None:
 
     import jax
 
-    folder = CACHE.value
+    folder = CACHE.value and str(pathlib.Path(CACHE.value).expanduser())
     if folder is None:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         folder = str(pathlib.Path(home) / "rnnshare")

@@ -94,7 +94,11 @@ def contrast(
         order = [tuple(case) if len(by) > 1 else case[0] for case in cases.to_numpy()]
         sides.append(wide.reindex(order))
     first, second = sides
-    if set(first.index) != set(second.index) or set(first) != set(second):
+    pairs = [
+        set(map(tuple, runs[runs[arm] == name][[*by, repeat]].to_numpy()))
+        for name in arms
+    ]
+    if pairs[0] != pairs[1]:
         raise ValueError(
             f"{arms[0]} and {arms[1]} were not run on the same cases and repeats, so "
             "they cannot be paired. Train both on all."

@@ -8,6 +8,7 @@ and trains nothing.
 import importlib
 import json
 import math
+import os
 import pathlib
 import sys
 import time
@@ -50,15 +51,21 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
             if JUDGE_AGAIN.value is None:
                 experiment.check()
             plan = plan_of(preset) if plan_of else None
+            if JUDGE_AGAIN.value is not None and plan is not None:
+                raise ValueError(
+                    "--judge_again judges by the preset's plan. Leave out the flags "
+                    "that change it."
+                )
         if JUDGE_AGAIN.value is not None:
-            judge_again(experiment, pathlib.Path(JUDGE_AGAIN.value).expanduser())
+            folder = pathlib.Path(JUDGE_AGAIN.value).expanduser()
+            judge_again(experiment, folder, preset)
         elif plan is not None:
             assert after is not None
             after(experiment, plan, common.workdir(f"{preset}/{name}"))
         else:
             run_and_report(experiment, preset, common.workdir())
 
-    common.run(main)
+    common.run(main, resumes=True)
 
 
 def load(name: str):
@@ -72,6 +79,7 @@ def run_and_report(experiment, preset: str, root: pathlib.Path) -> None:
     from rnnshare.training.rows import environment
 
     began = time.perf_counter()
+    check_folder(root / preset / experiment.name)
     found = experiment.findings(preset, root)
     for finding in found:
         for row in finding.table:
@@ -93,7 +101,19 @@ def run_and_report(experiment, preset: str, root: pathlib.Path) -> None:
     print(f"The report is {page}")
 
 
-def judge_again(experiment, folder: pathlib.Path) -> None:
+def check_folder(folder: pathlib.Path) -> None:
+    """Ends the program in one line where rows cannot be read or written."""
+    from experiments.lab.trials import Lab
+
+    with common.user_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise ValueError(f"{folder} cannot be written to. Name another --workdir.")
+        for lines in (Lab(folder).trained, Lab(folder).others):
+            lines.path.exists()
+
+
+def judge_again(experiment, folder: pathlib.Path, preset: str) -> None:
     """Prints the verdicts of kept rows; exit code 1 if claims.json says otherwise."""
     own = folder / experiment.name
     folder = own if own.is_dir() else folder
@@ -105,19 +125,29 @@ def judge_again(experiment, folder: pathlib.Path) -> None:
             kept = {
                 c["id"]: c for c in json.loads((folder / "claims.json").read_text())
             }
-        presets = {claim["evidence"]["preset"] for claim in kept.values()}
-        preset = presets.pop() if presets else common.PRESET.value
+        sources = {
+            (e.get("preset", preset), pathlib.Path(e.get("folder", own)).name)
+            for e in (claim.get("evidence", {}) for claim in kept.values())
+        }
+        if sources:
+            preset, name = min(sources)
+            if len(sources) > 1 or name != experiment.name:
+                names = ", ".join(sorted(name for _, name in sources))
+                raise ValueError(
+                    f"--judge_again={folder} is the folder of {names}, not of "
+                    f"{experiment.name}. Name that of one experiment."
+                )
         verdicts = experiment.judge_again(preset, folder)
     differs = False
     for key, verdict in verdicts.items():
         low, high = verdict.effect.low, verdict.effect.high
         told = f"{verdict.effect.estimate!r} [{low!r}, {high!r}]"
-        same = ""
+        same = "not in claims.json" if kept else ""
         if key in kept:
             agrees = agree(verdict, kept[key], ENDS_WITHIN)
             same = "as kept" if agrees else "NOT as kept"
             if agrees and not agree(verdict, kept[key]):
-                same = "as kept, but for the bootstrap's ties"
+                same = f"as kept, ends within {ENDS_WITHIN:.0%} of the width"
             differs |= not agrees
         print(f"{key}: {verdict.verdict}, {told} {same}".rstrip())
     if differs:

@@ -4,13 +4,15 @@ Trainings go to `trained.jsonl`, all else to `kept.jsonl` of the study's folder:
 gradients, times of races, raw values, so that every verdict can be judged again.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +20,7 @@ import numpy as np
 
 from experiments.lab import flags as common
 from rnnshare.training import JsonLines, Replicate, Setting, study
-from rnnshare.training.rows import Row, json_line
+from rnnshare.training.rows import Row
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
 FRESH_SEED = 2_000  # and so has the confirmation of what was chosen by its result
@@ -59,6 +61,24 @@ class Lab:
     def _known(self) -> dict[str, Row]:
         return {row["key"]: row for row in self.others.rows if "key" in row}
 
+    @contextlib.contextmanager
+    def clock(self) -> Iterator[None]:
+        """Counts a session that makes rows, whether it comes to its end or not."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            made = self.num_made or any(o.num_made for o in self.asked.values())
+            if made and not self.judge_only:
+                took = round(time.perf_counter() - began, 3)
+                JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
+
+    @property
+    def seconds(self) -> float:
+        """How long the sessions took that made the rows."""
+        rows = JsonLines(self.folder / "sessions.jsonl").rows
+        return float(sum(row["seconds"] for row in rows))
+
     def of(self, name: str) -> "Lab":
         """Returns the lab of another experiment's rows, of the same preset."""
         if name not in self.asked:
@@ -90,7 +110,7 @@ class Lab:
                     f"{describe(setting)}. Train them: leave --judge_again out."
                 )
             if not self.judge_only:
-                tell(setting, count, left)
+                log_group(setting, count, left)
 
         found = study.run(
             settings, repeats, self.trained, on_group=on_group, **layout()
@@ -113,8 +133,9 @@ class Lab:
             such as one rate over a grid of tasks.
           budget: trainings of each setting times candidates: an arm with more
             candidates has fewer seeds for each, at least 1.
-          by: what is least of the best: a metric, its mean over the runs, a diverged
-            run being infinite; or a function of a candidate's rows.
+          by: what is least of the best: a metric, its mean over the runs; or a function
+            of a candidate's rows. Whatever it says, a candidate that diverged on fewer
+            runs is the better one.
           first: the first tuning seed.
         """
         if len(candidates) == 1:
@@ -126,8 +147,13 @@ class Lab:
         for group in groups:
             count = len(group) * len(repeats)
             own, place = rows[place : place + count], place + count
-            scores.append(by(own) if callable(by) else float(column(own, by).mean()))
-        return candidates[min(range(len(scores)), key=scores.__getitem__)]
+            score = by(own) if callable(by) else float(column(own, by).mean())
+            scores.append((num_diverged(own), score))
+        best = min(range(len(scores)), key=scores.__getitem__)
+        if scores[best][0]:
+            text = f"each of {len(candidates)} candidates diverged. Try lower rates."
+            print(f"tuning {describe(groups[best][0])}: {text}", file=sys.stderr)
+        return candidates[best]
 
     def kept(
         self, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
@@ -171,7 +197,7 @@ class Lab:
             for key, columns in make(missing):
                 name = digest(key)
                 self.others.append(
-                    {"schema": study.SCHEMA, "key": name, **key, **columns}
+                    {**key, **columns, "schema": study.SCHEMA, "key": name}
                 )
                 self._known[name] = self.others.rows[-1]
                 self.num_made += 1
@@ -180,7 +206,7 @@ class Lab:
 
 def digest(key: Mapping[str, Any]) -> str:
     """Returns what a kept row is recognised by."""
-    text = json.dumps(json.loads(json_line(key)), sort_keys=True)
+    text = json.dumps(key, sort_keys=True, allow_nan=False, default=np.generic.item)
     return hashlib.sha256(f"{study.SCHEMA} {text}".encode()).hexdigest()[:20]
 
 
@@ -207,7 +233,7 @@ def describe(setting: Setting) -> str:
     return f"{setting.make_task(0).name}, {cell}, {setting.sharing}"
 
 
-def tell(setting: Setting, count: int, left: int) -> None:
+def log_group(setting: Setting, count: int, left: int) -> None:
     """Says on stderr what is being trained."""
     done = "" if left else " (kept from before)"
     text = f"{describe(setting)}: {left or count} runs{done}"

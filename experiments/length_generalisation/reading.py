@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.trials import Lab, column, layout, tell
+from experiments.lab.trials import Lab, column, layout, log_group
 from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import POLICIES, Arm, Plan
 from rnnshare import Tied, Untied
@@ -40,7 +40,7 @@ def rows_of(plan: Plan, arm: Arm, lab: Lab) -> list[Row]:
         setting = tuned(plan, arm, lab)
         task, rate = setting.make_task(0), setting.learning_rate
         seeds = sorted({key["seed"] for key in missing})
-        tell(setting, len(seeds), len(seeds))
+        log_group(setting, len(seeds), len(seeds))
         triples = [(task, seed, rate) for seed in seeds]
         fitted = fit(setting.make_model(), setting.recipe, triples, **layout())
         trained = dict(zip(seeds, zip(*fitted, strict=True), strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
+from experiments.lab.controls import BagSetting
 from experiments.lab.frames import frame
 from experiments.lab.trials import Lab, column, replicates
 from experiments.position_generalisation.plan import PLANS as PLANS
@@ -47,21 +48,6 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         signal_patches(plan, lab),
         pd.concat(words, names=["facts"]).reset_index("facts"),
     )
-
-
-class BagSetting(Setting):
-    """The control in the place of an RNN."""
-
-    def make_model(self) -> Any:
-        """Returns the control's factory."""
-        task = self.make_task(0)
-        return Call(
-            BagOfSteps,
-            in_features=task.in_features,
-            hidden_features=self.hidden_features,
-            out_features=task.out_features,
-            num_tokens=task.num_tokens,
-        )
 
 
 def rule(split: int, num_steps: int) -> LocalRule:

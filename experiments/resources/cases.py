@@ -130,9 +130,7 @@ class Case:
             make = ModelFor(
                 cell=cell,
                 hidden_features=width,
-                sharing=sharing_of(
-                    _FLAGS[self.arm.lower()], self.num_steps, rank=_BETWEEN
-                ),
+                sharing=self.sharing(),
                 num_layers=1,
                 readout_sharing=Tied(),
                 dropout=0.0,

@@ -260,3 +260,7 @@ def soft_adam(learning_rate: Any, strength: float) -> optax.GradientTransformati
         optax.adam(learning_rate),
         optax.masked(soft_tying(learning_rate, strength), layers),
     )
+
+
+# In keys, wherever it stands.
+soft_adam.__public_name__ = "experiments.soft_adam"  # type: ignore[attr-defined]

@@ -56,6 +56,8 @@ class TranslatorSetting(Setting):
       reverse_source: read the source from its end.
     """
 
+    __public_name__ = "experiments.TranslatorSetting"  # in keys, wherever it stands
+
     decoder_sharing: Sharing = Tied()
     embedding_features: int = 16
     reverse_source: bool = True

@@ -178,6 +178,10 @@ def _adam_without(rate: float, word: str) -> optax.GradientTransformation:
     return optax.partition({"train": optax.adam(rate), "rest": rest}, labels)
 
 
+# In keys, wherever it stands.
+_adam_without.__public_name__ = "experiments.adam_without"  # type: ignore[attr-defined]
+
+
 def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     """Trains through every window, and races their updates."""
     settings = {(k,): cost_setting(plan, k) for k in plan.windows}

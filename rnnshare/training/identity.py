@@ -126,12 +126,16 @@ def public_name(thing: Any) -> str:
     Of the packages that its module is in, from the outermost on, and of the module
     itself, it is the first that has it: `rnnshare.LSTMCell`, `flax.nnx.LSTMCell`,
     `optax.adam`. A class that moves to another module keeps its name, as long as the
-    package still exports it.
+    package still exports it; one that no package exports may say its own name in
+    `__public_name__`.
 
     Raises:
       TypeError: if it is found nowhere, as a lambda, or a class or function inside of a
         function.
     """
+    own = getattr(thing, "__dict__", {}).get("__public_name__")
+    if isinstance(own, str):
+        return own
     owner = getattr(thing, "__self__", None)
     if isinstance(thing, types.MethodType) and isinstance(owner, type):
         # By the class that it was taken from, which may have inherited it.

@@ -51,7 +51,7 @@ class JsonLines:
         self.rows: list[Row] = []
         if not self.path.exists():
             return
-        whole, newline, _ = self.path.read_bytes().rpartition(b"\n")
+        whole, newline, tail = self.path.read_bytes().rpartition(b"\n")
         for number, line in enumerate(whole.splitlines() if newline else [], 1):
             try:
                 self.rows.append(json.loads(line))
@@ -60,9 +60,8 @@ class JsonLines:
                     f"{self.path}, line {number} is not JSON ({error}). Mend or remove "
                     "the file; nothing was written to it."
                 ) from None
-        finished = len(whole) + len(newline)
-        if finished < self.path.stat().st_size:
-            os.truncate(self.path, finished)
+        if tail:  # what another process appends meanwhile is none
+            os.truncate(self.path, len(whole) + len(newline))
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Writes a row."""

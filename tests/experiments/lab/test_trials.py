@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lab import frames
+from experiments.cell_state.measure import rank
+from experiments.lab import controls, frames
 from experiments.lab.trials import Lab, MissingRowError, column, replicates
+from experiments.length_generalisation.reading import ranked
+from experiments.spectrum import measure as spectrum
+from experiments.translation import translators
+from experiments.truncated_bptt import measure as truncated_bptt
 from rnnshare import ElmanCell, Tied, Untied
 from rnnshare.tasks import Adding
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Recipe, Setting, public_name
 
 
 def adding(split, num_steps=4):
@@ -91,6 +96,58 @@ def test_one_tuner_for_settings_groups_and_goals(tmp_path, monkeypatch):
     assert lab.tune(groups, 1, first=7) == groups[0]
     assert asked == [(4, [1_000, 1_001])] * 2 + [(4, [7])]
     assert lab.tune(rates[:1], 8) == rates[0] and len(asked) == 3  # no choice
+
+
+def test_a_diverged_candidate_is_never_chosen_while_another_stands(
+    tmp_path, monkeypatch, capsys
+):
+    """By no measure of goodness: one that stops early is the soonest done."""
+    lab = Lab(tmp_path)
+
+    def train(settings, repeats):
+        return [
+            {
+                "validation_loss": None if s.learning_rate > 1 else 0.5,
+                "diverged": 7 if s.learning_rate > 1 else None,
+                "steps_trained": 10 if s.learning_rate > 1 else 2_000,
+                "stop_loss": 1e-3,
+            }
+            for s in settings
+            for _ in repeats
+        ]
+
+    monkeypatch.setattr(lab, "train", train)
+    lost, whole = setting(40.0), setting(0.1)
+    for by in ("validation_loss", rank, lambda rows: ranked(rows, 1e-3)):
+        assert lab.tune([lost, whole], 2, by=by) == whole
+    assert not capsys.readouterr().err
+    assert lab.tune([lost, setting(50.0)], 2) == lost
+    assert "each of 2 candidates diverged" in capsys.readouterr().err
+
+
+def test_classes_of_no_package_keep_their_names_in_keys():
+    """Kept rows are known by these, wherever the code stands."""
+    names = {
+        "experiments.BagSetting": controls.BagSetting,
+        "experiments.TranslatorSetting": translators.TranslatorSetting,
+        "experiments.soft_adam": spectrum.soft_adam,
+        "experiments.adam_without": truncated_bptt._adam_without,
+    }
+    assert {name: public_name(thing) for name, thing in names.items()} == {
+        name: name for name in names
+    }
+
+
+def test_sessions_are_counted_whether_they_end_well_or_not(tmp_path):
+    for _ in range(2):
+        lab = Lab(tmp_path)
+        with pytest.raises(KeyboardInterrupt), lab.clock():
+            lab.kept({"seed": len(lab.others.rows)}, dict)
+            raise KeyboardInterrupt
+    with Lab(tmp_path).clock():  # nothing is made
+        pass
+    rows = (tmp_path / "sessions.jsonl").read_text().splitlines()
+    assert len(rows) == 2 and Lab(tmp_path).seconds > 0
 
 
 def runs(losses):
