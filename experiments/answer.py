@@ -49,49 +49,48 @@ EXPERIMENTS = (
 )
 # Of a claim that several experiments judge: who joins what the others found.
 OWNER = {"Q5": "core_claim"}
-# The lead: of each claim, what its verdict says; {effect} has its interval.
+# The lead: of each claim, what its verdict says; '' is any other verdict.
 WHY = {
     "Ac2c": {
-        "supported": "Sharing is a prior that one rule holds at every step: the less a "
-        "rule drifts and the fewer the examples, the stronger a tie is best (rank "
+        "supported": "Sharing is a prior that one rule holds at every step: the less "
+        "the rule drifts and the fewer the examples, the stronger a tie is best (rank "
         "correlation {effect}).",
         "": "Whether sharing acts as a prior that one rule holds at every step is "
-        "{verdict} here (rank correlation {effect}).",
+        "{verdict} here.",
     },
     "A4": {
-        "supported": "Where it holds, un-shared weights learn it again at every step: "
-        "the examples that they need grow faster with the steps, by an exponent of "
-        "{effect}.",
-        "": "That un-shared weights learn a rule again at every step is {verdict} "
-        "({label}: {effect}).",
+        "supported": "Un-shared weights learn that rule again at every step: the more "
+        "steps, the more examples they need.",
+        "": "That un-shared weights learn that rule again at every step is {verdict}.",
     },
     "A3": {
-        "supported": "At steps that were never trained they know nothing: {effect} of "
-        "accuracy is lost within three steps, where shared weights go on.",
-        "": "That un-shared weights fail at lengths never trained is {verdict} "
-        "({effect} of accuracy is lost within three steps).",
+        "supported": "Of steps never trained they know nothing: {effect} of accuracy "
+        "is lost within three.",
+        "": "That they fail at lengths never trained is {verdict}.",
     },
 }
 WHETHER = {
     "Q5": {
-        "supported": "Yes, where the rule moves from step to step and there are "
-        "examples enough ({effect}: {label}).",
-        "refuted": "No, nowhere on the data tried ({effect}: {label}).",
-        "inconclusive": "Not decided at this budget ({effect}: {label}).",
+        "supported": "On some data, yes: {effect} in test loss at best.",
+        "refuted": "No, on none of the data tried.",
+        "inconclusive": "Not decided at this budget.",
     },
     "A2": {
         "supported": "On at least half of the other data shared weights have the lower "
-        "loss, whatever the compute ({effect} nats).",
+        "loss.",
         "refuted": "On at least half of the other data un-shared weights have the "
-        "lower loss ({effect} nats).",
-        "inconclusive": "Over the real and generated data sets tried neither side has "
-        "half of the pairs ({effect} nats untied less tied).",
+        "lower loss.",
+        "inconclusive": "Of the other data sets neither side has half.",
     },
     "Q6": {
-        "supported": "And a training step takes {effect} times as long.",
-        "": "Whether a training step takes longer is {verdict} ({effect} times).",
+        "supported": "A training step takes {effect} times as long.",
+        "": "That a training step takes longer is {verdict} ({effect} times).",
     },
 }
+COMMANDS = (
+    "make answer  # this report",
+    "python -m experiments.NAME --judge_again=FOLDER",
+)
 
 
 def main() -> None:
@@ -127,6 +126,7 @@ def main() -> None:
         folder,
         question=QUESTION,
         lead=lead(findings),
+        commands=COMMANDS,
         figures=pictures(folder, findings),
         groups=QUESTIONS,
         untested=[
@@ -252,14 +252,11 @@ def lead(findings):
 
 def sentence(finding, texts):
     """Returns the sentence of a claim's verdict."""
-    from experiments.lab.report import format_effect
+    from experiments.lab.report import format_number
 
     text = texts.get(finding.verdict, texts.get("", ""))
-    return text.format(
-        effect=format_effect(finding),
-        verdict=finding.verdict,
-        label=finding.effect_label,
-    )
+    effect = format_number(finding.effect)
+    return text.format(effect=effect, verdict=finding.verdict)
 
 
 def pictures(folder, findings):

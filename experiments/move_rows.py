@@ -156,8 +156,8 @@ def _is_beyond(setting):
 
 
 def _diverged(row):
-    metrics = [k for k in row if k.startswith(("train_", "validation_", "test_"))]
-    lost = any(row[k] is None for k in metrics)
+    losses = [row.get(f"{split}_loss") for split in ("train", "validation", "test")]
+    lost = None in losses  # other metrics may be undefined, as of numbers not there
     return row.get("steps_trained") if lost else None
 
 

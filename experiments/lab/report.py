@@ -70,6 +70,7 @@ def write(
     question: str,
     lead: Sequence[str],
     environment: Mapping[str, str],
+    commands: Sequence[str] = (),
     figures: Pictures = (),
     groups: Groups | None = None,
     untested: Sequence[tuple[str, str]] = (),
@@ -82,6 +83,7 @@ def write(
       question: the heading.
       lead: the answer, a paragraph each.
       environment: versions, hardware, preset.
+      commands: shown under the lead.
       figures: (path relative to the directory, caption); the first stands under the
         lead, the others behind the verdicts.
       groups: {question: ids}, the order of the page; all in one by default.
@@ -108,7 +110,7 @@ def write(
             )
     groups = groups or {"": [finding.id for finding in findings]}
     blocks = [
-        *_first_page(findings, question, lead, figures, groups, untested),
+        *_first_page(findings, question, lead, commands, figures, groups, untested),
         *_behind(findings, figures, groups, untested),
         "## Where this was run",
         "\n".join(f"- {escape(k)}: {escape(v)}" for k, v in environment.items()),
@@ -172,6 +174,7 @@ def _first_page(
     findings: Sequence[Finding],
     question: str,
     lead: Sequence[str],
+    commands: Sequence[str],
     figures: Pictures,
     groups: Groups,
     untested: Sequence[tuple[str, str]],
@@ -182,6 +185,7 @@ def _first_page(
     parts += [f"{len(untested)} not yet tested"] if untested else []
     count = f"{len(findings) + len(untested)} claims: {', '.join(parts)}."
     blocks = [f"# {escape(question)}", *map(escape, lead)]
+    blocks += ["\n".join(f"    {command}" for command in commands)] if commands else []
     for path, caption in figures[:1]:
         blocks += [_image(path, caption), f"*{escape(caption)}*"]
     blocks += [escape(count), '<h2 id="verdicts">The verdicts</h2>']

@@ -45,14 +45,13 @@ body {
 }
 main { max-width: 46rem; margin: 0 auto; padding: 1.6rem 1.25rem 4rem; }
 a { color: var(--link); text-underline-offset: 0.15em; }
-h1 { font-size: 1.7rem; line-height: 1.18; margin: 0 0 0.6rem; }
+h1 { font-size: 1.55rem; line-height: 1.18; margin: 0 0 0.6rem; }
 h2 { font-size: 1.5rem; line-height: 1.3; margin: 3rem 0 0.75rem; }
 h3 { font-size: 1.2rem; line-height: 1.35; margin: 2.2rem 0 0.6rem; }
 h4 {
   font-size: 1.08rem; line-height: 1.35; margin: 2.6rem 0 0.6rem; padding-top: 1.2rem;
   border-top: 1px solid var(--line);
 }
-h1, h2, h3, h4 { text-wrap: balance; }
 p { margin: 0.6rem 0; }
 em { color: var(--soft); font-style: normal; font-size: 0.92rem; }
 .badge {

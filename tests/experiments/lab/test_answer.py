@@ -67,9 +67,8 @@ def test_a_claim_that_two_studies_judge_is_the_joint_ones(tmp_path):
 def test_the_lead_says_what_each_verdict_says(verdict):
     keys = [*answer.WHY, *answer.WHETHER]
     why, whether = answer.lead([finding(key, verdict=verdict) for key in keys])
-    assert (
-        why.count("0.500 [0.400, 0.600]") == whether.count("0.500 [0.400, 0.600]") == 3
-    )
+    assert ("0.500" in why) == (verdict == "supported")
+    assert verdict in why or verdict == "supported"
     assert "{" not in why + whether
     for text in (why, whether):
         assert len(text.split(". ")) >= 3
