@@ -68,7 +68,11 @@ def test_the_number_of_devices_changes_nothing(tmp_path):
         for n, mesh in ((1, jax.make_mesh((1,), ("replica",))), (2, None))
     ]
     assert jax.device_count() == 2
-    assert rows[0] == rows[1]
+    for one, two in zip(*rows, strict=True):
+        same = {name for name, x in one.items() if not isinstance(x, float)}
+        assert all(one[name] == two[name] for name in same)
+        for name in one.keys() - same:  # the programs of two meshes
+            assert one[name] == pytest.approx(two[name], rel=1e-4), name
 
 
 def test_settings_of_one_program_are_compiled_and_run_together(tmp_path, monkeypatch):

