@@ -1,6 +1,6 @@
 """The one registry of cells and of sharings: their names, classes, and their flags.
 
-A new cell or sharing that scripts and studies are to know is one line here.
+A new cell or sharing that scripts and studies are to know is a name and a line here.
 """
 
 import functools

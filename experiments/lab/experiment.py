@@ -126,6 +126,14 @@ class Experiment:
     )
     check: Callable[[], object] = tuple
 
+    def __post_init__(self) -> None:
+        unknown = [claim.id for claim in self.claims if claim.id not in CLAIMS]
+        if unknown:
+            raise ValueError(
+                f"{self.name} judges {unknown}, which have no sentence. Add it, and "
+                "its question, to experiments/claims.py."
+            )
+
     def findings(
         self,
         preset: str,

@@ -47,6 +47,8 @@ class Sharing(abc.ABC):
 
     num_steps: int | None
     policies: ClassVar[tuple[str, ...]] = ()  # what the field `beyond` may be
+    # Whether its members answer for steps that they hold no weights for.
+    delegates_steps: ClassVar[bool] = False
     # What the backward pass saves of a step (a policy of `jax.checkpoint`; None: all),
     # where `merge` makes new kernels: saved, they fill the memory of untied weights.
     remat_policy: ClassVar[Callable[..., bool] | None] = None

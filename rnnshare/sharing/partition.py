@@ -50,6 +50,7 @@ class Partition(Sharing):
     rest: Sharing = Tied()
     gates: tuple[str, ...] = ()
     label_of: LabelOf | None = None
+    delegates_steps = True
 
     def __post_init__(self):
         pairs = dict(self.parts)

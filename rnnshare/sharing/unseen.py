@@ -68,10 +68,11 @@ def apply_beyond(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
     Raises:
       ValueError: if a step has no weights, or the policy cannot be followed.
     """
-    if not sharing.policies or not len(steps):
+    if sharing.num_steps is None or sharing.delegates_steps or not len(steps):
         return steps
     static = isinstance(steps, np.ndarray)
-    limit, beyond = sharing.num_steps, sharing.beyond
+    # One that offers no choice refuses what it has no weights for.
+    limit, beyond = sharing.num_steps, getattr(sharing, "beyond", "error")
     if beyond == "error":
         _check_seen(sharing, steps, static)
         return steps

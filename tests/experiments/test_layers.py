@@ -1,7 +1,6 @@
 """Experiments import by the rooms `plan <- measure <- claims`, each its own.
 
-HOUSE.md draws the folders; the rules here are functions of a root with `experiments`,
-and each returns what breaks it.
+The rules are functions of a root with `experiments`; each returns what breaks it.
 """
 
 import ast

@@ -1,5 +1,6 @@
 """L11: every error is matched by its text, which says the way out."""
 
+import dataclasses
 import functools
 
 import jax
@@ -14,6 +15,7 @@ from rnnshare import (
     LSTMCell,
     Segments,
     SequenceModel,
+    Sharing,
     Tied,
     Untied,
     expand,
@@ -210,3 +212,27 @@ def test_reprs_hash_and_equality():
     )
     assert Segments(4, 2) == Segments(4, 2) != Segments(4, 3)
     assert len({Tied(), Tied(), Cyclic(2), Cyclic(2)}) == 2
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Alternating(Sharing):
+    """Somebody's own sharing of a number of steps, who did not think of the others."""
+
+    num_steps: int
+
+    def init(self, key, init_cell):
+        return jax.vmap(init_cell)(jax.random.split(key, 2))
+
+    def split(self, stored, steps):
+        return stored, jnp.asarray(steps % 2)
+
+    def merge(self, common, per_step_t):
+        return jax.tree.map(lambda w: w[per_step_t], common)
+
+
+def test_a_sharing_that_offers_no_choice_refuses_steps_that_it_has_no_weights_for():
+    sharing = Alternating(6)
+    stored = sharing.init(jax.random.key(0), lambda key: jax.random.normal(key, (2,)))
+    assert expand(sharing, stored).shape == (6, 2)
+    with pytest.raises(ValueError, match=r"Alternating\(num_steps=6\) holds weights"):
+        expand(sharing, stored, 9)

@@ -210,7 +210,12 @@ def test_every_task_and_sharing_has_its_variations():
     public = [getattr(module, name) for module in (tasks, sharing)
               for name in module.__all__]  # fmt: skip
     classes = {cls for cls in public if dataclasses.is_dataclass(cls)}
-    assert {cls for cls in classes if not inspect.isabstract(cls)} <= set(BASES)
+    new = [cls for cls in classes - set(BASES) if not inspect.isabstract(cls)]
+    missing = [cls.__name__ for cls in new]
+    assert not missing, (
+        f"{missing}: add a base and a variation of each field to BASES, and the "
+        "defaults to FROZEN, above."
+    )
 
 
 def test_every_field_of_a_setting_is_in_its_key():

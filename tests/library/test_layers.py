@@ -1,6 +1,6 @@
 """Imports point one way: sharing <- unrolling <- cells <- models <- training <- ...
 
-HOUSE.md draws the wings; what is tested is read from the folders of `rnnshare`.
+What is tested is read from the folders of `rnnshare`.
 """
 
 import subprocess

@@ -35,6 +35,8 @@ def reference(cell, weights, inputs, carry):
             u_r, u_z, u_n = np.split(carry @ u + c, 3, -1)
             r, z = sigmoid(a_r + u_r), sigmoid(a_z + u_z)
             carry = h = (1 - z) * np.tanh(a_n + r * u_n) + z * carry
+        elif cell != "LSTM":
+            raise KeyError(f"Write the equations of {cell} here.")
         else:
             memory, h = carry
             i, f, g, o = np.split(x @ w + b + h @ u, 4, -1)
