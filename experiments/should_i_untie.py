@@ -50,8 +50,8 @@ def main() -> None:
 
     from rnnshare import Tied
     from rnnshare.analysis import untying
+    from rnnshare.training import Setting
     from rnnshare.training.fitting import Recipe, fit
-    from rnnshare.training.study import Setting
 
     with common.user_errors():
         make_task = make_task_of()

@@ -31,10 +31,8 @@ from flax import nnx
 
 from rnnshare import RNN, Cyclic, GRUCell, LSTMCell, Segments, Tied, Untied
 from rnnshare import expand, num_parameters, tasks, unroll
-from rnnshare.plotting import style as figure_style
-from rnnshare.plotting.panels import draw_tying_matrices
-from rnnshare.training.study import Setting
-from rnnshare.training.fitting import Recipe, fit
+from rnnshare.plotting import draw_tying_matrices, style
+from rnnshare.training import Recipe, Setting, fit
 
 # %matplotlib inline
 # One device a core, so that replicas train side by side.
@@ -145,17 +143,17 @@ trained = {sharing: train(sharing) for sharing in SHARINGS}
 
 # %%
 def draw_curves(trained, chance):
-    figure = figure_style.new_figure(height=4.2)
+    figure = style.new_figure(height=4.2)
     panel = figure.subplots()
     for sharing, (_, curves, _) in trained.items():
-        colour = figure_style.colour_of(sharing)
+        colour = style.colour_of(sharing)
         for label, curve in zip((str(sharing), None), curves, strict=True):
             steps, losses = list(curve), list(curve.values())
             panel.semilogy(steps, losses, color=colour, lw=2, label=label)
-    figure_style.mark_level(panel, chance, "chance")
+    style.mark_level(panel, chance, "chance")
     panel.set_xlim(left=0)
-    panel.legend(loc="lower left", frameon=False, fontsize=figure_style.FONT - 2)
-    figure_style.dress(panel, "optimiser step", "validation loss (nats)", grid="y")
+    panel.legend(loc="lower left", frameon=False, fontsize=style.FONT - 2)
+    style.dress(panel, "optimiser step", "validation loss (nats)", grid="y")
     return figure
 
 

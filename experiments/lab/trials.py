@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from experiments.lab import flags as common
-from rnnshare.training import JsonLines, Replicate, Setting, study
+from rnnshare.training import SCHEMA, JsonLines, Replicate, Setting, study
 from rnnshare.training.rows import Row
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
@@ -196,9 +196,7 @@ class Lab:
         if missing:
             for key, columns in make(missing):
                 name = digest(key)
-                self.others.append(
-                    {**key, **columns, "schema": study.SCHEMA, "key": name}
-                )
+                self.others.append({**key, **columns, "schema": SCHEMA, "key": name})
                 self._known[name] = self.others.rows[-1]
                 self.num_made += 1
         return [self._known[name] for name in named]
@@ -207,7 +205,7 @@ class Lab:
 def digest(key: Mapping[str, Any]) -> str:
     """Returns what a kept row is recognised by."""
     text = json.dumps(key, sort_keys=True, allow_nan=False, default=np.generic.item)
-    return hashlib.sha256(f"{study.SCHEMA} {text}".encode()).hexdigest()[:20]
+    return hashlib.sha256(f"{SCHEMA} {text}".encode()).hexdigest()[:20]
 
 
 def replicates(count: int, first: int = 0) -> list[Replicate]:

@@ -7,11 +7,11 @@ from experiments.translation.existence import existence_text
 from experiments.translation.figure import draw_translations
 from experiments.translation.measure import Measured, measure
 from experiments.translation.plan import ALL, PLANS, SHORT, Plan
+from experiments.translation.translators import LABELS, told_settings
 from rnnshare.analysis.statistics import bootstrap_interval
 from rnnshare.tasks.data.number_words import LANGUAGES
 
 SOLVED = 0.95  # exact match
-LABELS = {"Tied": "tied", "Untied": "untied"}
 TRAINED_ON_ALL = f"trained below {ALL:,}, on most of these numbers"
 COPIED = "the best tied one's weights, copied to every step"
 HEADER = ("numbers", "weights", "exact match (mean)", "best seed", "symbols right",
@@ -24,7 +24,7 @@ def judge(plan: Plan, measured: Measured) -> Verdict:
     found = trained_and_exhibited(scores, exhibits)
     verdict, missed = decide(found)
     details = [
-        setup(plan, measured.chosen),
+        told_settings(plan, measured.chosen),
         existence(scores, exhibits),
         examples(plan, exhibits),
         existence_text(measured.existence),
@@ -119,31 +119,6 @@ def summary(verdict, found, missed, scores) -> str:
         f"untied {mean['Untied']:.3f}). As a definition the claim asks which networks "
         "exist; a failure to train never counts as non-existence, and the verdict is "
         "only on whether training can decide."
-    )
-
-
-def setup(plan, chosen):
-    """Returns what was trained, and how its settings were chosen."""
-    rates = "; ".join(
-        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
-        + ("" if s.reverse_source else ", from the beginning")
-        for below, languages in chosen.items()
-        for language, arms in languages.items()
-        for arm, s in arms.items()
-    )
-    some = next(iter(next(iter(chosen.values())).values()))
-    sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
-    return (
-        f"An encoder of {plan.cell.__name__} reads the words letter by letter, and its "
-        "last carry is the decoder's first, which writes digits and an end. Equal "
-        f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
-        "read-out are the same at all steps under every sharing; untied weights start "
-        "as copies of one initialisation. Four fifths of the numbers are trained, a "
-        "tenth each validates and tests, all chosen anew for each seed. Learning "
-        f"rate{' and reading direction are' if len(plan.directions) > 1 else ' is'} "
-        f"chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
-        f"{len(plan.directions)} directions, one seed of its own), for each language "
-        f"and sharing. Chosen, read from the end unless said: {rates}."
     )
 
 

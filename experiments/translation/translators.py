@@ -8,7 +8,12 @@ from flax import nnx
 from experiments.translation.plan import Plan
 from rnnshare import Sharing, Tied, Untied
 from rnnshare.models import EncoderDecoder
-from rnnshare.tasks.data.number_words import CHARACTERS, LONGEST, NUM_NUMBERS
+from rnnshare.tasks.data.number_words import (
+    CHARACTERS,
+    LANGUAGES,
+    LONGEST,
+    NUM_NUMBERS,
+)
 from rnnshare.tasks.translation import NUM_SYMBOLS, translation
 from rnnshare.training import Call, Recipe, Setting
 
@@ -16,6 +21,7 @@ NUM_SOURCE_STEPS = LONGEST[NUM_NUMBERS]
 NUM_TARGET_STEPS = len(str(NUM_NUMBERS - 1)) + 1
 # How encoder and decoder are shared. Untied weights start as copies of one another.
 _UNTIED = Untied(NUM_TARGET_STEPS, same_init=True)
+LABELS = {"Tied": "tied", "Untied": "untied"}
 ARMS: dict[str, tuple[Sharing, Sharing]] = {
     "Tied": (Tied(), Tied()),
     "Untied": (Untied(NUM_SOURCE_STEPS, same_init=True), _UNTIED),
@@ -102,4 +108,29 @@ def setting_of(
         decoder_sharing=decoder_sharing,
         embedding_features=plan.embedding_features,
         reverse_source=reverse_source,
+    )
+
+
+def told_settings(plan, chosen):
+    """Returns what was trained, and how its settings were chosen."""
+    rates = "; ".join(
+        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
+        + ("" if s.reverse_source else ", from the beginning")
+        for below, languages in chosen.items()
+        for language, arms in languages.items()
+        for arm, s in arms.items()
+    )
+    some = next(iter(next(iter(chosen.values())).values()))
+    sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
+    return (
+        f"An encoder of {plan.cell.__name__} reads the words letter by letter, and its "
+        "last carry is the decoder's first, which writes digits and an end. Equal "
+        f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
+        "read-out are the same at all steps under every sharing; untied weights start "
+        "as copies of one initialisation. Four fifths of the numbers are trained, a "
+        "tenth each validates and tests, all chosen anew for each seed. Learning "
+        f"rate{' and reading direction are' if len(plan.directions) > 1 else ' is'} "
+        f"chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
+        f"{len(plan.directions)} directions, one seed of its own), for each language "
+        f"and sharing. Chosen, read from the end unless said: {rates}."
     )

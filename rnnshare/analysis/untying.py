@@ -20,7 +20,7 @@ from rnnshare.sharing.corrections import LowRank
 from rnnshare.sharing.partition import Partition
 from rnnshare.sharing.templates import Cyclic, Tied
 from rnnshare.tasks import Batch, Task
-from rnnshare.training.study import ModelFor
+from rnnshare.training.setting import ModelFor
 
 SMOOTH = "smooth drift"
 _LABELS = {"input": "input.kernel", "recurrent": "recurrent.kernel", "bias": "bias"}

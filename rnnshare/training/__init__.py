@@ -4,18 +4,14 @@ from rnnshare.training.fitting import (
     Fitted,
     fit,
 )
-from rnnshare.training.identity import (
-    Call,
-    describe,
-    key_of,
-    public_name,
-)
+from rnnshare.training.identity import describe, key_of
 from rnnshare.training.loop import (
     Loop,
     Recipe,
     Replica,
     TrainState,
 )
+from rnnshare.training.names import Call, public_name
 from rnnshare.training.rows import (
     JsonLines,
     environment,
@@ -23,11 +19,8 @@ from rnnshare.training.rows import (
     progress,
     save_params,
 )
+from rnnshare.training.setting import SCHEMA, ModelFor, Replicate, Setting
 from rnnshare.training.study import (
-    SCHEMA,
-    ModelFor,
-    Replicate,
-    Setting,
     count_diverged,
     run,
     tune,

@@ -379,7 +379,7 @@ def test_the_defaults_are_frozen():
     assert found == frozen, (
         "A default has changed or is new. A new field with a default is added to the "
         "table. Where a default has changed, kept rows no longer mean what they say: "
-        "raise rnnshare.training.study.SCHEMA as well, or give the thing a new name."
+        "raise rnnshare.training.SCHEMA as well, or give the thing a new name."
     )
 
 

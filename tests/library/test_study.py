@@ -14,7 +14,7 @@ from rnnshare.tasks import Adding, drift
 from rnnshare.training import study
 from rnnshare.training.fitting import Recipe, fit
 from rnnshare.training.rows import JsonLines
-from rnnshare.training.study import Replicate, Setting
+from rnnshare.training.setting import Replicate, Setting
 
 RECIPE = Recipe(num_steps=6, batch_size=8, validate_every=3)
 

@@ -15,7 +15,7 @@ from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks import Adding, LagRecall, japanese_vowels
 from rnnshare.training import Truncation, fitting
 from rnnshare.training.fitting import Loop, Recipe, Replica, fit
-from rnnshare.training.study import Setting
+from rnnshare.training.setting import Setting
 
 TASK = Adding(6, num_held_out=64)
 RECIPE = Recipe(num_steps=20, batch_size=8, validate_every=5, patience=None)

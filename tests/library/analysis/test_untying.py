@@ -26,7 +26,7 @@ from rnnshare.analysis.score_tests import ScoreTest, example_gradients, score_te
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.rnn import step_of
 from rnnshare.training.fitting import Recipe, fit
-from rnnshare.training.study import Setting
+from rnnshare.training.setting import Setting
 
 T, D, H, N, SEEDS = 10, 2, 3, 200, 400
 MAKE = functools.partial(ElmanCell, D, H)

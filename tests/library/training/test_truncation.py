@@ -13,7 +13,7 @@ from rnnshare import Cyclic, LSTMCell, SequenceModel, Tied, Untied
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks import Adding, Batch, CopyMemory, LagRecall
 from rnnshare.training.loop import Loop, Recipe, Replica
-from rnnshare.training.study import Setting
+from rnnshare.training.setting import Setting
 from rnnshare.training.truncation import Truncation
 from tests.library.law_cases import SHARINGS, T, assert_close
 
