@@ -257,7 +257,9 @@ def test_length_generalisation(tmp_path):
     longer = ("--task=parity", "--eval_max_length=11", "--num_seeds=1")
     done = run("length_generalisation", *flags, *longer)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "smoke/length_generalisation/figures/lengths.png").is_file()
+    assert (
+        tmp_path / "smoke/length_generalisation/figures/lengths_by_flags.png"
+    ).is_file()
     lines = (
         (tmp_path / "smoke/length_generalisation/kept.jsonl").read_text().splitlines()
     )
