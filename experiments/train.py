@@ -47,7 +47,7 @@ _NUM_TEMPLATES = flags.DEFINE_integer(
 )  # fmt: skip
 _RANK = flags.DEFINE_integer("rank", 2, "--sharing=low_rank.", lower_bound=0)
 _SAME_INIT = flags.DEFINE_bool(
-    "same_init", False, "Start all steps from copies of one draw."
+    "same_init", False, "Start all steps from copies of one initialisation."
 )
 _UNTIE_READOUT = flags.DEFINE_bool(
     "untie_readout", False, "Give the read-out weights of its own at every step too."

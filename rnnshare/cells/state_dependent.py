@@ -134,8 +134,8 @@ class StateMixtureCell(_StateCell):
 
     It is the mixture that the code of the paper runs; `rnnshare.Mixture` is that of
     its equations, where a is a weight of each step, and does not read h. K = 1 is the
-    plain cell. Templates are K draws, so while a is even, as it is at h = 0, the
-    mixture is smaller than one draw.
+    plain cell. Templates are K initialisations, so while a is even, as it is at h = 0,
+    the mixture is smaller than one of them.
 
     The carry is the template's. Parameters: K P + K (H + 1), for P of the template.
 

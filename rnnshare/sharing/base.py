@@ -193,7 +193,7 @@ def num_parameters(tree: Any) -> int:
 def init_stack(
     key: jax.Array, init_cell: InitCell, count: int, same_init: bool
 ) -> Stored:
-    """Returns `count` weight sets, [count, ...]: copies of one draw, or draws."""
+    """Returns `count` weight sets, [count, ...]: copies of one init, or inits."""
     if same_init:
         weights = init_cell(key)
         return jax.tree.map(lambda w: jnp.repeat(w[None], count, axis=0), weights)

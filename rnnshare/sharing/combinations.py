@@ -67,9 +67,9 @@ class Mixture(Combination):
       num_steps: T, the number of steps it holds coefficients for.
       num_templates: K; 1 is tied.
       kind: 'softmax' or 'free'.
-      same_init: start from K copies of one draw, and so from the tied model, with
-        unequal coefficients, by which the copies part; instead of from K draws, whose
-        mixture is smaller than one draw.
+      same_init: start from K copies of one initialisation, and so from the tied model,
+        with unequal coefficients, by which the copies part; instead of from K
+        initialisations, whose mixture is smaller than one of them.
       beyond: what an unseen step reads; see `rnnshare.sharing.unseen`.
 
     References: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing"

@@ -66,8 +66,8 @@ class Untied(Sharing):
 
     Attributes:
       num_steps: T, the number of steps it holds weights for.
-      same_init: start as T copies of one draw, the tied model's start, instead of as
-        T draws.
+      same_init: start as T copies of one initialisation, that of the tied model,
+        instead of as T initialisations.
       beyond: what an unseen step reads; see `resolve_steps`.
     """
 
@@ -112,7 +112,7 @@ class Segments(Sharing):
     Attributes:
       num_steps: T, the number of steps it holds weights for.
       num_segments: K, from 1 (tied) to T (untied).
-      same_init: start as K copies of one draw instead of as K draws.
+      same_init: start as K copies of one initialisation instead of as K of them.
       beyond: what an unseen step reads; see `resolve_steps`.
 
     Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing"
@@ -168,7 +168,7 @@ class Cyclic(Sharing):
 
     Attributes:
       period: K, in steps; 1 is tied.
-      same_init: start as K copies of one draw instead of as K draws.
+      same_init: start as K copies of one initialisation instead of as K of them.
     """
 
     period: int
