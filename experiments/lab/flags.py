@@ -4,11 +4,13 @@ Only this folder defines flags; the library receives values. Nothing heavy is im
 at the top, so that --help answers at once.
 """
 
+import _thread
 import contextlib
 import difflib
 import math
 import pathlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -136,12 +138,21 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
 
 
 def _interruptible(main: Callable[[], None], resumes: bool) -> None:
+    sys.unraisablehook = _interrupt_again
     try:
         main()
     except KeyboardInterrupt:
         text = f"interrupted{': rows are kept, the same command goes on' * resumes}"
         print(f"\n{text}", file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupt_again(unraisable: Any) -> None:
+    """Interrupts once more where Python swallowed it, in a callback of its own."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def fail(error: object) -> None:

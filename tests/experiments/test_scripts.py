@@ -3,8 +3,10 @@
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -220,6 +222,31 @@ def test_answer(tmp_path):
         for key, found in again.items():
             if OWNERS[key][0] == name:
                 assert found.verdict == verdicts[key], key
+
+
+def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
+    flags = ("--preset=smoke", f"--workdir={tmp_path}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.drift_map", *flags],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    rows = tmp_path / "smoke/drift_map/trained.jsonl"
+    while not rows.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert told.endswith("interrupted: rows are kept, the same command goes on\n")
+    kept = rows.read_bytes()
+    done = run("drift_map", *flags)
+    assert done.returncode == 0, done.stderr
+    assert rows.read_bytes().startswith(kept)
+    keys = [strict_json(line)["key"] for line in rows.read_text().splitlines()]
+    assert len(keys) == len(set(keys))
 
 
 def test_explain():
