@@ -531,7 +531,7 @@ def test_a_task_is_described_once_however_many_settings_it_has(tmp_path, monkeyp
     task = tasks.ArrayTask(*ARRAY_BASE)
     rates = [dataclasses.replace(on(task), learning_rate=r) for r in (0.1, 0.2, 0.3)]
     rates += [dataclasses.replace(s, make_task=lambda split: task) for s in rates]
-    found = rnnshare.training.study._keys(rates, [Replicate(0), Replicate(1)])
+    found = rnnshare.training.setting.keys_of(rates, [Replicate(0), Replicate(1)])
     assert len({key for of_setting in found for key in of_setting}) == 6
     assert digests.count((2, 3, 1)) == 3
 
