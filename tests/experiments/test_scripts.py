@@ -226,12 +226,17 @@ def test_answer(tmp_path):
 
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
+    # A parent in the background may have it ignored; no fork, which JAX warns of.
+    code = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        "; runpy.run_module('experiments.drift_map', run_name='__main__', "
+        "alter_sys=True)"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.drift_map", *flags],
+        [sys.executable, "-c", code, *flags],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     rows = tmp_path / "smoke/drift_map/trained.jsonl"
     while not rows.exists() and process.poll() is None:
