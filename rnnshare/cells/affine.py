@@ -236,7 +236,16 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        gates = draw_many(lambda k: init(k, (hidden, hidden), dtype), keys)
-        return jnp.moveaxis(gates, 0, 1).reshape(shape)
+        annotated = []  # what nnx.with_partitioning and its like make
+
+        def draw(key):
+            drawn = init(key, (hidden, hidden), dtype)
+            if not isinstance(drawn, nnx.VariableMetadata):
+                return drawn
+            annotated.append(drawn)
+            return drawn.raw_value
+
+        gates = jnp.moveaxis(draw_many(draw, keys), 0, 1).reshape(shape)
+        return dataclasses.replace(annotated[0], raw_value=gates) if annotated else gates
 
     return init_gates

@@ -1,0 +1,68 @@
+"""What a sharing stores, drawn by one program."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+
+from rnnshare.cells.blueprint import MakeModule, pure_params
+from rnnshare.sharing.base import InitCell, Sharing, Stored
+
+
+def init_stored(sharing: Sharing, init_cell: InitCell, key: jax.Array) -> Stored:
+    """Returns `sharing.init(key, init_cell)`, drawn by one program.
+
+    Operation by operation it would be dozens of small ones, which take seconds to
+    compile. Programs are kept for equal arguments; see `cell_init`.
+    """
+    outermost = not isinstance(key, jax.core.Tracer)
+    try:
+        program = _init_program(sharing, init_cell, outermost)
+    except TypeError:  # one of them does not hash
+        program = _init_program.__wrapped__(sharing, init_cell, outermost)
+    return program(key)
+
+
+def cell_init(make_cell: MakeModule) -> InitCell:
+    """Returns `init_cell` of a cell's factory.
+
+    Those of a class, and of `functools.partial`s of one with equal arguments, are
+    equal. Any other function may read what changes: it equals nothing.
+    """
+    function: Any = make_cell
+    while hasattr(function, "func"):
+        function = function.func
+    if not isinstance(getattr(function, "__self__", function), type):
+        return lambda key: _init(make_cell, key)
+    if not isinstance(make_cell, functools.partial):
+        return _CellInit(make_cell)
+    keywords = tuple(sorted(make_cell.keywords.items()))
+    return _CellInit(make_cell.func, make_cell.args, keywords)
+
+
+@dataclasses.dataclass(frozen=True)
+class _CellInit:
+    function: Any
+    args: tuple[Any, ...] = ()
+    keywords: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, key: jax.Array) -> Any:
+        make = functools.partial(self.function, *self.args, **dict(self.keywords))
+        return _init(make, key)
+
+
+def _init(make_cell: MakeModule, key: jax.Array) -> Any:
+    return pure_params(make_cell(rngs=nnx.Rngs(key)))
+
+
+@functools.lru_cache(maxsize=64)
+def _init_program(
+    sharing: Sharing, init_cell: InitCell, outermost: bool
+) -> Callable[..., Stored]:
+    # It runs once, so half the time to compile is worth more than what it gains; JAX
+    # takes options of outermost programs alone.
+    options = {"xla_backend_optimization_level": 1} if outermost else None
+    return jax.jit(lambda key: sharing.init(key, init_cell), compiler_options=options)
