@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint
+from rnnshare.cells.holding import shows_what_it_holds
 from rnnshare.sharing.drawing import draw_many, orthogonal
 
 Initializer = jax.nn.initializers.Initializer
@@ -198,6 +199,12 @@ class AffineStep:
             isinstance(cell, AffineCell)
             and type(cell).__call__ is AffineCell.__call__
             and type(cell.input) is type(cell.recurrent) is nnx.Linear
+            and all(
+                shows_what_it_holds(variable)
+                for affine in (cell.input, cell.recurrent)
+                for variable in (affine.kernel, affine.bias)
+                if variable is not None
+            )
         )
 
     def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
@@ -236,7 +243,7 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        annotated = []  # what nnx.with_partitioning and its like make
+        annotated: list[Any] = []  # what nnx.with_partitioning and its like make
 
         def draw(key):
             drawn = init(key, (hidden, hidden), dtype)
@@ -246,6 +253,8 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
             return drawn.raw_value
 
         gates = jnp.moveaxis(draw_many(draw, keys), 0, 1).reshape(shape)
-        return dataclasses.replace(annotated[0], raw_value=gates) if annotated else gates
+        if annotated:
+            return dataclasses.replace(annotated[0], raw_value=gates)
+        return gates
 
     return init_gates

@@ -199,7 +199,7 @@ class SequenceModel(OneLine):
 
     def shown_parts(self) -> list[str]:
         """Returns embedding, layers, read-out and dropout, what there is of them."""
-        parts = [*self.layers, self.readout]
+        parts: list[nnx.Module] = [*self.layers, self.readout]
         if self.embedding is not None:
             parts = [self.embedding, *parts]
         dropout = [f"dropout={self.dropout.rate}"] if self.dropout.rate else []
