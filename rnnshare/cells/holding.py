@@ -73,11 +73,8 @@ def raw(node: Any) -> Any:
 
 def shows_what_it_holds(variable: nnx.Variable) -> bool:
     """Whether a variable's value is the array that it holds, and not computed of it."""
-    return type(
-        variable
-    ).get_value is nnx.Variable.get_value and not variable.get_metadata(
-        "on_get_value", None
-    )
+    computed = type(variable).get_value is not nnx.Variable.get_value
+    return not computed and not variable.get_metadata("on_get_value", None)
 
 
 def _is_variable(node: Any) -> bool:

@@ -16,13 +16,16 @@ def init_stored(sharing: Sharing, init_cell: InitCell, key: jax.Array) -> Stored
     """Returns `sharing.init(key, init_cell)`, drawn by one program.
 
     Operation by operation it would be dozens of small ones, which take seconds to
-    compile. Programs are kept for equal arguments; see `cell_init`.
+    compile. Programs are kept for equal sharings and equal dataclasses as
+    `init_cell`; see `cell_init`.
     """
+    # JAX takes options of outermost programs alone.
     outermost = not isinstance(key, jax.core.Tracer)
+    make = _kept_program if dataclasses.is_dataclass(init_cell) else _program
     try:
-        program = _init_program(sharing, init_cell, outermost)
+        program = make(sharing, init_cell, outermost)
     except TypeError:  # one of them does not hash
-        program = _init_program.__wrapped__(sharing, init_cell, outermost)
+        program = _program(sharing, init_cell, outermost)
     return program(key)
 
 
@@ -58,11 +61,12 @@ def _init(make_cell: MakeModule, key: jax.Array) -> Any:
     return pure_params(make_cell(rngs=nnx.Rngs(key)))
 
 
-@functools.lru_cache(maxsize=64)
-def _init_program(
+def _program(
     sharing: Sharing, init_cell: InitCell, outermost: bool
-) -> Callable[..., Stored]:
-    # It runs once, so half the time to compile is worth more than what it gains; JAX
-    # takes options of outermost programs alone.
+) -> Callable[[jax.Array], Stored]:
+    # It runs once, so that level 2 takes longer to compile than it can save.
     options = {"xla_backend_optimization_level": 1} if outermost else None
     return jax.jit(lambda key: sharing.init(key, init_cell), compiler_options=options)
+
+
+_kept_program = functools.lru_cache(maxsize=64)(_program)

@@ -51,7 +51,8 @@ class RNN(OneLine):
 
         Args:
           make_cell: `make_cell(rngs=...)` returns any `nnx.RNNCellBase` that holds
-            parameters only.
+            parameters only. For a class, or a `functools.partial` of one, equal layers
+            share the program that draws them.
           sharing: how the weights of the steps come from the stored ones.
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.

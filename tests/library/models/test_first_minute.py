@@ -1,5 +1,6 @@
 """What is met first: a layer's cost, its text, its parameters, and loading them."""
 
+import dataclasses
 import functools
 
 import chex
@@ -108,14 +109,28 @@ def test_a_new_layer_compiles_one_program_and_an_equal_one_none(
     assert compiled() - before == 1
 
 
-def test_what_a_function_reads_may_change():
-    """Of a lambda, nobody knows what it reads: its initialiser here."""
-    scale = 1.0
-    bias_init = lambda *args: jnp.full(args[1], scale, args[2])  # noqa: E731
-    make_cell = lambda rngs: ElmanCell(D, H, bias_init=bias_init, rngs=rngs)  # noqa: E731
-    for scale in (1.0, 2.0):
-        stored = RNN(make_cell, Tied(), rngs=nnx.Rngs(0)).stored
-        np.testing.assert_array_equal(stored["input"]["bias"], np.full(H, scale))
+@dataclasses.dataclass
+class Constant:
+    """An initialiser that may change, and so does not hash."""
+
+    value: float
+
+    def __call__(self, key, shape, dtype, **_):
+        return jnp.full(shape, self.value, dtype)
+
+
+@pytest.mark.parametrize("kind", ["function", "partial"])
+def test_what_may_change_is_read_anew(kind):
+    """Of a lambda nobody knows what it reads, so its program is not kept."""
+    init = Constant(1.0)
+    options = {"kernel_init": init, "recurrent_init": init}
+    make_cell = functools.partial(ElmanCell, D, H, **options)
+    if kind == "function":
+        make_cell = lambda rngs: ElmanCell(D, H, **options, rngs=rngs)  # noqa: E731
+    for init.value in (1.0, 2.0):
+        stored = RNN(make_cell, rngs=nnx.Rngs(0)).stored
+        kernel = np.asarray(stored["recurrent"]["kernel"])
+        np.testing.assert_array_equal(kernel, np.full((H, H), init.value))
 
 
 def test_the_program_draws_what_single_operations_draw():
