@@ -22,6 +22,7 @@ from rnnshare.tasks.base import (
     generated,
     masked_mean,
 )
+from rnnshare.tasks.draws import randint
 
 PATHS = ("random_walk", "periodic", "linear")
 _LARGEST = 100.0  # inputs are U(0, 100)
@@ -110,7 +111,7 @@ class DriftTask(DriftRegression):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        rows = jax.random.randint(key, (batch_size,), 0, self.num_examples)
+        rows = randint(key, (batch_size,), 0, self.num_examples)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102

@@ -24,8 +24,9 @@ from rnnshare.tasks.base import (
     as_pytree,
     check_counts,
     held_out_key,
-    is_right,
 )
+from rnnshare.tasks.classes import rightness
+from rnnshare.tasks.draws import one_hot, randint, uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +100,7 @@ class FormalTask(Classification):
             grown = jnp.ceil(jnp.clip(progress / self.curriculum, 0, 1) * span)
             span = jnp.maximum(grown, 1.0)
         for_lengths, for_strings = jax.random.split(key)
-        drawn = (jax.random.uniform(for_lengths, (batch_size,)) * span).astype(
-            jnp.int32
-        )
+        drawn = (uniform(for_lengths, (batch_size,)) * span).astype(jnp.int32)
         lengths = jnp.minimum(self.min_length + drawn, self.max_length)
         return self.draw(for_strings, lengths)
 
@@ -120,7 +119,7 @@ class FormalTask(Classification):
 
     def accuracy_each(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """Returns float32[B], the fraction of each string's answer that is right."""
-        right = is_right(outputs, batch.targets).astype(jnp.float32)
+        right = rightness(outputs, batch.targets, batch.mask)
         if batch.mask is None:
             return right
         right = jnp.where(batch.mask, right, 0.0)
@@ -148,7 +147,7 @@ class Regular(FormalTask):
 
     def symbols(self, key: jax.Array, count: int) -> jax.Array:
         """Returns `count` strings int[B, N], before they are cut to their lengths."""
-        return jax.random.randint(key, (count, self.max_length), 0, self.num_symbols)
+        return randint(key, (count, self.max_length), 0, self.num_symbols)
 
     def read_lengths(self, lengths):
         """Returns how much of a string is read that should have these lengths."""
@@ -171,13 +170,13 @@ class Regular(FormalTask):
 
         read = self.read_lengths(jnp.arange(1, self.max_length + 1))
         targets = jax.vmap(answers, out_axes=1)(read)
-        return Batch(jax.nn.one_hot(symbols, self.num_symbols), targets)
+        return Batch(one_hot(symbols, self.num_symbols), targets)
 
     def draw(self, key: jax.Array, lengths: jax.Array) -> Batch:  # noqa: D102
         lengths = self.read_lengths(lengths)
         symbols = self.symbols(key, len(lengths))
         answers = self.answer(symbols, lengths).astype(jnp.int32)
-        inputs = jax.nn.one_hot(symbols, self.num_symbols)
+        inputs = one_hot(symbols, self.num_symbols)
         real = jnp.arange(self.max_length)[None] < lengths[:, None]
         return Batch(jnp.where(real[..., None], inputs, 0.0), answers, lengths)
 
@@ -253,8 +252,8 @@ class ModularArithmetic(Regular):
         is_digit = (jnp.arange(self.max_length) % 2 == 0)[None]
         return jnp.where(
             is_digit,
-            jax.random.randint(digits, shape, 0, 5),
-            jax.random.randint(operators, shape, 5, 8),
+            randint(digits, shape, 0, 5),
+            randint(operators, shape, 5, 8),
         )
 
     def read_lengths(self, lengths):  # noqa: D102
@@ -341,7 +340,7 @@ class Transduction(FormalTask):
             strings, ((0, 0), (0, self.num_steps - self.max_length)),
         )  # fmt: skip
         inputs = jnp.where(steps < column, strings, self.num_symbols)
-        inputs = jax.nn.one_hot(inputs, self.in_features)
+        inputs = one_hot(inputs, self.in_features)
         inputs = jnp.where((steps < total)[..., None], inputs, 0.0)
         asked = (steps >= column) & (steps < total) & counts
         return Batch(inputs, jnp.where(asked, answers, 0), total[:, 0], asked)
@@ -352,7 +351,7 @@ class Transduction(FormalTask):
         return 1 / 2
 
     def _coins(self, key: jax.Array, lengths: jax.Array) -> jax.Array:
-        return jax.random.randint(key, (len(lengths), self.max_length), 0, 2)
+        return randint(key, (len(lengths), self.max_length), 0, 2)
 
 
 @as_pytree()
@@ -409,14 +408,14 @@ class StackManipulation(Transduction):
     def transduce(self, key, lengths, places):  # noqa: D102
         for_size, for_stack, for_actions = jax.random.split(key, 3)
         shape = (len(lengths), self.max_length)
-        drawn = jax.random.uniform(for_size, (len(lengths), 1))
+        drawn = uniform(for_size, (len(lengths), 1))
         size = 1 + (drawn * (lengths - 1).astype(jnp.float32)).astype(jnp.int32)
         size = jnp.clip(size, 1, jnp.maximum(lengths - 1, 1))
         where = jnp.arange(self.max_length)[None]
         strings = jnp.where(
             where < size,
-            jax.random.randint(for_stack, shape, 0, 2),
-            jax.random.randint(for_actions, shape, 2, 5),
+            randint(for_stack, shape, 0, 2),
+            randint(for_actions, shape, 2, 5),
         )
         moves = jnp.where(strings == 2, -1, 1)
         moves = jnp.where(where < lengths, moves, 0)
