@@ -52,8 +52,11 @@ def equal_width(cell: Any, sharing: Any, width: int, by: str) -> int:
     """
     import rnnshare
 
-    count = {"parameters": rnnshare.count_parameters, "flops": rnnshare.count_flops}[by]
-    target = count(cell, rnnshare.Tied(), width)
+    counts: Any = {
+        "parameters": rnnshare.count_parameters,
+        "flops": rnnshare.count_flops,
+    }
+    target = counts[by](cell, rnnshare.Tied(), width)
     return rnnshare.match_width(cell, sharing, target, by, tolerance=0.5)
 
 

@@ -27,7 +27,7 @@ class Contender:
 def compiled(
     function: Callable[..., Any],
     *arguments: Any,
-    options: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Contender:
     """Returns a JAX function as a contender, compiled for its arguments.
 

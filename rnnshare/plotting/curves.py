@@ -35,7 +35,7 @@ def draw_means(
 
 def draw_lines(
     panel: "Axes",
-    curves: Mapping[str, tuple[Any, Iterable[Any]]],
+    curves: Mapping[str, tuple[Any, Any]],
     names: Sequence[str] = (),
     **style: Any,
 ) -> dict[str, Any]:

@@ -125,7 +125,9 @@ def test_a_seed_without_a_slope_is_left_out_of_all_but_the_control_has_none():
     found = {
         ("adding", LSTM): Measured(scores, ONES, ONES, "", np.isnan(scores)),
         ("adding", ELMAN): Measured(scores, ONES, broken, "", np.isnan(scores)),
-        ("adding", NO_CARRY): Measured(scores, 0 * ONES, 0 * ONES, "", np.isnan(scores)),
+        ("adding", NO_CARRY): Measured(
+            scores, 0 * ONES, 0 * ONES, "", np.isnan(scores)
+        ),
     }
     for m in whole(found).values():
         np.testing.assert_array_equal(m.score[:, 0], [0, 1, 2, 4])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.lab.trials import Lab, soonest
-from experiments.length_generalisation import reading
 from experiments.length_generalisation import accuracy as length_accuracy
+from experiments.length_generalisation import reading
 from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import PLANS, POLICIES, Arm
 from rnnshare import Untied
