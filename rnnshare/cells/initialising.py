@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,9 @@ def _program(
     sharing: Sharing, init_cell: InitCell, outermost: bool
 ) -> Callable[[jax.Array], Stored]:
     # It runs once, so that level 2 takes longer to compile than it can save.
-    options = {"xla_backend_optimization_level": 1} if outermost else None
+    level, options = "xla_backend_optimization_level", None
+    if outermost and level not in os.environ.get("XLA_FLAGS", ""):
+        options = {level: 1}
     return jax.jit(lambda key: sharing.init(key, init_cell), compiler_options=options)
 
 
