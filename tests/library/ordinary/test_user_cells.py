@@ -1,0 +1,183 @@
+"""Cells that users bring: each is what `nnx.RNN` makes of it, and inert in padding."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rnnshare import RNN, Tied, Untied, unroll
+from tests.library.ordinary.cases import (
+    Case,
+    D,
+    H,
+    T,
+    assert_same,
+    generic,
+    graded,
+    ids,
+    or_refused,
+    plain,
+)
+from tests.library.ordinary.user_cells import (
+    LENGTHS,
+    USER_CELLS,
+    BatchMean,
+    Frozen,
+    NoStart,
+    SharedZoneout,
+)
+
+B = len(LENGTHS)
+SHARINGS = {"Tied": Tied(), "Untied": Untied(T)}
+WAYS = [(name, sharing, "auto") for name in USER_CELLS for sharing in SHARINGS]
+WAYS += [
+    (name, "Tied", implementation)
+    for name, cell in USER_CELLS.items()
+    if cell.is_affine
+    for implementation in ("fused", "scan")
+]
+
+
+@functools.cache
+def case(name, sharing, implementation="auto"):
+    cell = USER_CELLS[name]
+    options = {"batch": B, "implementation": implementation}
+    return Case(SHARINGS[sharing], cell.make, cell.features, **options)
+
+
+def carry_of(name, lengths):
+    make = USER_CELLS[name].carry
+    return None if make is None else make(lengths)
+
+
+@pytest.mark.parametrize("name", USER_CELLS)
+def test_tied_it_is_flax(name):
+    c, carry = case(name, "Tied"), carry_of(name, (T,) * B)
+    actual, expected = (
+        jax.jit(graded(functools.partial(run, initial_carry=carry)))(c.state, c.inputs)
+        for run in (c.run, c.by_flax)
+    )
+    assert_same(actual, expected)
+
+
+@functools.cache
+def alone(name, sharing):
+    """Returns what the sequences of LENGTHS are, one by one, and their gradients."""
+    c = case(name, sharing)
+    carry = carry_of(name, LENGTHS)
+    run = functools.partial(c.alone, carry=carry, lengths=LENGTHS)
+    return jax.jit(graded(run))(c.state, c.inputs)
+
+
+@pytest.mark.parametrize(("name", "sharing", "implementation"), WAYS, ids=ids(WAYS))
+def test_lengths(name, sharing, implementation):
+    """Sequences run alone; what stands in the padding changes no bit."""
+    c, carry = case(name, sharing, implementation), carry_of(name, LENGTHS)
+
+    @jax.jit
+    @graded
+    def run(state, inputs, lengths):
+        return c.run(state, inputs, initial_carry=carry, seq_lengths=lengths)
+
+    real = np.arange(T)[None] < np.array(LENGTHS)[:, None]
+    real = real.reshape(B, T, *(1,) * (c.inputs.ndim - 2))
+
+    def filled(filling):
+        inputs = np.where(real, c.inputs, np.float32(filling))
+        return run(c.state, inputs, np.array(LENGTHS, np.int32))
+
+    if implementation == "fused":
+        clean = or_refused(lambda: filled(0), "does not apply")
+        if clean is None:
+            return
+    else:
+        clean = filled(0)
+    assert_same(clean, alone(name, sharing))
+    for filling in (1e30, np.nan, np.inf):
+        for a, b in zip(plain(filled(filling)), plain(clean), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["softmax", "normalising", "peephole", "counting"])
+@pytest.mark.parametrize("implementation", ["auto", "fused", "scan"])
+def test_gradients_of_what_is_not_elementwise(name, implementation):
+    """Without lengths; a derivative that is not the cell's own shows here."""
+    c = case(name, "Untied", implementation)
+
+    def run():
+        return jax.jit(graded(c.run))(c.state, c.inputs)
+
+    actual = or_refused(run, "does not apply") if implementation == "fused" else run()
+    if actual is not None:
+        assert_same(actual, case(name, "Untied").expected)
+
+
+@pytest.mark.parametrize("name", ["layer norm", "convolution", "zoneout"])
+def test_reverse(name):
+    c = case(name, "Tied")
+    lengths = jnp.array([2, 1, T])
+    options = {"seq_lengths": lengths, "reverse": True, "keep_order": True}
+    carry, outputs = c.run(c.state, c.inputs, **options)
+    expected_carry, expected = c.by_flax(c.state, c.inputs, **options)
+    real = np.arange(T)[None] < lengths[:, None]
+    real = real.reshape(B, T, *(1,) * (expected.ndim - 2))
+    assert_same((carry, outputs), (expected_carry, jnp.where(real, expected, 0.0)))
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_filters_find_parameters_by_their_type(sharing):
+    """A frozen parameter stays one, and no gradient of the others' moves it."""
+    c = case("frozen", sharing)
+    trained = nnx.All(nnx.Param, nnx.Not(Frozen))
+    frozen, rest = nnx.state(c.rnn, Frozen), nnx.state(c.rnn, trained)
+    lead = () if sharing == "Tied" else (T,)
+    assert [leaf.shape for leaf in jax.tree.leaves(frozen)] == [(*lead, H, H)]
+    assert len(jax.tree.leaves(rest)) == 2  # the kernel and the bias of the others
+
+    def loss(rnn, inputs):
+        return jnp.sum(rnn(inputs) ** 2)
+
+    gradient = nnx.grad(loss, argnums=nnx.DiffState(0, trained))(c.rnn, c.inputs)
+    assert jax.tree.structure(gradient) == jax.tree.structure(rest)
+
+
+def test_an_initial_carry_that_is_not_given_is_asked_for():
+    rnn = RNN(NoStart, rngs=nnx.Rngs(0))
+    kinds = (ValueError, TypeError, NotImplementedError)
+    with pytest.raises(kinds, match="NoStart.*initial_carry"):
+        rnn(jnp.zeros((B, T, D)))
+
+
+def test_an_output_without_batch():
+    """It is what `lax.scan` makes of it; with lengths there is nothing to mask."""
+    c = Case(Tied(), BatchMean, batch=B)
+    inputs = jnp.swapaxes(c.inputs, 0, 1)
+    carry = jnp.asarray(generic((B, H), 4))
+
+    def step(weights, carry, x):
+        return c.cell_with(weights)(carry, x)
+
+    run = functools.partial(unroll, step, Tied(), c.rnn.stored, inputs, carry)
+    expected = jax.lax.scan(functools.partial(step, c.rnn.stored), carry, inputs)
+    assert_same(run(), expected)
+    assert_same(
+        c.rnn(inputs, initial_carry=carry, time_major=True, return_carry=True), expected
+    )
+    for lengths in (np.array(LENGTHS), 2):
+        with pytest.raises(ValueError, match=r"output.*\(\)"):
+            run(lengths=np.full(B, lengths))
+    with pytest.raises(ValueError, match=r"output.*\(\)"):
+        c.rnn(c.inputs, initial_carry=carry)
+
+
+def test_a_carry_without_batch():
+    """One key for the batch: a loop as any other, but none that can stop for one."""
+    c = Case(Tied(), SharedZoneout, batch=B)
+    assert_same(
+        *(jax.jit(graded(run))(c.state, c.inputs) for run in (c.run, c.by_flax))
+    )
+    with pytest.raises(ValueError, match="carry has shape .* must begin with the axes"):
+        c.run(c.state, c.inputs, seq_lengths=np.array(LENGTHS))
