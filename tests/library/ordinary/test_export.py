@@ -100,21 +100,21 @@ def test_any_batch(sharing, cell):
     check(derived(c.run), derived(c.by_hand), c.state, f"b, {T}, {D}", BATCH, T)
 
 
-@pytest.mark.parametrize("implementation", ["auto", "scan"])
-@pytest.mark.parametrize("sharing", EVERYWHERE)
-def test_any_batch_and_steps(sharing, implementation):
-    c = everywhere(sharing, "LSTM", implementation)
+ANYWHERE = [(sharing, "LSTM", "auto") for sharing in EVERYWHERE]
+ANYWHERE += [("Cyclic", "LSTM", "scan"), ("Tied", "nnx.GRU", "auto")]
+
+
+@pytest.mark.parametrize(
+    ("sharing", "cell", "implementation"), ANYWHERE, ids=ids(ANYWHERE)
+)
+def test_any_batch_and_steps(sharing, cell, implementation):
+    c = everywhere(sharing, cell, implementation)
     check(c.run, c.by_hand, c.state, f"b, t, {D}", BATCH, STEPS)
 
 
-@pytest.mark.parametrize("sharing", ["Tied", "Cyclic"])
-def test_any_batch_and_steps_of_a_cell_of_flax(sharing):
-    c = everywhere(sharing, "nnx.GRU")
-    check(c.run, c.by_hand, c.state, f"b, t, {D}", BATCH, STEPS)
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("sharing", ["Tied", "Cyclic", "Basis"])
+@pytest.mark.parametrize(
+    ("sharing", "reverse"), [("Tied", False), ("Cyclic", False), ("Basis", True)]
+)
 def test_lengths(sharing, reverse):
     """They are an argument of the program, and its padding is inert."""
     c = everywhere(sharing, "LSTM")
@@ -133,12 +133,9 @@ def test_lengths(sharing, reverse):
     check(run, alone, c.state, f"b, t, {D}", BATCH, STEPS, lengths)
 
 
-@pytest.mark.parametrize("readout", ["last", "every"])
-def test_models(readout):
+def test_models():
     """A sequence model, with lengths; against itself at that size."""
-    model = SequenceModel(
-        LSTMCell, D, H, 2, [Tied(), Cyclic(3)], readout=readout, rngs=nnx.Rngs(0)
-    )
+    model = SequenceModel(LSTMCell, D, H, 2, [Tied(), Cyclic(3)], rngs=nnx.Rngs(0))
     graphdef, state = nnx.split(model)
 
     def run(state, inputs, lengths):

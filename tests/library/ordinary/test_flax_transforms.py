@@ -11,9 +11,7 @@ from flax import nnx
 
 from rnnshare import RNN, LSTMCell, SequenceModel, Tied, Untied
 from tests.library.ordinary.cases import (
-    CELLS,
     PAIRS,
-    SHARINGS,
     D,
     H,
     T,
@@ -34,6 +32,17 @@ def c(request):
 def fresh(c):
     """Returns a module of its own with the case's weights."""
     return nnx.merge(c.graphdef, c.state, copy=True)
+
+
+def stacked(c, rngs):
+    """Returns two layers as one module, as `nnx.vmap` makes them."""
+
+    @nnx.split_rngs(splits=2)
+    @nnx.vmap
+    def make(rngs):
+        return RNN(c.make_cell, c.sharing, rngs=rngs)
+
+    return make(rngs)
 
 
 def loss(rnn, inputs):
@@ -87,18 +96,12 @@ def test_remat(c, graph):
     assert_same(both(fresh(c), c.inputs), c.expected)
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("sharing", "cell"), PAIRS, ids=ids(PAIRS))
 def test_ensembles(sharing, cell):
     """`nnx.vmap` makes a stack of layers, and runs it."""
 
-    @nnx.split_rngs(splits=2)
-    @nnx.vmap
-    def make(rngs):
-        return RNN(functools.partial(CELLS[cell], D, H), SHARINGS[sharing], rngs=rngs)
-
     c = case(sharing, cell)
-    stack = make(nnx.Rngs(0))
+    stack = stacked(c, nnx.Rngs(0))
     nnx.update(stack, generic_like(nnx.state(stack), 3))
     call = nnx.vmap(lambda rnn, x: rnn(x, return_carry=True), in_axes=(0, None))
     actual = nnx.jit(call)(stack, c.inputs)
@@ -109,32 +112,19 @@ def test_ensembles(sharing, cell):
         assert_same(mine, by_hand(state, c.inputs))
 
 
-def test_members_of_an_ensemble_differ():
-    @nnx.split_rngs(splits=2)
-    @nnx.vmap
-    def make(rngs):
-        return RNN(functools.partial(LSTMCell, D, H), Untied(T), rngs=rngs)
-
-    for leaf in jax.tree.leaves(make(nnx.Rngs(0)).stored["input"]["kernel"]):
-        assert leaf.shape[:2] == (2, T) and np.all(leaf[0] != leaf[1])
-
-
-@pytest.mark.parametrize(("sharing", "cell"), [("Tied", "LSTM"), ("Untied", "nnx.GRU")])
+@pytest.mark.parametrize(("sharing", "cell"), PAIRS, ids=ids(PAIRS))
 def test_scan_over_layers(sharing, cell):
+    """A stack of layers that `nnx.vmap` drew; no two are drawn the same."""
     c = case(sharing, cell, features=H)
-
-    @nnx.split_rngs(splits=2)
-    @nnx.vmap
-    def make(rngs):
-        make_cell = functools.partial(CELLS[cell], H, H)
-        return RNN(make_cell, SHARINGS[sharing], rngs=rngs)
 
     @nnx.jit
     @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
     def scanned(x, rnn):
         return rnn(x)
 
-    layers = make(nnx.Rngs(0))
+    layers = stacked(c, nnx.Rngs(0))
+    for leaf in jax.tree.leaves(nnx.state(layers)):
+        assert leaf.shape[0] == 2 and (not np.any(leaf) or np.any(leaf[0] != leaf[1]))
     x, by_hand = c.inputs, jax.jit(c.by_hand)
     actual = scanned(x, layers)
     for i in range(2):
@@ -143,11 +133,9 @@ def test_scan_over_layers(sharing, cell):
 
 
 @pytest.mark.parametrize("graph", [True, False])
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_training_step(sharing, graph):
+def test_training_step(c, graph):
     """`nnx.Optimizer` under `nnx.jit` updates the weights as optax does by hand."""
-    c = case(sharing, "LSTM")
-    rnn, optimizer = fresh(c), optax.adam(0.1)
+    rnn, optimizer = fresh(c), optax.sgd(0.1, momentum=0.9)
     held = nnx.Optimizer(rnn, optimizer, wrt=nnx.Param)
 
     @functools.partial(nnx.jit, graph=graph)
@@ -162,7 +150,7 @@ def test_training_step(sharing, graph):
         return optax.apply_updates(state, updates)
 
     step(rnn, held, c.inputs)
-    assert_same(nnx.state(rnn), by_hand(c.state, c.inputs), 1e-4)
+    assert_same(nnx.state(rnn), by_hand(c.state, c.inputs))
 
 
 def test_split_merge_clone_update(c):
@@ -181,9 +169,7 @@ def test_split_merge_clone_update(c):
 
 def test_abstract_modules(c):
     """What `nnx.eval_shape` returns draws nothing, and takes its weights later."""
-    abstract = nnx.eval_shape(
-        lambda: RNN(c.make_cell, c.sharing, rngs=nnx.Rngs(0))
-    )
+    abstract = nnx.eval_shape(lambda: RNN(c.make_cell, c.sharing, rngs=nnx.Rngs(0)))
     graphdef, shapes = nnx.split(abstract)
     assert [s.shape for s in jax.tree.leaves(shapes)] == [
         w.shape for w in jax.tree.leaves(c.state)
@@ -199,31 +185,20 @@ def test_modules_are_pytrees(c):
     assert_same(call(fresh(c), c.inputs), c.expected[0])
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_inside_other_modules(sharing):
-    """`nnx.Sequential` and `nnx.Bidirectional` of layers are those of `nnx.RNN`s."""
-    c = case(sharing, "LSTM")
+def test_inside_other_modules(c):
+    """`nnx.Sequential` takes it as a layer."""
     layers = nnx.Sequential(fresh(c), jnp.tanh)
     outputs = nnx.jit(lambda layers, x: layers(x))(layers, c.inputs)
     assert_same(outputs, jnp.tanh(c.expected[0][1]))
-    if sharing != "Tied":
-        return
-    twins = [nnx.RNN(c.cell_with(fresh(c).stored)) for _ in range(2)]
-    lengths = jnp.array([T, 1])
-    ours = nnx.Bidirectional(fresh(c), fresh(c))(c.inputs, seq_lengths=lengths)
-    theirs = nnx.Bidirectional(*twins)(c.inputs, seq_lengths=lengths)
-    real = np.arange(T)[None, :, None] < lengths[:, None, None]
-    assert_same(ours, np.where(real, theirs, np.float32(0)))
 
 
 @pytest.mark.parametrize("graph", [True, False])
-@pytest.mark.parametrize("readout", ["last", "every"])
-def test_sequence_model(readout, graph):
+def test_sequence_model(graph):
     """A model of layers under Flax's transforms is the model itself."""
 
     def make(rngs):
         sharings = [Tied(), Untied(T)]
-        return SequenceModel(LSTMCell, D, H, 2, sharings, readout=readout, rngs=rngs)
+        return SequenceModel(LSTMCell, D, H, 2, sharings, rngs=rngs)
 
     inputs = case("Tied", "LSTM").inputs
     model = make(nnx.Rngs(0))
@@ -240,9 +215,7 @@ def test_sequence_model(readout, graph):
             answers = model(inputs)
             return pulled(answers), answers
 
-        gradient = nnx.value_and_grad(
-            scalar, argnums=(0, 1), has_aux=True, graph=graph
-        )
+        gradient = nnx.value_and_grad(scalar, argnums=(0, 1), has_aux=True, graph=graph)
         (_, answers), gradients = gradient(model, inputs)
         return answers, gradients
 

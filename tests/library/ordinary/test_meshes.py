@@ -29,12 +29,8 @@ LENGTHS = np.array([T, 0, 2, 3], np.int32)
 KINDS = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
 LAYERS = [
     ("Tied", "LSTM", "scan"),
-    ("Tied", "LSTM", "fused"),
-    ("Untied", "LSTM", "scan"),
-    ("Untied", "LSTM", "fused"),
-    ("Segments", "LSTM", "fused"),
     ("LowRank", "LSTM", "fused"),
-    ("Tied", "nnx.GRU", "scan"),
+    ("Segments", "LSTM", "fused"),
     ("Untied", "nnx.GRU", "scan"),
 ]
 
@@ -62,12 +58,12 @@ def laid(mesh, run, state, *batched):
 
 @pytest.mark.parametrize("layer_name", LAYERS, ids="-".join)
 def test_layers(mesh, layer_name):
-    """`RNN`, with lengths and without; by hand without a mesh."""
+    """`RNN`; by hand without a mesh."""
     c = layer(*layer_name)
     assert_same(laid(mesh, c.run, c.state, c.inputs), c.expected)
 
 
-@pytest.mark.parametrize("layer_name", [LAYERS[i] for i in (0, 1, 3, 6)], ids="-".join)
+@pytest.mark.parametrize("layer_name", LAYERS[:2], ids="-".join)
 def test_lengths(mesh, layer_name):
     c = layer(*layer_name)
 
@@ -79,7 +75,7 @@ def test_lengths(mesh, layer_name):
     assert_same(laid(mesh, run, c.state, c.inputs, LENGTHS), expected)
 
 
-@pytest.mark.parametrize("layer_name", LAYERS[:5], ids="-".join)
+@pytest.mark.parametrize("layer_name", LAYERS[:3], ids="-".join)
 def test_unroll(mesh, layer_name):
     """`unroll` with a carry that is laid out as the batch is."""
     c = layer(*layer_name)
@@ -102,9 +98,9 @@ def test_unroll(mesh, layer_name):
 
 
 @functools.cache
-def model(readout, cell):
+def model(readout):
     model = SequenceModel(
-        CELLS[cell], D, H, 2, [Tied(), Untied(T)], readout=readout, rngs=nnx.Rngs(0)
+        LSTMCell, D, H, 2, [Tied(), Untied(T)], readout=readout, rngs=nnx.Rngs(0)
     )
     graphdef, state = nnx.split(model)
 
@@ -114,17 +110,18 @@ def model(readout, cell):
     return run, state
 
 
-@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("readout", ["last", "every"])
-def test_models(mesh, readout, cell):
-    run, state = model(readout, cell)
+def test_models(mesh, readout):
+    run, state = model(readout)
     inputs = jnp.asarray(generic((B, T, D), 2))
     expected = jax.jit(graded(run))(state, inputs, LENGTHS)
     assert_same(laid(mesh, run, state, inputs, LENGTHS), expected)
 
 
-@pytest.mark.parametrize("check_vma", [True, False])
-@pytest.mark.parametrize("layer_name", LAYERS, ids="-".join)
+@pytest.mark.parametrize(
+    ("layer_name", "check_vma"),
+    [*((name, True) for name in LAYERS), (LAYERS[1], False)],
+)
 def test_shard_map(layer_name, check_vma):
     """Each device runs its rows; the gradient of the weights is the sum over them."""
     c = layer(*layer_name)
@@ -139,7 +136,7 @@ def test_shard_map(layer_name, check_vma):
     assert_same(jax.jit(graded(run))(c.state, c.inputs), c.expected)
 
 
-@pytest.mark.parametrize("layer_name", [LAYERS[i] for i in (0, 1, 6)], ids="-".join)
+@pytest.mark.parametrize("layer_name", LAYERS[:2], ids="-".join)
 def test_shard_map_with_lengths(layer_name):
     c = layer(*layer_name)
     mesh = jax.make_mesh((2,), ("data",), (AxisType.Auto,))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.library.ordinary.cases import (
+    ALL_PAIRS,
     CELLS,
     PAIRS,
-    SHARINGS,
     Case,
     H,
     assert_same,
@@ -132,8 +132,13 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(("sharing", "cell"), PAIRS, ids=ids(PAIRS))
-@pytest.mark.parametrize("way", WAYS)
+CASES = [(way, *pair) for way in WAYS for pair in PAIRS]
+CASES += [
+    (way, *pair) for way in ("jit", "vmap over weights") for pair in ALL_PAIRS[2:]
+]
+
+
+@pytest.mark.parametrize(("way", "sharing", "cell"), CASES, ids=ids(CASES))
 def test_results_and_gradients(way, sharing, cell):
     c = case(sharing, cell)
     assert_same(WAYS[way](c.run)(c.state, c.inputs), c.expected)
@@ -182,24 +187,10 @@ def jacobians(run):
     return both
 
 
-def penalised(run):
-    """The gradient of a loss that reads a gradient."""
-
-    def loss(state, inputs):
-        gradients = graded(run)(state, inputs)[1]
-        return sum(jnp.sum(g**2) for g in jax.tree.leaves(gradients))
-
-    return jax.grad(loss, (0, 1))
+DERIVATIVES = {f.__name__: f for f in (forward, linearized, hessian, jacobians)}
 
 
-DERIVATIVES = {
-    f.__name__: f for f in (forward, linearized, hessian, jacobians, penalised)
-}
-
-
-@pytest.mark.parametrize(
-    ("sharing", "cell"), [("Tied", "LSTM"), ("LowRank", "LSTM"), ("Untied", "nnx.GRU")]
-)
+@pytest.mark.parametrize(("sharing", "cell"), PAIRS, ids=ids(PAIRS))
 @pytest.mark.parametrize("name", DERIVATIVES)
 def test_other_derivatives(name, sharing, cell):
     c = case(sharing, cell)
@@ -244,12 +235,11 @@ def test_by_flax(cell):
     c = case("Tied", cell)
     flax = jax.jit(graded(c.by_flax))(c.state, c.inputs)
     assert_same(c.expected, flax)
-    assert_same(jax.jit(graded(c.run))(c.state, c.inputs), flax)
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_shapes_are_known_without_running(sharing):
-    c = case(sharing, "LSTM")
+@pytest.mark.parametrize(("sharing", "cell"), PAIRS, ids=ids(PAIRS))
+def test_shapes_are_known_without_running(sharing, cell):
+    c = case(sharing, cell)
     shapes = jax.eval_shape(graded(c.run), c.state, c.inputs)
     assert [(s.shape, s.dtype) for s in jax.tree.leaves(shapes)] == [
         (e.shape, e.dtype) for e in jax.tree.leaves(c.expected)

@@ -203,6 +203,10 @@ class Countdown(AffineCell):
         h = nnx.tanh(from_input + from_hidden + h / left)
         return (h, left - 1), h + jnp.log(left)
 
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        h = super().initialize_carry(input_shape, rngs, carry_init)
+        return h, jnp.full((*input_shape[:-1], 1), float(T))
+
 
 class Counting(AffineCell):
     """Beside h it carries a count and a flag, which have no derivative."""
