@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx.nn.dtypes import promote_dtype
 
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.sharing.drawing import draw_many, orthogonal
@@ -193,11 +194,18 @@ class AffineStep:
 
     @staticmethod
     def suits(cell: Any) -> bool:
-        """Whether a cell's step is that of `AffineCell`, and not another."""
+        """Whether a cell's step is that of `AffineCell`: two plain maps, no more.
+
+        One whose pointwise part reads parameters of its own has the plain step.
+        """
+        if not isinstance(cell, AffineCell):
+            return False
+        paths = [path for path, _ in nnx.to_flat_state(nnx.state(cell, nnx.Param))]
         return (
-            isinstance(cell, AffineCell)
-            and type(cell).__call__ is AffineCell.__call__
-            and type(cell.input) is type(cell.recurrent) is nnx.Linear
+            type(cell).__call__ is AffineCell.__call__
+            and all(path[0] in ("input", "recurrent") for path in paths)
+            and _is_plain(cell.input)
+            and _is_plain(cell.recurrent)
         )
 
     def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
@@ -228,6 +236,16 @@ class AffineStep:
     def pointwise_cell(self) -> AffineCell:
         """Returns the cell without weights: what a fused unroll calls reads none."""
         return self.cell.bind()
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is an affine map, computed as any other product is."""
+    return (
+        type(layer) is nnx.Linear
+        and layer.dot_general is jax.lax.dot_general
+        and layer.precision is layer.preferred_element_type is None
+        and layer.promote_dtype is promote_dtype
+    )
 
 
 def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.models.rnn import RNN, step_of
-from rnnshare.models.sequence_model import Readout
+from rnnshare.models.sequence_model import Readout, embed
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
 from rnnshare.unrolling.scan import unroll
@@ -98,7 +98,7 @@ class EncoderDecoder(nnx.Module):
         start = self._start(source)[:, None].astype(target.dtype)
         before = jnp.concatenate([start, target[:, :-1]], axis=1)
         features = self.decoder(
-            self.target_embedding(before.T),
+            embed(self.target_embedding, before.T),
             initial_carry=self.encode(source, seq_lengths),
             time_major=True,
         )
@@ -107,7 +107,7 @@ class EncoderDecoder(nnx.Module):
     def encode(self, source: jax.Array, seq_lengths: Any = None) -> Any:
         """Returns the encoder's last carry, leaves [B, H], of source int[B, T]."""
         carry, _ = self.encoder(
-            self.source_embedding(source.T),
+            embed(self.source_embedding, source.T, seq_lengths),
             seq_lengths=seq_lengths,
             time_major=True,
             reverse=self.reverse_source,

@@ -2,7 +2,8 @@
 
 from rnnshare.tasks.base import Batch, Classification, Task
 from rnnshare.tasks.composition import Composition, RandomString
-from rnnshare.tasks.drifting import DriftTask, drift, drift_oracles
+from rnnshare.tasks.drifting import DriftTask, drift
+from rnnshare.tasks.drifting_rule import drift_oracles
 from rnnshare.tasks.drifting_stream import STREAMING, DriftStream, drift_stream
 from rnnshare.tasks.formal import (
     NON_REGULAR,

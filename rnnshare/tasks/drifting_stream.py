@@ -16,14 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, generated
-from rnnshare.tasks.drifting import (
-    _FILLED,
-    _INPUT_VARIANCE,
-    _LARGEST,
+from rnnshare.tasks.drifting_rule import (
+    FILLED,
+    INPUT_VARIANCE,
+    LARGEST,
     PATHS,
     DriftRegression,
-    _check,
-    _weights,
+    check_drift,
+    draw_weights,
     drift_oracles,
 )
 from rnnshare.tasks.generated import GeneratedTask
@@ -78,7 +78,7 @@ class DriftStream(GeneratedTask, DriftRegression):
         for_values, for_places = jax.random.split(key)
         filled = num_filled(steps * features)
         values = jax.random.uniform(
-            for_values, (filled,), maxval=_LARGEST / math.sqrt(_INPUT_VARIANCE)
+            for_values, (filled,), maxval=LARGEST / math.sqrt(INPUT_VARIANCE)
         )
         values = jnp.pad(values, (0, steps * features - filled))
         inputs = jax.random.permutation(for_places, values).reshape(steps, features)
@@ -121,16 +121,16 @@ def drift_stream(
 
     Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing".
     """
-    _check(split, amount, _PATH, num_steps, num_lags, num_steps)
+    check_drift(split, amount, _PATH, num_steps, num_lags, num_steps)
     rng = np.random.default_rng([split, PATHS.index(_PATH)])
-    weights = _weights(rng, amount, _PATH, num_steps, num_lags, num_features, 1)
-    unit = math.sqrt(_INPUT_VARIANCE)
+    weights = draw_weights(rng, amount, _PATH, num_steps, num_lags, num_features, 1)
+    unit = math.sqrt(INPUT_VARIANCE)
     mean, variance, covariance = input_moments(num_steps * num_features)
     means, variances = target_moments(weights[num_lags:], mean, variance, covariance)
     deviation = math.sqrt(variances.mean() + means.var())
     scaled = weights * unit / deviation
     # Of equally correlated inputs, weights of one sum err by v - c for each square.
-    apart = (variance - covariance) / _INPUT_VARIANCE
+    apart = (variance - covariance) / INPUT_VARIANCE
     return DriftStream(
         num_examples,
         split,
@@ -144,7 +144,7 @@ def drift_stream(
 
 def num_filled(num_inputs: int) -> int:
     """Returns how many of a sequence's inputs are not 0: a tenth, at least 1."""
-    return max(1, round(_FILLED * num_inputs))
+    return max(1, round(FILLED * num_inputs))
 
 
 def input_moments(num_inputs: int) -> tuple[float, float, float]:
@@ -159,7 +159,7 @@ def input_moments(num_inputs: int) -> tuple[float, float, float]:
     filled = num_filled(num_inputs)
     one = filled / num_inputs
     both = one * (filled - 1) / (num_inputs - 1)
-    mean, square = _LARGEST / 2, _LARGEST**2 / 3
+    mean, square = LARGEST / 2, LARGEST**2 / 3
     return one * mean, one * square - (one * mean) ** 2, (both - one**2) * mean**2
 
 

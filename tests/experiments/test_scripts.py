@@ -1,7 +1,5 @@
-"""Every script: wrong flags in one line, small runs, the same twice."""
+"""Scripts as a user runs them: flags, help, errors in one line, and what is kept."""
 
-import json
-import pathlib
 import re
 import signal
 import subprocess
@@ -11,12 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from experiments import answer
-from experiments.claims import CLAIMS, QUESTIONS
-from experiments.lab import choices, script
-from experiments.lab.flags import PRESETS
+from experiments.lab import choices
+from tests.experiments.scripts import ROOT, TINY, assert_refused, run, strict_json
 
-ROOT = pathlib.Path(__file__).parents[2]
 FLAGS_OF = {
     "train": ("task", "cell", "sharing", "same_init", "learning_rate", "workdir"),
     "identities": ("preset", "workdir"),
@@ -35,44 +30,6 @@ FLAGS_OF = {
     "universality": ("preset", "workdir"),
     "resources": ("preset", "workdir"),
 }
-EXPERIMENTS = {name: script.load(name) for name in answer.EXPERIMENTS}
-OWNERS = {
-    claim.id: (name, claim)
-    for name, experiment in EXPERIMENTS.items()
-    for claim in experiment.claims
-    if answer.OWNER.get(claim.id, name) == name
-}
-TINY = (
-    "--task=adding", "--task_steps=6", "--num_steps=4", "--validate_every=2",
-    "--hidden_features=4", "--batch_size=4",
-)  # fmt: skip
-
-
-def run(name, *flags, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", *flags],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=1_800,
-        check=False,
-    )
-
-
-def strict_json(text):
-    """Reads JSON, and refuses the NaN and Infinity that Python adds to it."""
-
-    def refuse(word):
-        raise ValueError(f"{word} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def assert_refused(done, text):
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert text in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -170,58 +127,6 @@ def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
     other = run("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
     assert_refused(other, "holds another run")
     assert bytes_of_files() == seen[1]
-
-
-def test_every_claim_has_its_rule_beforehand():
-    assert set(OWNERS) == set(CLAIMS)
-    grouped = [key for ids in QUESTIONS.values() for key in ids]
-    assert sorted(grouped) == sorted(CLAIMS)
-    for _, claim in OWNERS.values():
-        assert re.search(r"supported\b[^.:]* if ", claim.rule.lower())
-        assert "refuted" in claim.rule.lower()
-    for experiment in EXPERIMENTS.values():
-        assert set(experiment.plans) == set(PRESETS)
-
-
-@pytest.mark.slow
-def test_answer(tmp_path):
-    done = run("answer", "--preset=smoke", f"--workdir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    claims = strict_json((tmp_path / "claims.json").read_text())
-    assert [claim["id"] for claim in claims] == list(CLAIMS)
-    keys = "id claim verdict effect interval num_seeds rule command figure seconds"
-    for claim in claims:
-        assert set(claim) == {*keys.split(), "repeats", "evidence", "decides"}
-        assert (tmp_path / claim["figure"]).is_file()
-        low, high = claim["interval"]
-        assert low <= claim["effect"] <= high
-        name, owner = OWNERS[claim["id"]]
-        assert claim["rule"] == owner.rule
-        assert claim["evidence"] == {"preset": "smoke", "folder": f"smoke/{name}"}
-        undecided = claim["verdict"] == "inconclusive" and owner.full_decides
-        assert bool(claim["decides"]) == undecided
-    verdicts = {claim["id"]: claim["verdict"] for claim in claims}
-    exact = {claim.id for claim in EXPERIMENTS["identities"].claims}
-    assert {verdicts[key] for key in exact} == {"supported"}
-    # Every claim stands in the table of its question, and links to its section.
-    page = (tmp_path / "report.md").read_text()
-    verdict = "(?:supported|refuted|inconclusive)"
-    rows = re.findall(rf"^\| \[(\w+)\]\(.*\) \| .*{verdict}\*\* \|", page, re.M)
-    assert rows == [key for ids in QUESTIONS.values() for key in CLAIMS if key in ids]
-    web = (tmp_path / "report.html").read_text()
-    assert all(f'<h4 id="{key.lower()}">' in web for key in CLAIMS)
-    assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
-    # What one command found is not overwritten by another: it has its own folder.
-    before = (tmp_path / "claims.json").read_bytes()
-    alone = run("identities", "--preset=smoke", f"--workdir={tmp_path}")
-    assert alone.returncode == 0, alone.stderr
-    assert (tmp_path / "claims.json").read_bytes() == before
-    # Every verdict is judged again from the rows alone.
-    for name in answer.EXPERIMENTS:
-        again = EXPERIMENTS[name].judge_again("smoke", tmp_path / "smoke" / name)
-        for key, found in again.items():
-            if OWNERS[key][0] == name:
-                assert found.verdict == verdicts[key], key
 
 
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):

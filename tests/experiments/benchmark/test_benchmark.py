@@ -9,7 +9,7 @@ from experiments.benchmark import peers
 from experiments.benchmark.report import ratios
 from experiments.lab.racing import Contender, geometric_mean, race, summary
 from rnnshare import Tied
-from tests.experiments.test_scripts import run as script
+from tests.experiments.scripts import run as script
 
 
 def test_a_race_is_interleaved_and_repeats_what_is_short():

@@ -8,7 +8,7 @@ import pytest
 
 from rnnshare.tasks import drift, drift_oracles
 from rnnshare.tasks.base import SPLITS
-from rnnshare.tasks.drifting import PATHS
+from rnnshare.tasks.drifting_rule import PATHS
 from tests.library.law_cases import assert_equal_to_rounding
 
 by_path = pytest.mark.parametrize("path", PATHS)
