@@ -157,12 +157,13 @@ class Compiled:
             return results, transpose(self.pull)
 
         num_steps = N if setting.bounded or setting.start is not None else T
-        expanded, to_stored = jax.vjp(
-            lambda stored: expand(sharing, stored, num_steps), self.stored
-        )
+
+        def expanded(stored):
+            return expand(sharing, stored, num_steps)
+
         self.run = both
-        self.each = jax.tree.map(np.asarray, expanded)
-        self.to_stored = jax.jit(to_stored)
+        self.each = jax.tree.map(np.asarray, jax.jit(expanded)(self.stored))
+        self.to_stored = jax.jit(lambda pull: jax.vjp(expanded, self.stored)[1](pull))
 
     def by_hand(self, inputs, carry, lengths, start):
         """Returns the results and gradients of `run`, one sequence, one step a time."""

@@ -171,9 +171,9 @@ def test_an_output_without_batch():
         c.rnn(inputs, initial_carry=carry, time_major=True, return_carry=True), expected
     )
     for lengths in (np.array(LENGTHS), 2):
-        with pytest.raises(ValueError, match=r"output.*\(\)"):
+        with pytest.raises(ValueError, match=r"output|step returns"):
             run(lengths=np.full(B, lengths))
-    with pytest.raises(ValueError, match=r"output.*\(\)"):
+    with pytest.raises(ValueError, match=r"output|step returns|time_major"):
         c.rnn(c.inputs, initial_carry=carry)
 
 
