@@ -1,4 +1,4 @@
-"""Cells on the affine cut as users write them: test doubles of what a fused way meets."""
+"""Cells on the affine cut as users write them: test doubles."""
 
 import functools
 from typing import Any
