@@ -29,9 +29,10 @@ def place_carry(first_step: Callable[[Any], Any], carry: Any, arrays: Any) -> An
     return carry
 
 
-def _varying(leaf: Any) -> frozenset[str]:
+def _varying(leaf: Any) -> Any:
     """Returns the axes of a manual mesh over which an array differs."""
-    return getattr(jax.typeof(leaf), "vma", frozenset())
+    aval = jax.typeof(leaf)  # JAX 0.10 has the first name, others the second
+    return getattr(getattr(aval, "mat", aval), "varying", getattr(aval, "vma", set()))
 
 
 def _vary(leaf: jax.Array, axes: set[str]) -> jax.Array:
