@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from rnnshare import (
     RNN,
-    Basis,
     Cyclic,
     LowRank,
     Mixture,
@@ -79,14 +78,12 @@ class Setting:
 
 SETTINGS = {
     "tied": Setting("LSTM", Tied(), "fused"),
-    "tied back": Setting("Elman", Tied(), "fused", np.uint8, reverse=True),
+    "cyclic back": Setting("Elman", Cyclic(4), "fused", np.int16, reverse=True),
     "untied": Setting("GRU", Untied(N), "fused", np.int8, np.int32, bounded=True),
     "segments": Setting("LSTM", Segments(T, 3), "fused"),
-    "cyclic back": Setting("GRU", Cyclic(4), "fused", np.int16, reverse=True),
     "low rank": Setting("LSTM", LowRank(N, 1), "fused", start=np.uint8, bounded=True),
     "flax": Setting("nnx.GRU", Cyclic(3), "scan", np.uint8, np.int32),
     "hold": Setting("Elman", Untied(4, beyond="hold"), "scan", start=np.int8),
-    "basis": Setting("GRU", Basis(3, period=5), "scan", start=np.int32),
     "mixture": Setting("LSTM", Mixture(N, 2), start=np.int32, bounded=True),
     "segments back": Setting(
         "LSTM", Segments(N, 5), "scan", start=np.int32, bounded=True, reverse=True

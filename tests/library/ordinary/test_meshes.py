@@ -118,9 +118,7 @@ def model(readout):
     return run, state
 
 
-@pytest.mark.parametrize(
-    ("readout", "kind"), [("last", "explicit"), ("every", "explicit"), ("last", "auto")]
-)
+@pytest.mark.parametrize(("readout", "kind"), [("last", "explicit"), ("every", "auto")])
 def test_models(readout, kind):
     run, state = model(readout)
     inputs = jnp.asarray(generic((B, T, D), 2))
