@@ -25,6 +25,7 @@ from tests.library.ordinary.user_cells import (
     LENGTHS,
     USER_CELLS,
     BatchMean,
+    DrawnStart,
     Frozen,
     NoStart,
     SharedZoneout,
@@ -146,6 +147,28 @@ def test_filters_find_parameters_by_their_type(sharing):
 
     gradient = nnx.grad(loss, argnums=nnx.DiffState(0, trained))(c.rnn, c.inputs)
     assert jax.tree.structure(gradient) == jax.tree.structure(rest)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_parameters_keep_what_is_said_of_them(sharing):
+    """The metadata of a variable, from which Flax reads shardings."""
+    (kernel,) = (
+        variable
+        for _, variable in nnx.iter_graph(case("frozen", sharing).rnn)
+        if isinstance(variable, nnx.Param) and variable.shape[-2:] == (H, H)
+    )
+    assert kernel.get_metadata().get("origin") == "a paper"
+
+
+@pytest.mark.parametrize("streams", [{"carry": 5}, {"default": 5}], ids=str)
+def test_a_drawn_initial_carry(streams):
+    """The numbers that Flax draws, of all streams or of the one."""
+    c = Case(Tied(), DrawnStart, batch=B)
+    for rngs in (lambda: nnx.Rngs(**streams), lambda: nnx.Rngs(**streams).carry):
+        assert_same(
+            c.run(c.state, c.inputs, rngs=rngs()),
+            c.by_flax(c.state, c.inputs, rngs=rngs()),
+        )
 
 
 def test_an_initial_carry_that_is_not_given_is_asked_for():

@@ -120,6 +120,17 @@ class LearnedStart(Cell):
         return jnp.broadcast_to(self.first[...], (*input_shape[:-1], H))
 
 
+class DrawnStart(Cell):
+    """Draws its initial state from the stream that `nnx.RNN` hands it."""
+
+    def __call__(self, h, x):
+        h = nnx.tanh(self.mixed(h, x))
+        return h, h
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return jax.random.normal(rngs(), (*input_shape[:-1], H))
+
+
 class Rotating(Cell):
     """Complex weights, carry and outputs: a diagonal linear recurrence."""
 
@@ -168,7 +179,7 @@ class Frozen(nnx.Param):
 class FrozenKernel(Cell):
     def __init__(self, *, rngs):
         super().__init__(rngs=rngs)
-        self.reservoir = Frozen(jnp.asarray(generic((H, H), 12)))
+        self.reservoir = Frozen(jnp.asarray(generic((H, H), 12)), origin="a paper")
 
     def __call__(self, h, x):
         h = nnx.tanh(self.mixed(h, x) + h @ self.reservoir[...])
