@@ -23,6 +23,7 @@ from flax import nnx
 from flax.nnx.nn.dtypes import promote_dtype
 
 from rnnshare.cells.blueprint import Blueprint
+from rnnshare.cells.holding import shows_what_it_holds
 from rnnshare.sharing.drawing import draw_many, orthogonal
 
 Initializer = jax.nn.initializers.Initializer
@@ -245,6 +246,8 @@ def _is_plain(layer: Any) -> bool:
         and layer.dot_general is jax.lax.dot_general
         and layer.precision is layer.preferred_element_type is None
         and layer.promote_dtype is promote_dtype
+        and shows_what_it_holds(layer.kernel)
+        and (layer.bias is None or shows_what_it_holds(layer.bias))
     )
 
 
@@ -254,7 +257,18 @@ def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        gates = draw_many(lambda k: init(k, (hidden, hidden), dtype), keys)
-        return jnp.moveaxis(gates, 0, 1).reshape(shape)
+        annotated: list[Any] = []  # what nnx.with_partitioning and its like make
+
+        def draw(key):
+            drawn = init(key, (hidden, hidden), dtype)
+            if not isinstance(drawn, nnx.VariableMetadata):
+                return drawn
+            annotated.append(drawn)
+            return drawn.raw_value
+
+        gates = jnp.moveaxis(draw_many(draw, keys), 0, 1).reshape(shape)
+        if annotated:
+            return dataclasses.replace(annotated[0], raw_value=gates)
+        return gates
 
     return init_gates

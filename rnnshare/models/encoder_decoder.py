@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rnnshare.cells.described import OneLine
 from rnnshare.models.rnn import RNN, step_of
 from rnnshare.models.sequence_model import Readout, embed
 from rnnshare.sharing.base import Sharing
@@ -19,7 +20,7 @@ from rnnshare.sharing.templates import Tied
 from rnnshare.unrolling.scan import unroll
 
 
-class EncoderDecoder(nnx.Module):
+class EncoderDecoder(OneLine):
     """An RNN reads the source; its last carry is another RNN's first, which writes.
 
         carry = encoder(embed(s_0), ..., embed(s_{T-1}))
@@ -65,6 +66,7 @@ class EncoderDecoder(nnx.Module):
           reverse_source: read the source from its end.
         """
         self.reverse_source = reverse_source
+        self.num_source_tokens = num_source_tokens
         self.num_target_tokens = num_target_tokens
         make_cell = functools.partial(cell, embedding_features, hidden_features)
         self.source_embedding = nnx.Embed(
@@ -141,6 +143,15 @@ class EncoderDecoder(nnx.Module):
             (self.encode(source, seq_lengths), self._start(source)),
         )
         return tokens.T
+
+    def shown_parts(self) -> list[str]:
+        """Returns the layers, and how many tokens they read and write."""
+        return [
+            f"encoder={self.encoder!r}",
+            f"decoder={self.decoder!r}",
+            f"{self.num_source_tokens} source tokens",
+            f"{self.num_target_tokens} target tokens",
+        ]
 
     def _start(self, source: jax.Array) -> jax.Array:
         return jnp.full(len(source), self.num_target_tokens, jnp.int32)

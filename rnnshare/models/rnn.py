@@ -8,7 +8,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.cells.affine import AffineStep
-from rnnshare.cells.blueprint import Blueprint, params_of, pure_params, stored_of
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.cells.described import OneLine, describe
+from rnnshare.cells.holding import load, params_of, stored_of
+from rnnshare.cells.initialising import cell_init, init_stored
 from rnnshare.sharing.base import Sharing, Stored, Weights
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.unseen import bounded_to, resolve_steps
@@ -19,13 +22,14 @@ Carry = Any
 MakeCell = Callable[..., nnx.RNNCellBase]
 
 
-class RNN(nnx.Module):
+class RNN(OneLine):
     """Runs a cell over time under a sharing; called as `flax.nnx.RNN` is.
 
-    `self.weights` holds the stored pytree as `nnx.Param` leaves, so `nnx.split`,
-    filters and optax work as on any module; `self.stored` is the same as plain arrays,
-    which `unroll` and `expand` take. Under `Tied` its structure is that of
-    `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
+    `self.weights` holds the stored pytree as `nnx.Param` leaves, or as what the cell's
+    parameters are where it has subclasses or metadata, so `nnx.split`, filters and
+    optax work as on any module; `self.stored` is the same as plain arrays, which
+    `unroll` and `expand` take, and which may be assigned. Under `Tied` its structure is
+    that of `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
 
     Dtypes: a cell with `dtype=None` computes in the dtype of floating inputs, carries
     and outputs included (bfloat16 in, bfloat16 out); its stored weights, and so their
@@ -49,7 +53,8 @@ class RNN(nnx.Module):
 
         Args:
           make_cell: `make_cell(rngs=...)` returns any `nnx.RNNCellBase` that holds
-            parameters only.
+            parameters only. For a class, or a `functools.partial` of one, equal layers
+            share the program that draws them.
           sharing: how the weights of the steps come from the stored ones.
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.
@@ -65,10 +70,6 @@ class RNN(nnx.Module):
                 f"sharing is {sharing!r}. Use a Sharing, such as Tied() or "
                 "Untied(num_steps=28)."
             )
-
-        def init_cell(key: jax.Array) -> Weights:
-            return pure_params(make_cell(rngs=nnx.Rngs(key)))
-
         blueprint = Blueprint.of(make_cell)
         if not isinstance(blueprint.bind(), nnx.RNNCellBase):
             raise TypeError(
@@ -81,12 +82,52 @@ class RNN(nnx.Module):
         self.remat = remat
         self.unroll = unroll
         self.implementation = implementation
-        self.weights = params_of(sharing.init(rngs.params(), init_cell))
+        stored = init_stored(sharing, cell_init(make_cell), rngs.params())
+        self.weights = params_of(stored, blueprint.variables())
 
     @property
     def stored(self) -> Stored:
         """The stored pytree as plain arrays."""
         return stored_of(self.weights)
+
+    @stored.setter
+    def stored(self, stored: Stored) -> None:
+        self.load(stored)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assigns; `stored` by its property, where Flax would make an attribute."""
+        if name == "stored":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def load(self, stored: Stored) -> None:
+        """Puts plain arrays into the layer's parameters; nothing, if one does not fit.
+
+            untied.load(convert(tied.stored, tied.sharing, untied.sharing))
+
+        Args:
+          stored: as `self.stored` is: its structure, shapes and dtypes. Arrays of
+            NumPy are copied.
+
+        Raises:
+          ValueError: if a leaf is missing, or one too many, or has another shape.
+          TypeError: if a leaf is no array, or has another dtype.
+        """
+        load(self.weights, stored)
+
+    def shown_parts(self) -> list[str]:
+        """Returns cell, sharing, and the options that are not at their default."""
+        options = {"remat": False, "unroll": 1, "implementation": "auto"}
+        return [
+            describe(self.cell.bind()),
+            repr(self.sharing),
+            *(
+                f"{name}={getattr(self, name)!r}"
+                for name, default in options.items()
+                if getattr(self, name) != default
+            ),
+        ]
 
     def __call__(
         self,

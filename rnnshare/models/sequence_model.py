@@ -5,6 +5,7 @@
 Shape letters: B batch, T time, D input features, H hidden features, O outputs.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rnnshare.models.rnn import RNN, params_of, stored_of
+from rnnshare.cells.described import OneLine, describe
+from rnnshare.cells.holding import params_of, stored_of
+from rnnshare.cells.initialising import init_stored
+from rnnshare.models.rnn import RNN
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.unseen import as_int32
@@ -29,7 +33,7 @@ from rnnshare.unrolling.scan import map_steps
 READOUTS = ("last", "every")
 
 
-class Readout(nnx.Module):
+class Readout(OneLine):
     """A linear map of the features of every step, its weights under a sharing.
 
     `y_t = h_t W_t + b_t`. Parameters, tied: O (H + 1).
@@ -44,14 +48,11 @@ class Readout(nnx.Module):
         rngs: nnx.Rngs,
     ):
         """Draws the weights: kernels LeCun normal, biases zero."""
-
-        def init_layer(key: jax.Array) -> dict[str, jax.Array]:
-            shape = (in_features, out_features)
-            kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
-            return {"kernel": kernel, "bias": jnp.zeros(out_features)}
-
+        self.in_features = in_features
+        self.out_features = out_features
         self.sharing = nnx.static(sharing)
-        self.weights = params_of(sharing.init(rngs.params(), init_layer))
+        init_layer = _LayerInit(in_features, out_features)
+        self.weights = params_of(init_stored(sharing, init_layer, rngs.params()))
 
     def __call__(
         self, features: jax.Array, seq_lengths: Any = None, **where: Any
@@ -68,8 +69,12 @@ class Readout(nnx.Module):
             _affine, self.sharing, stored, features, lengths=seq_lengths, **where
         )
 
+    def shown_parts(self) -> list[str]:
+        """Returns sizes and sharing."""
+        return [str(self.in_features), str(self.out_features), repr(self.sharing)]
 
-class SequenceModel(nnx.Module):
+
+class SequenceModel(OneLine):
     """Reads a sequence and answers once, or at every step.
 
         inputs [B, T, D], or tokens int[B, T] -> embedding
@@ -203,6 +208,14 @@ class SequenceModel(nnx.Module):
             features = jnp.zeros(shape, features.dtype)
         return carries
 
+    def shown_parts(self) -> list[str]:
+        """Returns embedding, layers, read-out and dropout, what there is of them."""
+        parts: list[nnx.Module] = [*self.layers, self.readout]
+        if self.embedding is not None:
+            parts = [self.embedding, *parts]
+        dropout = [f"dropout={self.dropout.rate}"] if self.dropout.rate else []
+        return [*map(describe, parts), f"readout={self.readout_at!r}", *dropout]
+
 
 class BagOfSteps(nnx.Module):
     """A control without order: a function of the mean of a function of each step.
@@ -294,6 +307,19 @@ def _lengths(inputs: jax.Array, seq_lengths: Any) -> jax.Array:
         seq_lengths = num_steps
     lengths = check_lengths(seq_lengths, num_steps, name="seq_lengths")
     return jnp.broadcast_to(jnp.asarray(lengths), (batch,))
+
+
+@dataclasses.dataclass(frozen=True)
+class _LayerInit:
+    """Draws the weights of one linear layer."""
+
+    in_features: int
+    out_features: int
+
+    def __call__(self, key: jax.Array) -> dict[str, jax.Array]:
+        shape = (self.in_features, self.out_features)
+        kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
+        return {"kernel": kernel, "bias": jnp.zeros(self.out_features)}
 
 
 def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:
