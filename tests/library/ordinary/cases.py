@@ -188,6 +188,11 @@ def ids(pairs: Sequence[tuple[str, ...]]) -> list[str]:
     return ["-".join(pair) for pair in pairs]
 
 
+def named(value: Any) -> str | None:
+    """Returns the id of a tuple of names; of anything else, that of pytest."""
+    return "-".join(value) if isinstance(value, tuple) else None
+
+
 def plain(tree: Any) -> Any:
     """Returns NumPy leaves in a list: types of nodes, and of keys, aside."""
 

@@ -31,6 +31,7 @@ from tests.library.ordinary.cases import (
     generic_like,
     generic_module,
     graded,
+    named,
     or_refused,
 )
 
@@ -68,7 +69,7 @@ def assert_zero_gradients(gradients, state, inputs):
     assert_same(gradients, jax.tree.map(jnp.zeros_like, (state, inputs)))
 
 
-@pytest.mark.parametrize(("shape", "with_lengths", "way"), RUNS)
+@pytest.mark.parametrize(("shape", "with_lengths", "way"), RUNS, ids=named)
 def test_rnn(shape, with_lengths, way):
     """The initial carry comes back, and no weight has a gradient."""
     c, shape = case(*way), SHAPES[shape]

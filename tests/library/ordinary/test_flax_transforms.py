@@ -20,6 +20,7 @@ from tests.library.ordinary.cases import (
     generic_module,
     graded,
     ids,
+    named,
     pulled,
 )
 
@@ -53,7 +54,7 @@ def loss(rnn, inputs):
     return pulled(results), results
 
 
-@pytest.mark.parametrize(("pair", "graph"), GRAPHS)
+@pytest.mark.parametrize(("pair", "graph"), GRAPHS, ids=named)
 def test_jit_and_gradient(pair, graph):
     """`nnx.jit` around `nnx.value_and_grad`."""
     c = case(*pair)
@@ -84,7 +85,7 @@ def test_gradient_of_a_filter():
     assert_same(found, nnx.filter_state(state, is_bias))
 
 
-@pytest.mark.parametrize(("pair", "graph"), GRAPHS[:2])
+@pytest.mark.parametrize(("pair", "graph"), GRAPHS[:2], ids=named)
 def test_remat(pair, graph):
     c = case(*pair)
 
@@ -138,7 +139,7 @@ def test_scan_over_layers():
     assert_same(actual, x)
 
 
-@pytest.mark.parametrize(("pair", "graph"), GRAPHS[:2])
+@pytest.mark.parametrize(("pair", "graph"), GRAPHS[:2], ids=named)
 def test_training_step(pair, graph):
     """`nnx.Optimizer` under `nnx.jit` updates the weights as optax does by hand."""
     c = case(*pair)

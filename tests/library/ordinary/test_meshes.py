@@ -23,6 +23,7 @@ from tests.library.ordinary.cases import (
     generic,
     generic_module,
     graded,
+    named,
 )
 
 B = 4
@@ -61,7 +62,7 @@ def laid(kind, run, state, *batched):
     return results, gradients
 
 
-@pytest.mark.parametrize(("layer_name", "kind"), ON_MESHES)
+@pytest.mark.parametrize(("layer_name", "kind"), ON_MESHES, ids=named)
 def test_layers(layer_name, kind):
     """`RNN`; by hand without a mesh."""
     c = layer(*layer_name)
@@ -80,7 +81,9 @@ def test_lengths(layer_name):
     assert_same(laid("explicit", run, c.state, c.inputs, LENGTHS), expected)
 
 
-@pytest.mark.parametrize(("layer_name", "kind"), [ON_MESHES[i] for i in (0, 2, 4)])
+@pytest.mark.parametrize(
+    ("layer_name", "kind"), [ON_MESHES[i] for i in (0, 2, 4)], ids=named
+)
 def test_unroll(layer_name, kind):
     """`unroll` with a carry that is laid out as the batch is."""
     c = layer(*layer_name)
@@ -129,6 +132,7 @@ def test_models(readout, kind):
 @pytest.mark.parametrize(
     ("layer_name", "check_vma"),
     [(LAYERS[0], True), (LAYERS[2], True), (LAYERS[1], False)],
+    ids=named,
 )
 def test_shard_map(layer_name, check_vma):
     """Each device runs its rows; the gradient of the weights is the sum over them."""
