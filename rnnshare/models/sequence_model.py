@@ -319,7 +319,7 @@ class _LayerInit:
     def __call__(self, key: jax.Array) -> dict[str, jax.Array]:
         shape = (self.in_features, self.out_features)
         kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
-        return {"kernel": kernel, "bias": jnp.zeros(self.out_features)}
+        return {"kernel": kernel, "bias": jnp.zeros(self.out_features, jnp.float32)}
 
 
 def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:

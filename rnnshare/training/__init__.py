@@ -12,13 +12,8 @@ from rnnshare.training.loop import (
     TrainState,
 )
 from rnnshare.training.names import Call, public_name
-from rnnshare.training.rows import (
-    JsonLines,
-    environment,
-    load_params,
-    progress,
-    save_params,
-)
+from rnnshare.training.params_files import load_params, save_params
+from rnnshare.training.rows import JsonLines, environment, progress
 from rnnshare.training.setting import SCHEMA, ModelFor, Replicate, Setting
 from rnnshare.training.study import (
     count_diverged,

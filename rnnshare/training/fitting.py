@@ -21,6 +21,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
+from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 
@@ -77,14 +78,16 @@ def fit(
     Raises:
       ValueError: on a seed outside [0, 2**32), a learning rate that is not positive, or
         no replica a device.
+      TypeError: on a learning rate that is no number, as a schedule.
     """
     _check(replicas)
     if per_device < 1:
         raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
+    rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
     programs = _compile(
-        Loop(make_model, recipe),
+        Loop(make_model, recipe, rates),
         mesh,
         per_device,
         type(replicas[0][0]),  # type: ignore[arg-type]
@@ -177,8 +180,11 @@ class _Slots:
         )
         found = []
         for slot in slots:
+            measured = metrics[slot]
+            if diverged[slot]:
+                measured = dict.fromkeys(measured, math.nan)
             row = {
-                **metrics[slot],
+                **measured,
                 "best_step": int(best_step[slot]),
                 "steps_trained": int(trained[slot]),
                 "diverged": int(diverged[slot]) or None,
@@ -218,12 +224,18 @@ def _compile(
 
         on_device = alone if per_device == 1 else together(function)
 
-        return jax.jit(
+        program = jax.jit(
             jax.shard_map(
                 on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
             ),
             compiler_options=dict(options),
         )
+
+        def under_own_mesh(*stacked: Any) -> Any:
+            with jax.set_mesh(mesh):  # a caller's may be another one
+                return program(*stacked)
+
+        return under_own_mesh
 
     return {
         "init": on_devices(loop.init, one_by_one),
@@ -239,8 +251,7 @@ def _check(replicas: Sequence[Triple]) -> None:
     for _, seed, learning_rate in replicas:
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}. Use an integer in [0, 2**32).")
-        if not 0 < learning_rate < np.inf:
-            raise ValueError(f"learning_rate is {learning_rate}. Use a positive one.")
+        check_learning_rate(learning_rate)
     structures = {(type(task), jax.tree.structure(task)) for task, _, _ in replicas}
     if len(structures) > 1:
         raise ValueError(
@@ -253,7 +264,7 @@ def _stack(held: Sequence[Triple]) -> Replica:
     """Returns the replicas as one pytree [count, ...]."""
     tasks, seeds, rates = zip(*held, strict=True)
     return Replica(
-        jax.tree.map(lambda *leaves: np.stack(leaves), *tasks),
+        jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *tasks),
         np.array(seeds, np.uint32),
         np.array(rates, np.float32),
     )
