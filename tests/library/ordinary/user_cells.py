@@ -146,6 +146,19 @@ class Rotating(Cell):
         return jnp.zeros((*input_shape[:-1], H), jnp.complex64)
 
 
+class Phasor(Rotating):
+    """Complex beside real: what is real, its input too, is no complex number."""
+
+    def __call__(self, carry, x):
+        h, z = carry
+        z, _ = super().__call__(z, x - jnp.floor(x))
+        h = nnx.tanh(jnp.real(z) + 0.5 * h)
+        return (h, z), h
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return jnp.zeros((*input_shape[:-1], H)), super().initialize_carry(input_shape)
+
+
 class LogDomain(Cell):
     """Singular at an input of zero, and at a carry of zero."""
 
@@ -243,6 +256,7 @@ USER_CELLS = {
     "convolution": UserCell(ConvLSTM, (3, 3, 1)),
     "learned start": UserCell(LearnedStart),
     "complex": UserCell(Rotating),
+    "complex and real": UserCell(Phasor),
     "log domain": UserCell(LogDomain, carry=away_from_zero),
     "unit": affine(UnitElman, carry=away_from_zero),
     "countdown": affine(Countdown, carry=counted_down),
