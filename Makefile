@@ -1,17 +1,21 @@
-# make answer | test | lint | bench | venv: each creates .venv when it is missing.
+# make answer | test | fuzz | lint | bench | venv: each creates .venv when it is missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
 
-.PHONY: answer test lint bench venv clean
+.PHONY: answer test fuzz lint bench venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TEST_FLAGS)
+
+# The laws of lengths and chunks on 500 examples each, where `make test` takes 40.
+fuzz: .venv/ready
+	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/library/ordinary/test_fuzz.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

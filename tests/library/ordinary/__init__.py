@@ -1,0 +1,1 @@
+"""What users do with any JAX layer, done with the layers here."""
