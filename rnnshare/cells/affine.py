@@ -75,7 +75,18 @@ class AffineCell(nnx.RNNCellBase):
           dtype: what to compute in; by default what inputs and parameters promote to.
           param_dtype: what the parameters and a fresh carry are in.
           rngs: where the draws come from.
+
+        Raises:
+          ValueError: if there are fewer than 0 input or 1 hidden features.
         """
+        for name, size, least in (
+            ("in_features", in_features, 0),
+            ("hidden_features", hidden_features, 1),
+        ):
+            if size < least:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} is {size}. Use at least {least}."
+                )
         self.in_features = in_features
         self.hidden_features = hidden_features
         self.dtype = dtype
@@ -89,7 +100,7 @@ class AffineCell(nnx.RNNCellBase):
             rngs=rngs,
         )
         self.input = affine(
-            in_features, kernel_init=kernel_init or nnx.initializers.lecun_normal()
+            in_features, kernel_init=kernel_init or input_init(in_features)
         )
         self.recurrent = affine(
             hidden_features,
@@ -179,6 +190,13 @@ class AffineCell(nnx.RNNCellBase):
     def num_feature_axes(self) -> int:
         """One: the features are the last axis."""
         return 1
+
+
+def input_init(in_features: int) -> Initializer:
+    """Returns LeCun's normal initialiser; of no features it has nothing to scale."""
+    if in_features == 0:
+        return nnx.initializers.zeros_init()
+    return nnx.initializers.lecun_normal()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -218,6 +218,6 @@ def _mixed(
     """
     dtype = mixing.dtype  # what the gate computes in
     mixed = mixing[..., None] * x.astype(dtype)[..., None, :]
-    mixed = mixed.reshape(*x.shape[:-1], -1)
+    mixed = mixed.reshape(*x.shape[:-1], kernel.shape[0] * kernel.shape[1])
     y = mixed @ kernel.reshape(-1, kernel.shape[-1]).astype(dtype)
     return y if bias is None else y + mixing @ bias.astype(dtype)

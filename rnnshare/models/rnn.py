@@ -34,7 +34,8 @@ class RNN(OneLine):
     Dtypes: a cell with `dtype=None` computes in the dtype of floating inputs, carries
     and outputs included (bfloat16 in, bfloat16 out); its stored weights, and so their
     gradients, keep their own. A cell with a dtype computes in that. Complex numbers
-    are never made real: inputs, weights or a carry that are make all complex.
+    are never made real: in a cell of this package, where one of inputs, weights and
+    carry is complex, all are.
 
         rnn = RNN(functools.partial(LSTMCell, 12, 64), Untied(28), rngs=nnx.Rngs(0))
     """
@@ -197,6 +198,13 @@ class RNN(OneLine):
         )
         if reverse and not keep_order:
             outputs = flip_real(outputs, seq_lengths)
+        for y in jax.tree.leaves(outputs):
+            if y.ndim <= time_axis:
+                raise ValueError(
+                    f"{type(cell).__name__} returns outputs of shape {y.shape[1:]}, "
+                    f"without the {num_batch_axes} batch axes that time stands behind. "
+                    "Return one a sequence, or use time_major=True."
+                )
         outputs = jax.tree.map(lambda y: jnp.moveaxis(y, 0, time_axis), outputs)
         return (carry, outputs) if return_carry else outputs
 
@@ -221,16 +229,22 @@ class RNN(OneLine):
             carry = _initialize(first, inputs, rngs)
         else:
             _check_carry(self.cell, carry, inputs)
+        suits = AffineStep.suits(cell)
         dtype = getattr(cell, "dtype", None)
+        chosen = dtype is not None or suits  # else a cell mixes dtypes as it likes
         if dtype is None and _is_inexact(inputs):
             dtype = inputs.dtype
-            if any(map(_is_complex, jax.tree.leaves((stored, carry)))):
-                dtype = jnp.promote_types(dtype, jnp.complex64)
-        elif AffineStep.suits(cell):  # whose products take no integers
+            if suits and any(map(_is_complex, jax.tree.leaves((stored, carry)))):
+                dtype = _of_precision(dtype, jnp.complexfloating)
+        elif suits:  # whose products take no integers
             inputs = _cast(cell, inputs, dtype or cell.param_dtype)
         if dtype is not None:
             stored, carry, inputs = jax.tree.map(
-                lambda x: _cast(cell, x, dtype) if _is_inexact(x) else x,
+                lambda x: (
+                    _cast(cell, x, dtype if chosen else _of_precision(dtype, x.dtype))
+                    if _is_inexact(x)
+                    else x
+                ),
                 (stored, carry, inputs),
             )
 
@@ -266,6 +280,8 @@ def step_of(cell: Blueprint) -> Any:
 def _initialize(cell: nnx.RNNCellBase, inputs: jax.Array, rngs: Any) -> Carry:
     # Flax's cells ask for random numbers even where their carry starts at zero.
     rngs = nnx.Rngs(0) if rngs is None else rngs
+    if isinstance(rngs, nnx.Rngs):
+        rngs = rngs.carry.fork()  # as nnx.RNN hands them over
     try:
         return cell.initialize_carry(inputs.shape[1:], rngs)
     except NotImplementedError:
@@ -291,6 +307,13 @@ def _cast(cell: nnx.RNNCellBase, x: jax.Array, dtype: Any) -> jax.Array:
             f"dtype=jnp.{x.dtype}, or pass the real part."
         )
     return x.astype(dtype)
+
+
+def _of_precision(dtype: Any, kind: Any) -> Any:
+    """Returns the complex or real dtype, as kind is, of a dtype's precision."""
+    if not jnp.issubdtype(kind, jnp.complexfloating):
+        return jnp.finfo(dtype).dtype
+    return jnp.complex128 if jnp.finfo(dtype).bits > 32 else jnp.complex64
 
 
 def _is_inexact(x: Any) -> bool:

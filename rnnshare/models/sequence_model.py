@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from rnnshare.cells.affine import input_init
 from rnnshare.cells.described import OneLine, describe
 from rnnshare.cells.holding import params_of, stored_of
 from rnnshare.cells.initialising import init_stored
@@ -242,7 +243,9 @@ class BagOfSteps(nnx.Module):
             if num_tokens is None
             else nnx.Embed(num_tokens, in_features, rngs=rngs)
         )
-        self.step = nnx.Linear(in_features, hidden_features, rngs=rngs)
+        self.step = nnx.Linear(
+            in_features, hidden_features, kernel_init=input_init(in_features), rngs=rngs
+        )
         self.mix = nnx.Linear(hidden_features, hidden_features, rngs=rngs)
         self.readout = nnx.Linear(hidden_features, out_features, rngs=rngs)
 

@@ -27,7 +27,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing.base import Sharing, leaf_at
-from rnnshare.unrolling.padding import check_carry, where_real, without_padding
+from rnnshare.unrolling.padding import (
+    check_carry,
+    stand_in,
+    where_real,
+    without_padding,
+)
 
 Carry = Any
 Path = tuple[str, ...]
@@ -174,7 +179,8 @@ class _Loop:
     ) -> Any:
         """Runs the loop; also returns what `function` keeps of every step."""
         hoists = _hoists(inputs)
-        initial = carry
+        if is_real is not None:
+            safe_carry = stand_in(carry, jnp.any(is_real, 0))
         if hoists:
             inputs = self._maps(self.step.input_map, common, traced, inputs)
 
@@ -182,7 +188,9 @@ class _Loop:
             per_step_t, a, is_real = scanned
             if not hoists:
                 a = self._map(self.step.input_map, common, per_step_t, a)
-            safe = carry if is_real is None else where_real(is_real, carry, initial)
+            safe = carry
+            if is_real is not None:
+                safe = where_real(is_real, carry, safe_carry)
             h = self.cell.hidden(safe)
             u = self._map(self.step.recurrent_map, common, per_step_t, h)
             (new, y), kept = function(safe, a, u)

@@ -89,49 +89,42 @@ def where_real(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
     return jax.tree.map(select, tree, otherwise)
 
 
-def stand_in(inputs: Any, is_real: jax.Array) -> Any:
-    """Returns what is read in the padding of each sequence: its first real input.
+def stand_in(first: Any, begins: jax.Array) -> Any:
+    """Returns what stands in for each sequence's padding: what its first step reads.
 
     What is computed in the padding is thrown away, but a NaN in it would still poison
     the gradient; so the step gets there what it is known to be finite at, whatever the
-    cell. An empty sequence gets the first input of another; where all are empty, zeros.
+    cell. An empty sequence gets what another one reads; where all are empty, zeros.
 
     Args:
-      inputs: leaves [T, *batch, ...].
-      is_real: bool[T, *batch].
+      first: inputs or carry of the first step, leaves [*batch, ...].
+      begins: bool[*batch], whether the first step is real.
 
     Returns:
-      Leaves [*batch, ...], through which no gradient flows.
+      The same for each sequence, [*batch, ...]; no gradient flows through it.
     """
 
     def of_leaf(x: jax.Array) -> jax.Array:
-        if not isinstance(x, jax.Array):
-            x = jnp.asarray(x)
-        if 0 in x.shape or jnp.issubdtype(x.dtype, jax.dtypes.extended):
-            return jnp.zeros(x.shape[1:], x.dtype) if x.shape[0] == 0 else x[0]
-        begins, first = is_real[0], x[0]
-        axes = tuple(range(begins.ndim))
+        if x.size == 0 or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+            return x
         number = jnp.arange(math.prod(begins.shape), dtype=jnp.int32)
         number = number.reshape(begins.shape)
         chosen = begins & (number == jnp.min(jnp.where(begins, number, _INT32_MAX)))
-        other = jnp.sum(where_real(chosen, first), axes, dtype=x.dtype, keepdims=True)
-        other = jnp.broadcast_to(other, first.shape)
-        return jax.lax.stop_gradient(where_real(begins, first, other))
+        axes = tuple(range(begins.ndim))
+        other = jnp.sum(where_real(chosen, x), axes, dtype=x.dtype, keepdims=True)
+        other = jnp.broadcast_to(other, x.shape)
+        return jax.lax.stop_gradient(where_real(begins, x, other))
 
-    return jax.tree.map(of_leaf, inputs)
+    return jax.tree.map(of_leaf, first)
 
 
 def without_padding(inputs: Any, is_real: jax.Array) -> Any:
-    """Returns the inputs [T, *batch, ...] with their padding filled by `stand_in`."""
-    return where_real(
-        is_real,
-        inputs,
-        jax.tree.map(
-            lambda x, filler: jnp.broadcast_to(filler[None], x.shape),
-            inputs,
-            stand_in(inputs, is_real),
-        ),
-    )
+    """Returns the inputs [T, *batch, ...], their padding filled by `stand_in`."""
+    if is_real.shape[0] == 0:
+        return inputs
+    filler = stand_in(jax.tree.map(lambda x: x[0], inputs), is_real[0])
+    filler = jax.tree.map(lambda f, x: jnp.broadcast_to(f, x.shape), filler, inputs)
+    return where_real(is_real, inputs, filler)
 
 
 def flip_real(tree: Any, lengths: Any) -> Any:

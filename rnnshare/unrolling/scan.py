@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
@@ -176,7 +177,8 @@ def scan_unroll(
     bool[T, *batch], says which steps are no padding, None that all are real.
     """
     if is_real is not None:
-        padding, initial = stand_in(inputs, is_real), jax.lax.stop_gradient(carry)
+        inputs = without_padding(inputs, is_real)
+        safe_carry = stand_in(carry, jnp.any(is_real, 0))
 
     def body(carry, scanned):
         per_step_t, x, is_real_t = scanned
@@ -184,10 +186,9 @@ def scan_unroll(
             new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
             check_carry(carry, new_carry)
             return new_carry, y
-        # The padding is replaced before the step, not only after it: a NaN that is
+        # What is read in the padding is replaced before the step: a NaN that is
         # computed and then discarded still poisons the gradient.
-        x = where_real(is_real_t, x, padding)
-        safe = where_real(is_real_t, carry, initial)
+        safe = where_real(is_real_t, carry, safe_carry)
         new_carry, y = run_step(step, sharing, common, per_step_t, safe, x)
         check_carry(carry, new_carry)
         return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
