@@ -1,16 +1,21 @@
 """The one training loop, studies of many trainings, and the rows they leave."""
 
+from rnnshare.training.checkpoints import Checkpoint, Checkpoints
+from rnnshare.training.files import write_atomically
 from rnnshare.training.fitting import (
     Fitted,
     fit,
 )
 from rnnshare.training.identity import describe, key_of
+from rnnshare.training.interrupts import Interrupted, deferred, handle_signals
+from rnnshare.training.locks import FolderLock
 from rnnshare.training.loop import (
     Loop,
     Recipe,
     Replica,
     TrainState,
 )
+from rnnshare.training.memory import keep_memory, release_memory
 from rnnshare.training.names import Call, public_name
 from rnnshare.training.rows import (
     JsonLines,
@@ -32,7 +37,11 @@ from rnnshare.training.truncation import (
 __all__ = [
     "SCHEMA",
     "Call",
+    "Checkpoint",
+    "Checkpoints",
     "Fitted",
+    "FolderLock",
+    "Interrupted",
     "JsonLines",
     "Loop",
     "ModelFor",
@@ -43,14 +52,19 @@ __all__ = [
     "TrainState",
     "Truncation",
     "count_diverged",
+    "deferred",
     "describe",
     "environment",
     "fit",
+    "handle_signals",
+    "keep_memory",
     "key_of",
     "load_params",
     "progress",
     "public_name",
+    "release_memory",
     "run",
     "save_params",
     "tune",
+    "write_atomically",
 ]

@@ -150,7 +150,8 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "Traceback" not in told
-    assert told.endswith("interrupted: rows are kept, the same command goes on\n")
+    command = f"python -m experiments.drift_map {' '.join(flags)}"
+    assert told.endswith(f"\ninterrupted: rows are kept; go on by: {command}\n")
     kept = rows.read_bytes()
     done = run("drift_map", *flags)
     assert done.returncode == 0, done.stderr
