@@ -158,7 +158,10 @@ def _in_order(main: Callable[[], None], resumes: bool) -> None:
         print(_tell(), file=sys.stderr)
         sys.exit(130)
     with handle_signals(_tell):
-        main()
+        try:
+            main()
+        except OSError as error:  # a full disk, a folder that is read only
+            fail(error)
 
 
 _kept = ""  # when it is interrupted; '' is nothing

@@ -108,7 +108,8 @@ def _agree(folder: pathlib.Path, here: dict[str, Any]) -> None:
             f"{folder} holds another run, as the table shows. Name another --workdir, "
             "or give --restart, which moves it aside."
         )
-    write_atomically(path, json_line(here))
+    if differ or not path.exists():
+        write_atomically(path, json_line(here))
 
 
 def _place(row: Row) -> tuple[Any, Any]:

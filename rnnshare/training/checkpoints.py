@@ -237,7 +237,7 @@ def _typed(array: np.ndarray, like: Any) -> Any:
 
 
 def _json(told: Mapping[str, Any]) -> bytes:
-    return (json.dumps(told, indent=1) + "\n").encode()
+    return (json.dumps(told) + "\n").encode()
 
 
 def _sums(folder: pathlib.Path) -> str:

@@ -11,6 +11,7 @@ then fuses a replica's arithmetic in other ways, and the last bits differ.
 
 import functools
 import math
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,10 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnshare.training.checkpoints import Checkpoints
+from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
+from rnnshare.training.resuming import Keeper, Progress
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 
@@ -54,6 +58,8 @@ def fit(
     compiler_options: Mapping[str, str] | None = None,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
     on_result: Callable[[int, Row], None] | None = None,
+    checkpoints: Checkpoints | str | pathlib.Path | None = None,
+    checkpoint_every: float = 30.0,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -70,39 +76,70 @@ def fit(
         index of the replica, of those that were still training.
       on_result: called with the index of a replica and its final metrics, as soon as
         it is done.
+      checkpoints: where the training is kept, and gone on with when it is called again
+        (on a CPU with the same numbers, bit for bit); one folder a training. It may
+        have more steps then, or other devices, and nothing else that differs. What was
+        measured before is told to `on_chunk` and `on_result` again.
+      checkpoint_every: seconds between two checkpoints, which are after a chunk; 0:
+        after each.
 
     Returns:
       Best parameters and final metrics of each replica.
 
     Raises:
-      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive, or
-        no replica a device.
+      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive,
+        no replica a device, or checkpoints of another training.
+      Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
+        checkpoint of it.
     """
     _check(replicas)
     if per_device < 1:
         raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
+    loop = Loop(make_model, recipe)
     programs = _compile(
-        Loop(make_model, recipe),
+        loop,
         mesh,
         per_device,
         type(replicas[0][0]),  # type: ignore[arg-type]
         tuple(sorted((compiler_options or {}).items())),
     )
-    slots = _Slots(programs, recipe, mesh, per_device, replicas)
-    done: dict[int, tuple[Any, Row]] = {}
-    while len(done) < len(replicas):
-        slots.fill()
-        for step, rows in slots.run_chunk():
-            if on_chunk is not None:
+    keeper = None
+    if checkpoints is not None:
+        if not isinstance(checkpoints, Checkpoints):
+            checkpoints = Checkpoints(checkpoints)
+        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas)
+    progress = Progress() if keeper is None else keeper.load()
+    on_chunk = on_chunk or (lambda step, rows: None)
+    on_result = on_result or (lambda index, row: None)
+    for step, rows in progress.told:
+        on_chunk(step, rows)
+    for index, row in progress.rows.items():
+        on_result(index, row)
+    slots = _Slots(programs, recipe, mesh, per_device, replicas, progress)
+    with deferred() as requested:
+        while len(progress.rows) < len(replicas):
+            slots.fill()
+            for step, rows in slots.run_chunk():
+                progress.told.append((step, rows))
                 on_chunk(step, rows)
-        for index, best, row in slots.take_finished():
-            done[index] = (best, row)
-            if on_result is not None:
+            for index, state, row in slots.take_finished():
+                if keeper is None:  # nobody goes on from it
+                    state = state._replace(params=None, optimizer_state=None)
+                progress.states[index], progress.rows[index] = state, row
                 on_result(index, row)
+            done = len(progress.rows) == len(replicas)
+            if keeper is not None and (done or keeper.due or requested() is not None):
+                progress.states |= slots.states()
+                keeper.save(progress)
+            signum = requested()
+            if signum is not None and not done:
+                raise Interrupted(signum)
+    order = range(len(replicas))
     return Fitted(
-        *map(list, zip(*(done[i] for i in range(len(replicas))), strict=True))
+        [progress.states[i].best_params for i in order],
+        [progress.rows[i] for i in order],
     )
 
 
@@ -116,13 +153,22 @@ class _Slots:
         mesh: Mesh,
         per_device: int,
         replicas: Sequence[Triple],
+        progress: Progress,
     ):
         count = mesh.size * per_device
         self._programs = programs
         self._recipe = recipe
         self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         self._replicas = replicas
-        self._waiting = list(reversed(range(len(replicas))))
+        # Those that were begun go on first, in the order that they are in.
+        self._begun = {
+            index: state
+            for index, state in progress.states.items()
+            if index not in progress.rows
+        }
+        self._waiting = [*self._begun] + [
+            index for index in range(len(replicas)) if index not in progress.states
+        ]
         self._index: list[int | None] = [None] * count  # of each slot's replica
         self._held = [0] * count  # a resting slot holds its last replica's data
         self._steps = np.zeros(count, int)
@@ -134,12 +180,12 @@ class _Slots:
         new = np.zeros(len(self._index), bool)
         for slot, index in enumerate(self._index):
             if index is None and self._waiting:
-                self._index[slot] = self._held[slot] = self._waiting.pop()
+                self._index[slot] = self._held[slot] = self._waiting.pop(0)
                 self._steps[slot], new[slot] = 0, True
         if new.any():
             held = _stack([self._replicas[i] for i in self._held])
             self._stacked = jax.device_put(held, self._sharding)
-            fresh = self._programs["init"](self._stacked)
+            fresh = self._with_begun(self._programs["init"](self._stacked), new)
             if self._state is None:
                 self._state = fresh
             else:
@@ -150,6 +196,33 @@ class _Slots:
             stopped = jax.device_get(self._state.stopped) | rests
             stopped = jax.device_put(stopped, self._sharding)
             self._state = self._state._replace(stopped=stopped)
+
+    def _with_begun(self, fresh: TrainState, new: np.ndarray) -> TrainState:
+        """Returns the states of new replicas; of those begun before, theirs."""
+        begun = [
+            (slot, self._begun.pop(index))
+            for slot, index in enumerate(self._index)
+            if index is not None and new[slot] and index in self._begun
+        ]
+        if not begun:
+            return fresh
+        leaves, structure = jax.tree.flatten(jax.device_get(fresh))
+        for slot, state in begun:
+            self._steps[slot] = state.step
+            leaves = [
+                _replace(leaf, slot, row)
+                for leaf, row in zip(leaves, jax.tree.leaves(state), strict=True)
+            ]
+        return jax.device_put(jax.tree.unflatten(structure, leaves), self._sharding)
+
+    def states(self) -> dict[int, TrainState]:
+        """Returns the states of the replicas that are being trained, on the host."""
+        host = jax.device_get(self._state)
+        return {
+            index: _copy(host, slot)
+            for slot, index in enumerate(self._index)
+            if index is not None
+        }
 
     def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
         """Trains to the next validation; returns what was measured, by the step."""
@@ -163,29 +236,27 @@ class _Slots:
                 told.setdefault(step, {})[index] = row
         return sorted(told.items(), key=lambda item: item[0])
 
-    def take_finished(self) -> list[tuple[int, Any, Row]]:
-        """Returns index, parameters and metrics of replicas that are done; empties."""
+    def take_finished(self) -> list[tuple[int, TrainState, Row]]:
+        """Returns index, state and metrics of replicas that are done; empties."""
         stopped = jax.device_get(self._state.stopped)
         done = stopped | (self._steps >= self._recipe.num_steps)
         slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
         if not slots:
             return []
         metrics = _rows(self._programs["finish"](self._stacked, self._state))
-        state = self._state
-        best, best_step, trained, diverged = jax.device_get(
-            (state.best_params, state.best_step, state.step, state.diverged)
-        )
+        host = jax.device_get(self._state)
         found = []
         for slot in slots:
+            state = _copy(host, slot)
             row = {
                 **metrics[slot],
-                "best_step": int(best_step[slot]),
-                "steps_trained": int(trained[slot]),
-                "diverged": int(diverged[slot]) or None,
+                "best_step": int(state.best_step),
+                "steps_trained": int(state.step),
+                "diverged": int(state.diverged) or None,
             }
             index = self._index[slot]
             assert index is not None  # for the type checker
-            found.append((index, _slice(best, slot), row))
+            found.append((index, state, row))
             self._index[slot] = None
         return found
 
@@ -271,5 +342,19 @@ def _rows(metrics: Metrics) -> list[Row]:
     ]
 
 
+def _replace(stacked: Any, slot: int, row: Any) -> Any:
+    """Returns an array [count, ...] with another row: NumPy's, or one of typed keys."""
+    if not isinstance(stacked, np.ndarray):
+        return stacked.at[slot].set(row)
+    stacked = stacked.copy()
+    stacked[slot] = row
+    return stacked
+
+
 def _slice(tree: Any, i: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def _copy(tree: Any, i: int) -> Any:
+    """Returns a slice of host arrays that does not keep the others in memory."""
+    return jax.tree.map(lambda leaf: leaf[i].copy(), tree)

@@ -113,22 +113,6 @@ def test_train(sharing, tmp_path):
         assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
-def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
-    def bytes_of_files():
-        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-    seen = []
-    for _ in range(2):
-        assert run("train", *TINY, f"--workdir={tmp_path}").returncode == 0
-        seen.append(bytes_of_files())
-    assert set(seen[0]) == {"metrics.jsonl", "setting.json", "params.npz"}
-    assert seen[0]["metrics.jsonl"] == seen[1]["metrics.jsonl"]
-    assert seen[0]["setting.json"] == seen[1]["setting.json"]
-    other = run("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
-    assert_refused(other, "holds another run")
-    assert bytes_of_files() == seen[1]
-
-
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
     # A parent in the background may have it ignored; no fork, which JAX warns of.
