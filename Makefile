@@ -1,11 +1,12 @@
-# make answer | test | lint | bench | venv: each creates .venv when it is missing.
+# make answer | test | lint | bench | soak | venv: each creates .venv when it is missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
+SOAK_FLAGS ?= --cycles=200
 
-.PHONY: answer test lint bench venv clean
+.PHONY: answer test lint bench soak venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
@@ -20,6 +21,9 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m experiments.benchmark $(BENCH_FLAGS)
+
+soak: .venv/ready
+	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
 
 venv: .venv/ready
 

@@ -190,9 +190,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cycles", type=int, default=200, help="kills of each kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", help="a new one by default")
     parser.add_argument("--only", choices=tuple(WORK), action="append")
     options = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="soak_"))
+    folder = pathlib.Path(options.folder or tempfile.mkdtemp(prefix="soak_"))
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     for what in options.only or WORK:
         Soak(what, folder, options.seed).run(options.cycles)

@@ -7,8 +7,10 @@ at the top, so that --help answers at once.
 import contextlib
 import difflib
 import math
+import os
 import pathlib
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -150,18 +152,23 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
 
 def _in_order(main: Callable[[], None], resumes: bool) -> None:
     """Runs `main`; a signal ends it in one line that says what is kept."""
-    global _kept
-    _kept = "rows are kept" if resumes else ""
-    try:
-        from rnnshare.training.interrupts import handle_signals
-    except KeyboardInterrupt:  # which takes a second or more
-        print(_tell(), file=sys.stderr)
-        sys.exit(130)
+    keeps("rows are kept" if resumes else "")
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _end)
+    from rnnshare.training.interrupts import handle_signals  # a second or more
+
     with handle_signals(_tell):
         try:
             main()
         except OSError as error:  # a full disk, a folder that is read only
             fail(error)
+
+
+def _end(signum: int, _: Any) -> None:
+    """Ends the program at once, before it does anything that could be lost."""
+    os.write(2, f"{_tell()}\n".encode())
+    os._exit(128 + signum)
 
 
 _kept = ""  # when it is interrupted; '' is nothing
@@ -204,8 +211,6 @@ def use_devices(count: int | None = None) -> None:
     Replicas are laid over devices. Call it before JAX starts its backend. Compiled
     programs are kept where --compilation_cache says, freed memory as --keep_memory.
     """
-    import os
-
     import jax
 
     from rnnshare.training import keep_memory
@@ -221,8 +226,6 @@ def use_cache() -> None:
 
     A folder that cannot be used costs the time to compile, and a warning.
     """
-    import os
-
     import jax
 
     folder = CACHE.value and str(pathlib.Path(CACHE.value).expanduser())

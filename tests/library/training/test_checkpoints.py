@@ -110,6 +110,34 @@ def test_a_damaged_one_is_named_and_set_aside(how, tmp_path):
         assert again.newest().step == 2
 
 
+def test_no_random_damage_is_loaded(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    state = {"a": np.arange(40.0), "b": jnp.ones((2, 3), jnp.bfloat16)}
+    facts = {"rows": [0.1] * 20}
+    path = checkpoints.save(1, state, facts)
+    intact = {file: file.read_bytes() for file in path.iterdir()}
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        file = list(intact)[random.integers(len(intact))]
+        content = bytearray(intact[file])
+        place, length = random.integers(len(content)), random.integers(1, 9)
+        how = random.integers(4)
+        if how == 0:  # a bit
+            content[place] ^= 1 << random.integers(8)
+        elif how == 1:  # what is cut off
+            del content[place:]
+        elif how == 2:  # what is twice there
+            content[place:place] = content[place : place + length]
+        else:  # what is not there
+            del content[place : place + length]
+        file.write_bytes(content)
+        with pytest.warns(RuntimeWarning, match=r"step_000000001 is damaged: "):
+            assert checkpoints.newest() is None
+        (tmp_path / "damaged_step_000000001").rename(path)
+        file.write_bytes(intact[file])
+    assert_equal(checkpoints.newest().restore(abstract(state)), state)
+
+
 def test_a_copy_under_another_name_is_damaged(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     path = checkpoints.save(1, {"a": np.ones(2)})
