@@ -8,7 +8,6 @@ It is written beside its place, synced, and renamed.
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -21,7 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.training.files import named_in_errors, sync_folder, write_synced
+from rnnshare.training.files import (
+    named_in_errors,
+    replacing,
+    sync_folder,
+    write_atomically,
+)
 
 # Of the files: another one is read by another version of this module.
 FORMAT = 1
@@ -119,8 +123,8 @@ class Checkpoints:
             partial.mkdir(parents=True)
             try:
                 _write_arrays(partial / _ARRAYS, named)
-                write_synced(partial / _FACTS, _json(told))
-                write_synced(partial / _SUMS, _sums(partial).encode())
+                write_atomically(partial / _FACTS, json.dumps(told) + "\n")
+                write_atomically(partial / _SUMS, _sums(partial))
                 sync_folder(partial)
                 partial.rename(final)
             except BaseException:
@@ -212,18 +216,15 @@ def _kind(leaf: Any) -> str:
 
 def _write_arrays(path: pathlib.Path, named: Mapping[str, Any]) -> None:
     """Writes an `.npz` file; a dtype that NumPy has not, as bytes."""
-    with path.open("wb") as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, leaf in named.items():
-                if _is_key(leaf):
-                    leaf = jax.random.key_data(leaf)
-                array = np.asarray(leaf)
-                if array.dtype.kind not in "biufc":
-                    array = np.frombuffer(array.tobytes(), np.uint8)
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, leaf in named.items():
+            if _is_key(leaf):
+                leaf = jax.random.key_data(leaf)
+            array = np.asarray(leaf)
+            if array.dtype.kind not in "biufc":
+                array = np.frombuffer(array.tobytes(), np.uint8)
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def _typed(array: np.ndarray, like: Any) -> Any:
@@ -234,10 +235,6 @@ def _typed(array: np.ndarray, like: Any) -> Any:
     if array.dtype != dtype:
         array = np.frombuffer(array.tobytes(), dtype).reshape(like.shape)
     return array
-
-
-def _json(told: Mapping[str, Any]) -> bytes:
-    return (json.dumps(told) + "\n").encode()
 
 
 def _sums(folder: pathlib.Path) -> str:

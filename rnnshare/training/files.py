@@ -4,30 +4,44 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
-
-_PARTIAL = ".partial"
+from typing import IO, Any
 
 
 def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
-    """Writes a file so that a reader, or a crash, meets the old or the new, whole.
-
-    It is on disk when this returns. Two processes must not write one path at a time.
+    """Writes a file as `replacing` does.
 
     Args:
       path: of the file; its folder is made if missing.
       content: bytes, or text that is written as UTF-8.
+    """
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: str | pathlib.Path) -> Iterator[IO[bytes]]:
+    """Writes a file so that a reader, or a crash, meets the old or the new, whole.
+
+    It is on disk at the end. Two processes must not write one path at a time.
+
+    Args:
+      path: of the file; its folder is made if missing.
+
+    Yields:
+      A file to write, which takes the path in the end, but for an exception.
 
     Raises:
       OSError: naming `path`, where it cannot be written, as on a full disk; what stood
         there stands there still.
     """
     path = pathlib.Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    partial = path.with_name(path.name + _PARTIAL)
+    partial = path.with_name(path.name + ".partial")
     with named_in_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_synced(partial, data)
+            with partial.open("wb") as file:
+                yield file
+                sync(file)
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -35,12 +49,10 @@ def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
         sync_folder(path.parent)
 
 
-def write_synced(path: pathlib.Path, data: bytes) -> None:
-    """Writes a file that is on disk when this returns."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def sync(file: IO[Any]) -> None:
+    """Puts what was written to a file on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: pathlib.Path) -> None:
