@@ -90,7 +90,7 @@ def opened(
 def _agree(folder: pathlib.Path, here: dict[str, Any]) -> None:
     """Writes the setting, or raises if another one is there."""
     path = folder / _SETTING
-    there = json.loads(path.read_text("utf-8")) if path.exists() else here
+    there = _read(path) if path.exists() else here
     differ = [n for n in {**there, **here} if there.get(n) != here.get(n)]
     if differ == ["num_steps"] and there["num_steps"] < here["num_steps"]:
         # What was final is so no longer.
@@ -110,6 +110,19 @@ def _agree(folder: pathlib.Path, here: dict[str, Any]) -> None:
         )
     if differ or not path.exists():
         write_atomically(path, json_line(here))
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds {found!r}")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no setting ({error}). Name another --workdir, or give "
+            "--restart, which moves this one aside."
+        ) from None
+    return found
 
 
 def _place(row: Row) -> tuple[Any, Any]:

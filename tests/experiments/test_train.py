@@ -65,6 +65,11 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     assert_same(folder, whole)
     fewer = run("train", *flags, here)
     assert "num_steps  6      4" in fewer.stderr
+    setting = folder / "setting.json"
+    written = setting.read_bytes()
+    setting.write_bytes(written[:-9])
+    assert_refused(run("train", *flags, here), f"{setting} is no setting (")
+    setting.write_bytes(written)
 
     kept = bytes_of(folder)
     anew = run("train", *flags, "--restart", here)

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -79,6 +80,22 @@ def test_a_signal_ends_it_in_one_line(case, signum):
     assert said == "saved\n"
     assert told == "kept all\n"
     assert process.returncode == 128 + signum
+
+
+def test_a_second_signal_ends_it_at_once():
+    code = CASES["late"].replace("grace=0.2", "grace=1e6")
+    process = subprocess.Popen(
+        [sys.executable, "-c", START + code, interrupts.__file__],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.2)
+    process.send_signal(signal.SIGTERM)
+    said, told = process.communicate(timeout=60)
+    assert (said, told, process.returncode) == ("saved\n", "kept all\n", 143)
 
 
 def test_a_signal_that_is_ignored_is_ignored_still():
