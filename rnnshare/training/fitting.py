@@ -122,7 +122,8 @@ def fit(
         while len(progress.rows) < len(replicas):
             slots.fill()
             for step, rows in slots.run_chunk():
-                progress.told.append((step, rows))
+                if keeper is not None:
+                    progress.told.append((step, rows))
                 on_chunk(step, rows)
             for index, state, row in slots.take_finished():
                 if keeper is None:  # nobody goes on from it

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import socket
+import time
 import warnings
 from typing import IO, Any
 
@@ -80,8 +81,7 @@ class FolderLock:
             file.write(json.dumps(_this_process()))
             file.flush()
         except BlockingIOError:
-            file.seek(0)
-            holder = _describe(file.read())
+            holder = _holder(file)
             file.close()
             raise ValueError(
                 f"{self.folder} is being written by {holder}. Wait for it or end it, "
@@ -128,6 +128,16 @@ def _start_of(pid: int) -> int | None:
         # The name, in parentheses, may hold anything; field 22 is the start.
         return int(stat.rpartition(")")[2].split()[19])
     return None
+
+
+def _holder(file: IO[str]) -> str:
+    """Returns who holds the lock, who may be about to write it."""
+    for _ in range(20):
+        file.seek(0)
+        if text := file.read():
+            break
+        time.sleep(0.01)
+    return _describe(text)
 
 
 def _describe(text: str) -> str:

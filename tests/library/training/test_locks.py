@@ -89,7 +89,7 @@ def test_a_race_has_one_winner_at_a_time(tmp_path):
     holders, seen, taken = [], [], []
 
     def race():
-        for _ in range(50):
+        for _ in range(20):
             try:
                 with FolderLock(tmp_path):
                     holders.append(1)
