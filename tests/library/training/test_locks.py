@@ -15,10 +15,9 @@ HOLD = """
 import os, sys, time
 from rnnshare.training.locks import FolderLock
 lock = FolderLock(sys.argv[1]).__enter__()
-if sys.argv[2] == "fork" and (child := os.fork()):
-    print(child, flush=True)
+if sys.argv[2] == "fork" and os.fork():
     os._exit(0)
-print("held", flush=True)
+print(os.getpid(), flush=True)
 time.sleep(600)
 """
 
@@ -27,8 +26,7 @@ def hold(folder, how="stay"):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder), how], stdout=subprocess.PIPE
     )
-    said = {process.stdout.readline().strip() for _ in range(1 + (how == "fork"))}
-    return process, said
+    return process, int(process.stdout.readline())  # once it is held
 
 
 def test_another_process_is_refused_and_a_dead_one_holds_nothing(tmp_path):
@@ -51,9 +49,8 @@ def test_another_process_is_refused_and_a_dead_one_holds_nothing(tmp_path):
 
 
 def test_a_child_of_an_ended_process_holds_it_still(tmp_path):
-    process, said = hold(tmp_path, "fork")
+    process, child = hold(tmp_path, "fork")
     process.wait()
-    child = next(int(word) for word in said if word.isdigit())
     try:
         with (
             pytest.raises(
