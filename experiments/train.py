@@ -209,6 +209,8 @@ def _report(fitted, seeds, size):
     for seed, final in zip(seeds, fitted.metrics, strict=True):
         shown = {k: v for k, v in final.items() if k.startswith(("test", "train"))}
         text = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in shown.items())
+        if final["diverged"]:
+            text = f"diverged: the loss of step {final['diverged']} is not finite"
         print(f"seed {seed}: {text}")
     score = "test_accuracy" if "test_accuracy" in fitted.metrics[0] else "test_loss"
     value = median(final[score] for final in fitted.metrics)

@@ -1,6 +1,7 @@
 """What `train` leaves in its folder, and how it goes on from there."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import time
 
 import numpy as np
 
+from experiments import train
+from rnnshare.training import Fitted
 from tests.experiments.scripts import ROOT, TINY, assert_refused, run, strict_json
 
 
@@ -130,6 +133,13 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     (checkpoint,) = (folder / "checkpoints").iterdir()
     rows = (folder / "metrics.jsonl").read_text().splitlines()
     assert checkpoint.name == f"step_{strict_json(rows[-1])['step']:09d}"
+
+
+def test_a_seed_that_diverged_is_named(capsys):
+    lost = {"test_loss": math.nan, "diverged": 7}
+    train._report(Fitted([None], [lost]), [3], 117)
+    told = capsys.readouterr().out
+    assert told.startswith("seed 3: diverged: the loss of step 7 is not finite\n")
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
