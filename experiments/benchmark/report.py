@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from experiments.lab.racing import geometric_mean
+from rnnshare.analysis.statistics import Interval
 from rnnshare.training import write_atomically
 
 OURS, FLOOR = "rnnshare ", "floor"
@@ -93,31 +94,27 @@ def tables(results: dict[str, Any]) -> str:
 
 
 def _table(entries: list[dict[str, Any]]) -> list[str]:
-    names = list(dict.fromkeys(n for e in entries for n in e["contenders"]))
-    lines = ["| B,T,D,H | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for entry in entries:
-        cells = []
-        for name in names:
-            one = entry["contenders"].get(name)
-            if one is None:
-                cells.append("")
-                continue
-            low, high = (1e3 * q for q in one["quartiles_s"])
-            text = f"{1e3 * one['median_s']:.4g} [{low:.4g}, {high:.4g}]"
-            if one["temporary_mib"] is not None:
-                text += f", {one['temporary_mib']:.0f} MiB"
-            cells.append(text)
-        lines.append(f"| {shape_name(entry['shape'])} | " + " | ".join(cells) + " |")
-    return lines
+    def told(one: dict[str, Any]) -> str:
+        milliseconds = (1e3 * s for s in (one["median_s"], *one["quartiles_s"]))
+        needs = one["temporary_mib"]
+        memory = "" if needs is None else f", {needs:.0f} MiB"
+        return f"{Interval(*milliseconds):.4g}{memory}"
+
+    rows = {shape_name(e["shape"]): e["contenders"] for e in entries}
+    return _by_name("B,T,D,H", rows, told)
 
 
 def _compile_table(entries: list[dict[str, Any]]) -> list[str]:
-    names = list(dict.fromkeys(n for e in entries for n in e["seconds"]))
-    lines = ["| T | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for entry in entries:
-        values = [entry["seconds"].get(n) for n in names]
-        shown = ["" if v is None else f"{v:.2f}" for v in values]
-        lines.append(f"| {entry['steps']} | " + " | ".join(shown) + " |")
+    return _by_name("T", {e["steps"]: e["seconds"] for e in entries}, "{:.2f}".format)
+
+
+def _by_name(head: str, rows: dict[Any, dict[str, Any]], told: Any) -> list[str]:
+    """Returns a table: a row of {name: what is told}, a column a name."""
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [f"| {head} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for key, row in rows.items():
+        cells = [told(row[name]) if name in row else "" for name in names]
+        lines.append(f"| {key} | " + " | ".join(cells) + " |")
     return lines
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.cell_comparison.measure import PLANS, Measured, Plan, measure
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting import IntervalRow, draw_intervals
 from rnnshare.plotting.style import GRID
@@ -18,13 +18,10 @@ def judge(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of A6: in how many effects the cells agree."""
     alike = [name for name, by_cell in found.items() if agree(by_cell)]
     apart = [name for name in found if name not in alike]
-    verdict = "refuted" if len(alike) <= 1 else "inconclusive"
-    if not apart:
-        verdict = "supported"
     cells = dict.fromkeys(cell for by_cell in found.values() for cell in by_cell)
     counts = [len(values) for by_cell in found.values() for values in by_cell.values()]
     return Verdict(
-        verdict,
+        decide(not apart, len(alike) <= 1),
         relative(found),
         "the LSTM's effect over the other cells', mean of three effects",
         f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
@@ -96,14 +93,11 @@ def details(plan: Plan, found: Measured) -> list[str]:
 
 def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns each effect with its interval, a row a cell."""
-    rows = [("effect", "cell", "mean", "95 % interval", "the cells agree")]
+    rows = [("effect", "cell", "mean [95 % interval]", "the cells agree")]
     for name, by_cell in found.items():
         for cell, values in by_cell.items():
-            mean, low, high = bootstrap_interval(values)
             alike = "yes" if agree(by_cell) else "no"
-            rows.append(
-                (name, cell, f"{mean:+.3f}", f"[{low:+.3f}, {high:+.3f}]", alike)
-            )
+            rows.append((name, cell, f"{bootstrap_interval(values):+.3f}", alike))
     return tuple(rows)
 
 

@@ -15,7 +15,8 @@ from experiments.cell_state.measure import (
     scoring,
 )
 from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS, Plan
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import say_lost
 from rnnshare.analysis.statistics import Interval, bootstrap_interval, paired_difference
 
 UNITS = {"adding": "steps T", "copy memory": "blanks to wait (steps)"}
@@ -89,10 +90,8 @@ def judge(longest: dict, slopes: dict) -> tuple[str, dict]:
     for (task, _), (longer, interval) in tests.items():
         holds[task].append((longer, interval.low > 0))
     both = np.array([np.all(each, axis=0) for each in holds.values()])
-    if both.all():
-        return "supported", tests
     compared = all(np.isfinite(interval.low) for _, interval in tests.values())
-    return "refuted" if compared and not both.any() else "inconclusive", tests
+    return decide(both.all(), compared and not both.any()), tests
 
 
 def slower(first: np.ndarray, second: np.ndarray) -> Interval:
@@ -177,12 +176,9 @@ def _details(plan: Plan, found: dict, measured: dict, tests: dict) -> str:
 
 def _diverged(found: dict, measured: dict) -> str:
     """Returns sentences on the runs that diverged, and on seeds that are left out."""
-    lost = sum(m.num_diverged for m in found.values())
-    runs = sum(m.score.size for m in found.values())
+    lost = np.concatenate([m.lost.ravel() for m in found.values()])
     planned, kept = (len(next(iter(m.values())).score) for m in (found, measured))
-    told = ""
-    if lost:
-        told += f" {lost} of {runs} runs diverged and count as remembering nothing."
+    told = say_lost(lost, "remembering nothing")
     if measured is found:
         told += " Fewer than two seeds have slopes, which are therefore not compared."
     elif kept < planned:
@@ -192,9 +188,7 @@ def _diverged(found: dict, measured: dict) -> str:
 
 
 def _told(interval: Interval) -> str:
-    if not np.isfinite(interval.estimate):
-        return "not compared"
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
+    return f"{interval:.3f}" if np.isfinite(interval.estimate) else "not compared"
 
 
 def _tuning(plan: Plan) -> str:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from rnnshare.analysis.statistics import bootstrap_interval
 from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
-    FONT,
     INK,
     MUTED,
     dress,
     legend_below,
     line_style,
+    name_powers,
     new_figure,
     note,
 )
@@ -68,12 +68,9 @@ def draw_memory(panels: Sequence[MemoryPanel], below: str) -> "Figure":
             upper.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
             between = float(np.sqrt(places[0] * places[1]))
             note(upper, name, (between, level), (0, 9), "center", MUTED)
-        upper.set_xscale("log", base=2)
-        upper.set_xticks(places, [f"{x:g}" for x in places])
-        upper.minorticks_off()
+        name_powers(upper, [places])
         upper.margins(y=0.1)
-        upper.set_title(panel.title, fontsize=FONT, color=INK)
-        dress(upper, panel.xlabel, panel.ylabel, grid="y")
+        dress(upper, panel.xlabel, panel.ylabel, "y", panel.title)
         for label, values in panel.gradients.items():
             _draw_gradients(lower, np.asarray(values, np.float64), label, names)
         lower.set_yscale("log")

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.cell_state.gradients import gradient_norms, initial
 from experiments.cell_state.plan import Plan
 from experiments.lab.choices import cells
-from experiments.lab.trials import Lab, column, layout
+from experiments.lab.trials import Lab, grid, layout, soonest, to_the_end
 from rnnshare import Tied, Untied
 from rnnshare.cells.ablated import (
     NoCellPathLSTMCell,
@@ -19,7 +19,7 @@ from rnnshare.cells.ablated import (
     NoPathLSTMCell,
 )
 from rnnshare.tasks import PaddedAdding, PaddedCopyMemory
-from rnnshare.training import Call, Recipe, Setting, fit
+from rnnshare.training import Call, Setting, fit
 from rnnshare.training.rows import Row
 
 RECALLED, SYMBOLS = 2, 4  # of copy memory
@@ -40,14 +40,14 @@ class Measured(NamedTuple):
       start, trained: [S, T], gradient norms before and after training; NaN after it
         where the run diverged.
       chosen: learning rate and start of the weights.
-      num_diverged: runs, of all S L.
+      lost: bool[S, L], which runs diverged.
     """
 
     score: np.ndarray
     start: np.ndarray
     trained: np.ndarray
     chosen: str
-    num_diverged: int = 0
+    lost: np.ndarray
 
 
 class Scoring(NamedTuple):
@@ -113,7 +113,7 @@ def measure_arm(plan: Plan, lab: Lab, task: str, arm: str) -> Measured:
         np.array(row["start"], float),
         np.where(lost_slope, np.nan, np.array(row["trained"], float)),
         f"{row['rate']:g}, {row['sharing']}",
-        int(lost.sum()),
+        lost,
     )
 
 
@@ -121,7 +121,7 @@ def train(plan: Plan, lab: Lab, task: str, arm: str) -> Row:
     """Trains an arm at every length and seed, and measures its gradients."""
     print(f"{task}, {arm}", file=sys.stderr, flush=True)
     options = candidates(plan, task, arm)
-    setting = lab.tune(options, plan.num_tuning * len(options), by=rank)
+    setting = lab.tune(options, plan.num_tuning * len(options), by=soonest)
     probed, seeds = plan.probed[task], range(plan.num_seeds)
     pairs = [(length, seed) for length in plan.lengths[task] for seed in seeds]
     fitted = fit(
@@ -155,24 +155,11 @@ def candidates(plan: Plan, task: str, arm: str) -> list[Setting]:
     name, cell = arm.split(" ", 1)
     longest = task_maker(0).num_steps
     untied = [Untied(longest, same_init=same) for same in plan.starts]
-    recipe = Recipe(
-        num_steps=plan.num_steps,
-        validate_every=max(1, plan.num_steps // 20),
-        patience=None,
-        stop_loss=0.02 if task == "adding" else 0.003,
-    )
-    return [
-        Setting(
-            task_maker,
-            {**cells(), **ABLATED}[cell],
-            sharing,
-            plan.hidden_features,
-            rate,
-            recipe,
-        )
-        for sharing in (untied if name == "Untied" else [Tied()])
-        for rate in plan.rates
-    ]
+    goal = 0.02 if task == "adding" else 0.003
+    recipe = to_the_end(plan.num_steps, 20, stop_loss=goal)
+    make_cell, width = {**cells(), **ABLATED}[cell], plan.hidden_features
+    base = Setting(task_maker, make_cell, Tied(), width, recipe=recipe)
+    return grid(base, plan.rates, untied if name == "Untied" else [Tied()])
 
 
 def make_task(plan: Plan, task: str, length: int) -> Call:
@@ -180,14 +167,3 @@ def make_task(plan: Plan, task: str, length: int) -> Call:
     longest, held_out = max(plan.lengths[task]), plan.num_held_out
     sizes = {"length": length, "longest": longest, "num_held_out": held_out}
     return Call(padded, task=task, **sizes)
-
-
-def rank(rows: list[Row]) -> tuple:
-    """Returns what is least of the best rate and start.
-
-    A run that was stopped at its goal is ranked by how soon it was there.
-    """
-    losses = column(rows, "validation_loss")
-    missed = np.sum(losses >= [row["stop_loss"] for row in rows])
-    steps = np.sum([row["steps_trained"] for row in rows])
-    return missed, steps, np.mean(losses)

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 
 from experiments.drift_map import figure
-from experiments.drift_map.limit_claim import LIMIT, signed, size_curves
+from experiments.drift_map.limit_claim import LIMIT, size_curves
 from experiments.drift_map.measure import (
+    LOST,
     Measured,
     differences,
     measure,
-    say_diverged,
 )
 from experiments.drift_map.plan import PLANS, Plan
-from experiments.lab.experiment import Claim, Experiment, Verdict
-from experiments.lab.frames import LEVEL, tests
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import LEVEL, say_lost, tests
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 
 MATCHINGS = {
@@ -51,12 +51,6 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
     map_.loc[lost, "wins"] = 0
     moves = map_.index.get_level_values("d") > 0
     won = map_.wins < 0
-    if won[moves].any():
-        verdict = "supported"
-    elif not won.any() and 2 * (map_.wins > 0).sum() >= len(map_):
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
     # A confirmed cell is told by its fresh seeds, which had no part in its choice.
     seeds, told = "fresh seeds", again.loc[[c for c in again.index if won[c] and c[2]]]
     if not len(told):
@@ -66,7 +60,10 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
     arm, steps, drift, size = best
     result = MapResult(apart, map_, crossings(plan, apart))
     return Verdict(
-        verdict,
+        decide(
+            won[moves].any(),
+            not won.any() and 2 * (map_.wins > 0).sum() >= len(map_),
+        ),
         bootstrap_interval(told.loc[best].to_numpy()),
         "untied less tied test loss, of the target's variance "
         f"({MATCHINGS[arm]}, T = {steps}, d = {drift:g}, N = {size:,}; {seeds})",
@@ -138,7 +135,9 @@ def map_details(found: Measured) -> list[str]:
         "to untied's favour; its interval is of resampled seeds, and infinite where it "
         "does not. The intervals of a few seeds are too narrow, which is why a win "
         "asks for the t test as well."
-        + say_diverged(pd.concat([found.runs, found.fresh])),
+        + say_lost(
+            pd.concat([found.runs, found.fresh])["test_loss"].isna(), LOST, "\n\n"
+        ),
     ]
 
 
@@ -152,7 +151,7 @@ def map_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         for size in plan.sizes:
             cell = result.tests.loc[arm, steps, drift, size]
             wins = {-1: " untied", 0: "", 1: " tied"}[int(cell.wins)]
-            cells.append(signed((cell.estimate, cell.low, cell.high)) + wins)
+            cells.append(f"{Interval(cell.estimate, cell.low, cell.high):+.4f}{wins}")
         middle, low, high = (_size(plan, end) for end in star)
         table.append(
             (

@@ -85,10 +85,10 @@ def draw_drift_map(
     for i, (matching, row) in enumerate(maps.items()):
         for j, (title, panel) in enumerate(row.items()):
             image = _draw_cells(axes[i, j], panel, drifts, sizes, largest)
-            axes[i, j].set_title(title if i == 0 else "", fontsize=FONT - 1, color=INK)
             named = i == len(maps) - 1 and (columns < 3 or j == columns // 2)
             xlabel = "training examples N" if named else ""
-            dress(axes[i, j], xlabel, f"{matching}\ndrift d a step" if j == 0 else "")
+            ylabel = f"{matching}\ndrift d a step" if j == 0 else ""
+            dress(axes[i, j], xlabel, ylabel, title=title if i == 0 else "")
     bar = top.colorbar(
         image, ax=list(axes.flat), location="top", shrink=0.9, aspect=40,
         ticks=[-largest, 0, largest],
@@ -226,9 +226,8 @@ def _draw_row(
         panel.set_xticks(range(len(names)), names)
         panel.set_xlim(-0.3, len(names) - 0.7)
         panel.set_ylim(lowest / 2, 2)
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
         ylabel = "test loss (of variance)" if index == 0 else ""
-        dress(panel, "training examples N", ylabel, grid="y")
+        dress(panel, "training examples N", ylabel, "y", title)
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center",
         ncols=3 if len(handles) > 4 else 2, frameon=False, fontsize=FONT - 1,

@@ -3,18 +3,13 @@
 import numpy as np
 
 from experiments.drift_map import figure
-from experiments.drift_map.measure import Measured, say_diverged
+from experiments.drift_map.measure import LOST, Measured
 from experiments.drift_map.plan import Plan
-from experiments.lab.experiment import Claim, Verdict
-from experiments.lab.frames import LEVEL, contrast, tests
+from experiments.lab.experiment import Claim, Verdict, decide
+from experiments.lab.frames import LEVEL, contrast, say_lost, tests
 from rnnshare.analysis.statistics import Interval
 
 EQUAL = 0.005  # of the target's variance: so near are two losses that are alike
-
-
-def signed(interval) -> str:
-    """Returns a difference and its interval, with their signs."""
-    return "{:+.4f} [{:+.4f}, {:+.4f}]".format(*interval)
 
 
 def judge_limit(plan: Plan, found: Measured) -> Verdict:
@@ -23,18 +18,15 @@ def judge_limit(plan: Plan, found: Measured) -> Verdict:
     every = tests(apart)
     moving = tests(apart[apart.index > 0])
     last = Interval(*every.iloc[-1][["estimate", "low", "high"]].astype(float))
-    if ((moving.p < LEVEL) & (moving.high < 0)).all():
-        verdict = "supported"
-    elif last.estimate > -EQUAL and last.high >= 0:
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
     told = "; ".join(
-        f"d = {drift:g}: {signed((row.estimate, row.low, row.high))}"
+        f"d = {drift:g}: {Interval(row.estimate, row.low, row.high):+.4f}"
         for drift, row in every.iterrows()
     )
     return Verdict(
-        verdict,
+        decide(
+            ((moving.p < LEVEL) & (moving.high < 0)).all(),
+            last.estimate > -EQUAL and last.high >= 0,
+        ),
         last,
         "untied less tied test loss, of the target's variance, with every example "
         f"met once, at d = {plan.drifts[-1]:g}",
@@ -45,7 +37,7 @@ def judge_limit(plan: Plan, found: Measured) -> Verdict:
         "for the map. The rate is constant and the training finite, so that a "
         "difference may be one of speed. A tied GRU is not bound by the "
         "time-invariant linear line: its state can count the steps."
-        + say_diverged(found.streaming),
+        + say_lost(found.streaming["test_loss"].isna(), LOST, "\n\n"),
         data=(every, moving.p),
     )
 
@@ -70,7 +62,7 @@ def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
                 f"{drift:g}",
                 *(f"{means[arm, drift]:.4f}" for arm in ("Tied", "Untied")),
                 f"{found.oracles[plan.limit_steps, drift]:.4f}",
-                signed((row.estimate, row.low, row.high)),
+                f"{Interval(row.estimate, row.low, row.high):+.4f}",
                 f"{p_values[drift]:.2g}" if drift in p_values else "",
             )
         )

@@ -4,17 +4,18 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from experiments.drift_map.plan import Plan
-from experiments.lab.frames import contrast, frame, tests
-from experiments.lab.trials import FRESH_SEED, Lab, replicates
-from rnnshare import GRUCell, Tied, Untied, count_flops, count_parameters, match_width
+from experiments.lab.choices import equal_width
+from experiments.lab.frames import contrast, mean_oracle, tests, train
+from experiments.lab.trials import FRESH_SEED, Lab, grid, to_the_end
+from rnnshare import GRUCell, Tied, Untied
 from rnnshare.tasks import STREAMING, drift_stream
 from rnnshare.training import Call, Recipe, Setting
 
 ARMS = ("Tied", "Untied", "Untied, equal parameters")
+LOST = "1, the loss of the mean"  # what a run that diverged counts as
 CASE = ["T", "d", "N"]
 
 
@@ -50,11 +51,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         for key in (("Tied", steps), (arm, steps)):
             again.setdefault(key, []).append((d, n))
     fresh = losses(plan, lab, chosen, again, FRESH_SEED)
-    recipe = Recipe(
-        num_steps=plan.streaming_steps,
-        validate_every=max(1, plan.streaming_steps // 20),
-        patience=None,
-    )
+    recipe = to_the_end(plan.streaming_steps, 20)
     met_once = {
         (arm, plan.limit_steps): [(d, STREAMING) for d in plan.drifts]
         for arm in ("Tied", "Untied")
@@ -62,7 +59,9 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     longer = {k: dataclasses.replace(s, recipe=recipe) for k, s in chosen.items()}
     streaming = losses(plan, lab, longer, met_once)
     oracles = {
-        (steps, d): oracle(plan, steps, d) for steps in plan.steps for d in plan.drifts
+        (steps, d): mean_oracle(_task(plan, steps, d, plan.sizes[0]), plan.num_seeds)
+        for steps in plan.steps
+        for d in plan.drifts
     }
     return Measured(runs, fresh, streaming, oracles, chosen)
 
@@ -78,34 +77,17 @@ def arms(plan: Plan, num_steps: int) -> dict[str, list[Setting]]:
     )
     untied = [Untied(num_steps, same_init=same) for same in plan.starts]
     sharings: dict = dict(zip(ARMS, ([Tied()], untied, untied), strict=True))
-    widths = dict.fromkeys(ARMS, plan.hidden_features)
-    widths[ARMS[2]] = equal_width(plan, num_steps, "parameters")
+    cell, width = functools.partial(GRUCell, plan.num_features), plan.hidden_features
+    narrow = equal_width(cell, Untied(num_steps), width, "parameters")
+    make_task = _task(plan, num_steps, drift, size)
     return {
-        arm: [
-            Setting(
-                _task(plan, num_steps, drift, size),
-                GRUCell,
-                sharing,
-                widths[arm],
-                rate,
-                recipe,
-            )
-            for sharing in sharings[arm]
-            for rate in plan.rates
-        ]
-        for arm in ARMS
+        arm: grid(
+            Setting(make_task, GRUCell, Tied(), own_width, recipe=recipe),
+            plan.rates,
+            sharings[arm],
+        )
+        for arm, own_width in zip(ARMS, (width, width, narrow), strict=True)
     }
-
-
-def equal_width(plan: Plan, num_steps: int, by: str) -> int:
-    """Returns the width at which an untied GRU has the tied one's size."""
-    cell = functools.partial(GRUCell, plan.num_features)
-    width, sharing = plan.hidden_features, Untied(num_steps)
-    if by == "parameters":
-        target = count_parameters(cell, Tied(), width)
-        # Narrow widths come in steps of more than 1 %; the details say which it was.
-        return match_width(cell, sharing, target, by, tolerance=0.5)
-    return match_width(cell, sharing, count_flops(cell, Tied(), width), by)
 
 
 def losses(
@@ -117,13 +99,13 @@ def losses(
     """
     found = []
     for (arm, steps), places in cells.items():
-        settings = [
-            dataclasses.replace(chosen[arm, steps], make_task=_task(plan, steps, d, n))
+        settings = {
+            (arm, steps, d, n): dataclasses.replace(
+                chosen[arm, steps], make_task=_task(plan, steps, d, n)
+            )
             for d, n in places
-        ]
-        rows = lab.train(settings, replicates(plan.num_seeds, first))
-        labels = [{"arm": arm, "T": steps, "d": d, "N": n} for d, n in places]
-        found.append(frame(labels, rows, plan.num_seeds))
+        }
+        found.append(train(lab, settings, ["arm", *CASE], plan.num_seeds, first))
     columns = ["arm", *CASE, "seed", "test_loss"]
     if not found:
         return pd.DataFrame(columns=columns)
@@ -141,19 +123,6 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
                 both, "test_loss", by=CASE, arms=(arm, "Tied"), missing=1.0
             )
     return pd.concat(paired, names=["arm"]) if paired else pd.DataFrame()
-
-
-def say_diverged(runs: pd.DataFrame) -> str:
-    """Returns a paragraph on the runs that diverged; '' if none did."""
-    lost = int(runs["test_loss"].isna().sum())
-    told = f"{lost} of {len(runs)} runs diverged and count as 1, the loss of the mean."
-    return f"\n\n{told}" if lost else ""
-
-
-def oracle(plan: Plan, num_steps: int, drift: float) -> float:
-    """Returns the mean over the seeds of the time-invariant linear model's loss."""
-    make_task = _task(plan, num_steps, drift, plan.sizes[0])
-    return float(np.mean([float(make_task(i).oracle) for i in range(plan.num_seeds)]))
 
 
 def _task(plan: Plan, num_steps: int, drift: float, size: int) -> Call:

@@ -12,7 +12,7 @@ from experiments.gap_decomposition.measure import (
     whole_seeds,
 )
 from experiments.gap_decomposition.plan import PLANS, Plan
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 
 PARTS = "resources", "in-distribution estimation", "unseen positions", "unseen lengths"
@@ -62,11 +62,10 @@ def judge_parts(plan: Plan, found: Measured) -> Verdict:
 def parts_verdict(by_cell: list[Interval], overall: Interval) -> str:
     """Returns Ac1's verdict of the contrast in each cell, and of its mean over them."""
     half = len(by_cell) / 2
-    if overall.low > 0 and sum(i.low > 0 for i in by_cell) > half:
-        return "supported"
-    if overall.high < 0 and sum(i.high < 0 for i in by_cell) > half:
-        return "refuted"
-    return "inconclusive"
+    return decide(
+        overall.low > 0 and sum(i.low > 0 for i in by_cell) > half,
+        overall.high < 0 and sum(i.high < 0 for i in by_cell) > half,
+    )
 
 
 def decompose(gaps, gaps_longer):
@@ -124,7 +123,7 @@ def parts_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     for metric, bars in verdict.data.items():
         for bar in bars:
             total = sum(part.estimate for part in bar.parts)
-            shown = map(_text, (*bar.parts, bar.contrast))
+            shown = (f"{part:z.3f}" for part in (*bar.parts, bar.contrast))
             table.append((bar.label, UNITS[metric], *shown, f"{total:.3f}"))
     return tuple(table)
 
@@ -188,11 +187,10 @@ def judge_agreement(plan: Plan, found: Measured) -> Verdict:
 
 def agreement_verdict(interval: Interval) -> str:
     """Returns Ac2d's verdict of the interval of the correlation."""
-    if interval.estimate > HIGH and interval.low > LOW:
-        return "supported"
-    if interval.estimate < LOW and interval.high < HIGH:
-        return "refuted"
-    return "inconclusive"
+    return decide(
+        interval.estimate > HIGH and interval.low > LOW,
+        interval.estimate < LOW and interval.high < HIGH,
+    )
 
 
 def two_gaps(by_case, metric):
@@ -244,7 +242,7 @@ def agreement_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the correlations, over all settings and over those of one sharing."""
     table = [("settings", "gaps in", "number", "Pearson", "Spearman")]
     for (name, metric), (*intervals, count) in verdict.data[-1].items():
-        shown = [_text(i) if any(i) else "a gap is constant" for i in intervals]
+        shown = [f"{i:z.3f}" if any(i) else "a gap is constant" for i in intervals]
         table.append((name, UNITS[metric], str(count), *shown))
     return tuple(table)
 
@@ -256,13 +254,9 @@ def draw_agreement(plan: Plan, found: Measured, verdict: Verdict):
         figure.GapPoint(label, cell, size, bootstrap_interval(a), bootstrap_interval(b))
         for (label, cell, _, size), a, b in zip(cases, x, y, strict=True)
     ]
-    told = "correlation {:.2f} [{:.2f}, {:.2f}]: ".format(*verdict.effect)
-    told += f"supported above {HIGH:g}, refuted below {LOW:g}"
+    told = f"correlation {verdict.effect:.2f}: supported above {HIGH:g}, "
+    told += f"refuted below {LOW:g}"
     return figure.draw_agreement(points, told, GUESSING["loss"])
-
-
-def _text(interval):
-    return "{:z.3f} [{:z.3f}, {:z.3f}]".format(*interval)
 
 
 def _listed(numbers):

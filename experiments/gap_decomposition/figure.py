@@ -144,9 +144,8 @@ def draw_agreement(points: Sequence[GapPoint], text: str, level: float) -> "Figu
         dot(x, y, kind=point.kind, group=point.group, rank=sizes.index(point.size))
     mark_level(panel, level, "chance where unseen, perfect where shown:")
     panel.margins(x=0.08)
-    panel.set_title(text, fontsize=FONT - 1, color=INK)
     xlabel = "loss on fresh less training examples, shown steps (nats)"
-    dress(panel, xlabel, "loss at unseen less shown steps (nats)", grid="y")
+    dress(panel, xlabel, "loss at unseen less shown steps (nats)", "y", text)
     entries = {kind: dot(np.nan, np.nan, kind=kind, rank=1) for kind in kinds}
     entries |= {group: dot(np.nan, np.nan, group=group, rank=1) for group in groups}
     for rank, size in enumerate(sizes):

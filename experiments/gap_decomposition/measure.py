@@ -16,10 +16,17 @@ import numpy as np
 
 from experiments.gap_decomposition.plan import SHARINGS, Plan
 from experiments.lab.choices import standard_cells
-from experiments.lab.trials import TUNING_SEED, Lab, column, replicates
+from experiments.lab.trials import (
+    Lab,
+    column,
+    grid,
+    replicates,
+    to_the_end,
+    tune_each,
+)
 from rnnshare import Cyclic, Segments, Sharing, Tied, Untied
 from rnnshare.tasks import LocalRule
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Setting
 from rnnshare.training.rows import Row
 
 LONGER = 4  # times the steps: what removes the 'resources' part of a gap
@@ -53,15 +60,14 @@ def measure_pairs(plan: Plan, lab: Lab) -> ByCase:
     arms = {}
     for case in cases:
         cell, num_steps, size = case
-        make_task = Call(
-            rule, num_steps=num_steps, num_examples=size, test_steps=2 * num_steps
-        )
+        sizes = {"num_examples": size, "test_steps": 2 * num_steps}
+        make_task = Call(LocalRule.of, num_steps, **sizes)
         untied = [Untied(2 * num_steps, same_init=same) for same in plan.starts]
         for arm, sharings in (("Tied", [Tied()]), ("Untied", untied)):
             arms[case, arm] = candidates(
                 plan, make_task, cell, sharings, plan.num_steps
             )
-    chosen = tuned(plan, lab, arms).values()
+    chosen = tune_each(lab, arms, plan.tuning).values()
     settings = [setting for one in chosen for setting in (one, longer(one))]
     rows = lab.train(settings, replicates(plan.num_seeds))
     return _by_case(rows, cases, (2, 2, plan.num_seeds), SETS)
@@ -73,13 +79,13 @@ def measure_agreement(plan: Plan, lab: Lab) -> ByCase:
     for cell, num_steps, size in itertools.product(
         plan.cells, plan.lengths, plan.agreement_sizes
     ):
-        make_task = Call(rule, num_steps=num_steps, num_examples=size)
+        make_task = Call(LocalRule.of, num_steps, num_examples=size)
         for label in plan.agreement_sharings:
             sharings = [between(num_steps)[label]]
             arms[label, cell, num_steps, size] = candidates(
                 plan, make_task, cell, sharings, plan.agreement_steps
             )
-    settings = [*tuned(plan, lab, arms).values()]
+    settings = [*tune_each(lab, arms, plan.tuning).values()]
     rows = lab.train(settings, replicates(plan.num_seeds))
     return _by_case(rows, [*arms], (plan.num_seeds,), SETS[:3])
 
@@ -99,39 +105,13 @@ def between(num_steps: int) -> dict[str, Sharing]:
     return dict(zip(SHARINGS, sharings, strict=True))
 
 
-def rule(split: int, num_steps: int, **options) -> LocalRule:
-    """Returns the local rule from N examples; a split has other steps shown."""
-    return LocalRule.of(num_steps, split, **options)
-
-
 def candidates(
     plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int
 ) -> list[Setting]:
     """Returns the settings that an arm's is chosen from: sharings by rates."""
-    recipe = Recipe(
-        num_steps=num_steps,
-        batch_size=32,
-        validate_every=max(1, num_steps // 10),
-        patience=None,
-    )
-    make_cell = standard_cells(cell)[cell]
-    return [
-        Setting(make_task, make_cell, sharing, plan.hidden_features, rate, recipe)
-        for sharing in sharings
-        for rate in plan.rates
-    ]
-
-
-def tuned(plan: Plan, lab: Lab, arms: Mapping) -> dict:
-    """Returns {arm: its best candidate}; each arm is chosen by as many trainings.
-
-    All are trained first, with those that share a program together.
-    """
-    for count in sorted({len(several) for several in arms.values()} - {1}):
-        alike = [several for several in arms.values() if len(several) == count]
-        repeats = replicates(max(1, plan.tuning // count), TUNING_SEED)
-        lab.train([*itertools.chain(*alike)], repeats)
-    return {arm: lab.tune(several, plan.tuning) for arm, several in arms.items()}
+    recipe, width = to_the_end(num_steps, 10), plan.hidden_features
+    base = Setting(make_task, standard_cells()[cell], Tied(), width, recipe=recipe)
+    return grid(base, plan.rates, sharings)
 
 
 def longer(setting: Setting) -> Setting:

@@ -39,6 +39,27 @@ def cell_of(flag: str) -> Any:
     return {name.lower(): cell for name, cell in cells().items()}[flag]
 
 
+def equal_width(cell: Any, sharing: Any, width: int, by: str) -> int:
+    """Returns the width at which a cell under a sharing has the size of the tied one.
+
+    Narrow widths come in steps of more than 1 %: it is the nearest.
+
+    Args:
+      cell: `cell(hidden_features, rngs=...)`.
+      sharing: of the width that is sought.
+      width: of the tied cell.
+      by: 'parameters', or 'flops'.
+    """
+    import rnnshare
+
+    counts: Any = {
+        "parameters": rnnshare.count_parameters,
+        "flops": rnnshare.count_flops,
+    }
+    target = counts[by](cell, rnnshare.Tied(), width)
+    return rnnshare.match_width(cell, sharing, target, by, tolerance=0.5)
+
+
 def sharing_of(
     flag: str,
     num_steps: int,

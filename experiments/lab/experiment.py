@@ -69,6 +69,11 @@ class Half:
     verdict: Verdict
 
 
+def decide(supported: Any, refuted: Any) -> str:
+    """Returns the verdict of a rule, by whether it says the one or the other."""
+    return "supported" if supported else "refuted" if refuted else "inconclusive"
+
+
 def _no_figure(plan: Any, measured: Any, verdict: Verdict) -> None:
     return None
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from rnnshare.training.files import write_atomically
 
-write = write_atomically  # by its old name, for the report
-
 VERDICTS = ("supported", "refuted", "inconclusive")
 EVIDENCE = ("full", "quick", "smoke")  # presets, the best evidence first
 

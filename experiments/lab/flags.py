@@ -156,12 +156,12 @@ def _in_order(main: Callable[[], None], resumes: bool) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _end)
-    from rnnshare.training.interrupts import handle_signals  # a second or more
+    from rnnshare.training import LockedError, handle_signals  # a second or more
 
     with handle_signals(_tell):
         try:
             main()
-        except OSError as error:  # a full disk, a folder that is read only
+        except (LockedError, OSError) as error:  # a full disk, a read-only folder
             fail(error)
 
 

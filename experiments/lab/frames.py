@@ -4,16 +4,20 @@ A frame of runs has a row a training: the columns that name its case, its arm an
 repeat, and its metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.lab.trials import replicates
 from rnnshare.analysis.statistics import bootstrap_interval, holm, paired_p_value
+from rnnshare.training import Setting
 from rnnshare.training.rows import Row
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from experiments.lab.trials import Lab
 
 LEVEL = 0.05  # of tests
 
@@ -37,21 +41,60 @@ def frame(
     )
 
 
-def count_lost(row: Row, values: Mapping[str, float]) -> Row:
-    """Returns a row with `lost`: whether it diverged, and so is given values.
+def train(
+    lab: "Lab",
+    settings: Mapping[tuple, Setting],
+    names: Sequence[str],
+    num_seeds: int,
+    first: int = 0,
+) -> "pd.DataFrame":
+    """Returns the runs of settings on paired seeds, as `frame`.
 
     Args:
-      row: of `Lab.train`.
-      values: {metric: value} of a run that diverged, those of the trivial predictor.
+      lab: trains them.
+      settings: {labels: setting}.
+      names: the columns of the labels.
+      num_seeds: of each.
+      first: seed.
     """
-    lost = row["test_loss"] is None
-    return {**row, **(values if lost else {}), "lost": lost}
+    rows = lab.train(list(settings.values()), replicates(num_seeds, first))
+    labels = [dict(zip(names, values, strict=True)) for values in settings]
+    return frame(labels, rows, num_seeds)
 
 
-def say_lost(runs: "pd.DataFrame", values: str) -> list[str]:
-    """Returns a sentence on the runs that `count_lost` found; none if it found none."""
-    lost = int(runs["lost"].sum())
-    return [f"{lost} of {len(runs)} runs diverged and count as {values}."] * (lost > 0)
+def count_lost(runs: "pd.DataFrame", values: Mapping[str, Any]) -> "pd.DataFrame":
+    """Returns runs with `lost`: which diverged, and so were given values.
+
+    Args:
+      runs: see `frame`.
+      values: {metric: value, or values by run} of who diverged, those of the trivial
+        predictor.
+    """
+    filled = {name: runs[name].astype(float).fillna(v) for name, v in values.items()}
+    return runs.assign(lost=runs["test_loss"].isna(), **filled)
+
+
+def say_lost(lost: Any, alike: str, before: str = " ") -> str:
+    """Returns a sentence on the runs that diverged; '' if there are none.
+
+    Args:
+      lost: bool[R], which did.
+      alike: what they count as.
+      before: what parts the sentence from the text that it is added to.
+    """
+    lost = np.asarray(lost, bool)
+    told = f"{before}{lost.sum()} of {lost.size} runs diverged and count as {alike}."
+    return told if lost.any() else ""
+
+
+def mean_oracle(make_task: Callable[[int], Any], num_seeds: int) -> float:
+    """Returns the mean over the seeds of the best time-invariant linear model's loss.
+
+    Args:
+      make_task: makes the drift task of a split.
+      num_seeds: each with a split of its own.
+    """
+    return float(np.mean([float(make_task(i).oracle) for i in range(num_seeds)]))
 
 
 def contrast(

@@ -15,27 +15,37 @@ class Contender:
     Attributes:
       run: does the work once, and returns when it is done.
       compile_seconds: lowering and compilation; None where it is not compiled ahead.
-      temporary_mib: memory that the program needs beside arguments and results, by
+      temporary_bytes: memory that the program needs beside arguments and results, by
         XLA's analysis; None where there is none.
     """
 
     run: Callable[[], Any]
     compile_seconds: float | None = None
-    temporary_mib: float | None = None
+    temporary_bytes: int | None = None
 
 
-def compiled(function: Callable[..., Any], *arguments: Any) -> Contender:
-    """Returns a JAX function as a contender, compiled for its arguments."""
+def compiled(
+    function: Callable[..., Any],
+    *arguments: Any,
+    options: dict[str, Any] | None = None,
+) -> Contender:
+    """Returns a JAX function as a contender, compiled for its arguments.
+
+    Args:
+      function: runs on the arguments.
+      *arguments: of every run.
+      options: of XLA.
+    """
     import jax
 
     begin = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
+    program = jax.jit(function).lower(*arguments).compile(compiler_options=options)
     seconds = time.perf_counter() - begin
     analysis = program.memory_analysis()
     return Contender(
         run=lambda: jax.block_until_ready(program(*arguments)),
         compile_seconds=seconds,
-        temporary_mib=analysis.temp_size_in_bytes / 2**20 if analysis else None,
+        temporary_bytes=analysis.temp_size_in_bytes if analysis else None,
     )
 
 
@@ -77,11 +87,12 @@ def summary(
     found = {}
     for name, rounds in times.items():
         low, median, high = np.quantile(rounds, [0.25, 0.5, 0.75])
+        needs = contenders[name].temporary_bytes
         found[name] = {
             "median_s": float(median),
             "quartiles_s": [float(low), float(high)],
             "compile_s": contenders[name].compile_seconds,
-            "temporary_mib": contenders[name].temporary_mib,
+            "temporary_mib": None if needs is None else needs / 2**20,
         }
     return found
 

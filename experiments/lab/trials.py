@@ -5,8 +5,10 @@ gradients, times of races, raw values, so that every verdict can be judged again
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -19,7 +21,16 @@ import jax
 import numpy as np
 
 from experiments.lab import flags as common
-from rnnshare.training import SCHEMA, JsonLines, Replicate, Setting, study
+from rnnshare.sharing.base import Sharing
+from rnnshare.training import (
+    SCHEMA,
+    FolderLock,
+    JsonLines,
+    Recipe,
+    Replicate,
+    Setting,
+    study,
+)
 from rnnshare.training.rows import Row
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
@@ -46,6 +57,8 @@ class Lab:
         self.judge_only = judge_only
         self.num_made = 0
         self.asked: dict[str, Lab] = {}
+        # Of the folders that a session writes to, its labs' all.
+        self._session: tuple[contextlib.ExitStack, set[pathlib.Path]] | None = None
 
     @functools.cached_property
     def trained(self) -> JsonLines:
@@ -63,15 +76,34 @@ class Lab:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
-        """Counts a session that makes rows, whether it comes to its end or not."""
+        """Counts a session that makes rows, whether it comes to its end or not.
+
+        Unless it only judges, it is the one writer of its folder, and of those of the
+        labs that it asks.
+
+        Raises:
+          LockedError: if another process writes there.
+        """
         began = time.perf_counter()
-        try:
-            yield
-        finally:
-            made = self.num_made or any(o.num_made for o in self.asked.values())
-            if made and not self.judge_only:
-                took = round(time.perf_counter() - began, 3)
-                JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
+        with contextlib.ExitStack() as locks:
+            if not self.judge_only:
+                self._join((locks, set()))
+            try:
+                yield
+            finally:
+                made = self.num_made or any(o.num_made for o in self.asked.values())
+                if made and not self.judge_only:
+                    took = round(time.perf_counter() - began, 3)
+                    JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
+                self._session = None
+
+    def _join(self, session: tuple[contextlib.ExitStack, set[pathlib.Path]]) -> None:
+        """Locks the folder for the session, before anything in it is read."""
+        self._session = session
+        locks, locked = session
+        if self.folder not in locked:
+            locks.enter_context(FolderLock(self.folder))
+            locked.add(self.folder)
 
     @property
     def seconds(self) -> float:
@@ -84,6 +116,8 @@ class Lab:
         if name not in self.asked:
             folder = self.folder.parent / name
             self.asked[name] = type(self)(folder, judge_only=self.judge_only)
+            if self._session is not None:
+                self.asked[name]._join(self._session)
         return self.asked[name]
 
     def train(
@@ -129,31 +163,17 @@ class Lab:
         """Returns the best candidate, by trainings on seeds of their own.
 
         Args:
-          candidates: settings, or groups (tuples) of settings that are judged together,
-            such as one rate over a grid of tasks.
+          candidates: settings or groups of them, see `study.tune`.
           budget: trainings of each setting times candidates: an arm with more
             candidates has fewer seeds for each, at least 1.
-          by: what is least of the best: a metric, its mean over the runs; or a function
-            of a candidate's rows. Whatever it says, a candidate that diverged on fewer
-            runs is the better one.
+          by: what is least of the best, see there.
           first: the first tuning seed.
         """
         if len(candidates) == 1:
             return candidates[0]
-        groups = [c if isinstance(c, tuple) else (c,) for c in candidates]
         repeats = replicates(max(1, budget // len(candidates)), first)
-        rows = self.train([s for group in groups for s in group], repeats)
-        scores, place = [], 0
-        for group in groups:
-            count = len(group) * len(repeats)
-            own, place = rows[place : place + count], place + count
-            score = by(own) if callable(by) else float(column(own, by).mean())
-            scores.append((num_diverged(own), score))
-        best = min(range(len(scores)), key=scores.__getitem__)
-        if scores[best][0]:
-            text = f"each of {len(candidates)} candidates diverged. Try lower rates."
-            print(f"tuning {describe(groups[best][0])}: {text}", file=sys.stderr)
-        return candidates[best]
+        rows = self.train(study.members(candidates), repeats)
+        return study.choose(candidates, rows, by)
 
     def kept(
         self, key: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
@@ -220,9 +240,52 @@ def column(
     return np.array([missing if row[name] is None else row[name] for row in rows])
 
 
-def num_diverged(rows: Sequence[Row]) -> int:
-    """Returns how many runs diverged."""
-    return sum(row.get("diverged") is not None for row in rows)
+def soonest(rows: Sequence[Row]) -> tuple[int, int, float]:
+    """Returns the rank of some runs that stop at a goal, by which less is better.
+
+    It is by how soon they were there: the number of runs that were not, then the steps,
+    then the losses, each summed over the runs.
+    """
+    losses = column(rows, "validation_loss")
+    short = ~(losses < [row["stop_loss"] for row in rows])
+    steps = sum(row["steps_trained"] for row in rows)
+    return int(short.sum()), steps, float(losses.sum())
+
+
+def grid(
+    base: Setting, rates: Sequence[float], sharings: Sequence[Sharing] | None = None
+) -> list[Setting]:
+    """Returns a setting at each rate, under each of some sharings (or its own)."""
+    return [
+        dataclasses.replace(base, sharing=sharing, learning_rate=rate)
+        for sharing in sharings or [base.sharing]
+        for rate in rates
+    ]
+
+
+def tune_each(
+    lab: Lab, arms: Mapping[Any, Sequence[Setting]], budget: int
+) -> dict[Any, Setting]:
+    """Returns {arm: its best candidate}; each arm is chosen by as many trainings.
+
+    All are trained first, with those that share a program together.
+
+    Args:
+      lab: tunes them.
+      arms: {arm: candidates}.
+      budget: of each arm, see `Lab.tune`.
+    """
+    for count in sorted({len(several) for several in arms.values()} - {1}):
+        alike = [several for several in arms.values() if len(several) == count]
+        repeats = replicates(max(1, budget // count), TUNING_SEED)
+        lab.train([*itertools.chain(*alike)], repeats)
+    return {arm: lab.tune(several, budget) for arm, several in arms.items()}
+
+
+def to_the_end(num_steps: int, validations: int, **options: Any) -> Recipe:
+    """Returns a recipe whose patience never ends, validated so many times."""
+    every = max(1, num_steps // validations)
+    return Recipe(num_steps, validate_every=every, patience=None, **options)
 
 
 def describe(setting: Setting) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import say_lost
 from experiments.length_generalisation.figure import NAMES, draw_lengths
 from experiments.length_generalisation.measure import (
     ARM,
@@ -53,7 +54,7 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
     rates = ", ".join(f"{rate:g}" for rate in plan.rates)
     chosen = " by validation loss" if len(plan.rates) > 1 else ""
     return Verdict(
-        _verdict(
+        decide(
             words.count("supported") / len(words) >= MOST,
             words.count("refuted") / len(words) > SOME,
         ),
@@ -82,7 +83,7 @@ def judge_varied(plan: Plan, found: Measured) -> Verdict:
     loses = ((own >= 2 * LOST) & (tied[counted].median(axis=1) < LOST)).sum()
     keeps = (own < LOST).sum()
     return Verdict(
-        _verdict(loses > len(own) / 2, keeps > len(own) / 2),
+        decide(loses > len(own) / 2, keeps > len(own) / 2),
         bootstrap_interval(over_rows(untied[counted] if len(own) else untied)),
         f"untied accuracy at length {plan.train_max_length}, trained at that length "
         "alone less trained at all lengths",
@@ -102,7 +103,7 @@ def judge_unseen(plan: Plan, found: Measured) -> Verdict:
     some = len(gone) > 0
     literal, tied = (each[judged.learnt] if some else each for each in falls)
     return Verdict(
-        _verdict(some and gone.mean() >= MOST, some and gone.mean() < SOME),
+        decide(some and gone.mean() >= MOST, some and gone.mean() < SOME),
         bootstrap_interval(over_rows(literal)),
         "accuracy that literal untied loses from the last three trained lengths to the "
         "next three",
@@ -121,7 +122,7 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
     medians = beyond.median(axis=1)
     good, poor = medians >= GOOD, medians < POOR
     return Verdict(
-        _verdict(good.mean() > 0.5, poor.mean() > 0.5),
+        decide(good.mean() > 0.5, poor.mean() > 0.5),
         bootstrap_interval(over_rows(beyond)),
         "tied accuracy on the controls at lengths N + 1 to 2N",
         f"Tied is below {POOR:g} on {poor.sum()} of {len(medians)} controls, which a "
@@ -129,10 +130,6 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
         plan.num_seeds,
         diverged(found, plan.controls),
     )
-
-
-def _verdict(supported: bool, refuted: bool) -> str:
-    return "supported" if supported else "refuted" if refuted else "inconclusive"
 
 
 def diverged(
@@ -144,8 +141,7 @@ def diverged(
     """Returns how many runs on some languages diverged; '' if none did."""
     every = found.diverged.groupby(level=[*ARM, "lengths", "seed"]).any().reset_index()
     own = every[every.language.isin(languages) & every.lengths.isin(lengths)]["lost"]
-    told = f"{before}{own.sum()} of {len(own)} runs diverged and count as chance."
-    return told if own.any() else ""
+    return say_lost(own, "chance", before)
 
 
 def table(plan: Plan, found: Measured, verdict: Verdict | None = None) -> tuple:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnshare.plotting.style import (
-    FONT,
     GRID,
     INK,
     MUTED,
@@ -75,9 +74,9 @@ def draw_lengths(
         panel.axhline(1.0, color=GRID, lw=1.0, zorder=0)
         panel.axvspan(1, trained_to, color=GRID, alpha=0.4, lw=0, zorder=0)
         panel.set_ylim(-0.02, 1.06)
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
         left, bottom = index % columns == 0, index // columns == rows - 1
-        dress(panel, "length" if bottom else "", "accuracy" if left else "", grid="y")
+        labels = "length" if bottom else "", "accuracy" if left else ""
+        dress(panel, *labels, grid="y", title=title)
         if index == 0:
             text, end = "\N{LEFTWARDS ARROW} trained", (len(level), level[-1])
             note(panel, text, (trained_to, 0.06), (3, 0), "left", MUTED)

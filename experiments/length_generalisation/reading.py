@@ -12,14 +12,21 @@ import jax
 import numpy as np
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.trials import Lab, column, layout, log_group
+from experiments.lab.trials import (
+    Lab,
+    grid,
+    layout,
+    log_group,
+    soonest,
+    to_the_end,
+)
 from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import POLICIES, Arm, Plan
 from rnnshare import Tied, Untied
 from rnnshare.sharing.base import Sharing
 from rnnshare.tasks import NON_REGULAR, REGULAR
 from rnnshare.tasks.formal import FormalTask, Regular
-from rnnshare.training import Call, Loop, Recipe, Replica, Setting, fit
+from rnnshare.training import Call, Loop, Replica, Setting, fit
 from rnnshare.training.rows import Row
 
 GOAL = 1e-3  # the validation loss that ends a training
@@ -76,21 +83,8 @@ def rows_of(plan: Plan, arm: Arm, lab: Lab) -> list[Row]:
 
 def tuned(plan: Plan, arm: Arm, lab: Lab) -> Setting:
     """Returns the arm's setting at the rate that reaches the goal the soonest."""
-    setting = setting_of(plan, arm)
-    candidates = [dataclasses.replace(setting, learning_rate=r) for r in plan.rates]
-    by = functools.partial(ranked, goal=GOAL)
-    return lab.tune(candidates, plan.num_tuning * len(candidates), by=by)
-
-
-def ranked(rows: list[Row], goal: float) -> tuple[int, int, float]:
-    """Returns the rank of some runs, by which less is better.
-
-    A run that was stopped at its goal is ranked by how soon it was there: the numbers
-    of runs that were not, then the steps, then the losses, each summed over the runs.
-    """
-    losses = column(rows, "validation_loss")
-    steps = sum(row["steps_trained"] for row in rows)
-    return int(np.sum(~(losses < goal))), steps, float(losses.sum())
+    candidates = grid(setting_of(plan, arm), plan.rates)
+    return lab.tune(candidates, plan.num_tuning * len(candidates), by=soonest)
 
 
 def strings(split: int, language: str, **sizes: Any) -> FormalTask:
@@ -116,13 +110,7 @@ def setting_of(plan: Plan, arm: Arm) -> Setting:
         Tied() if arm.sharing == "tied" else untied,
         plan.hidden_features,
         plan.rates[0],
-        Recipe(
-            num_steps=trained,
-            batch_size=plan.batch_size,
-            validate_every=max(1, trained // 20),
-            patience=None,
-            stop_loss=GOAL,
-        ),
+        to_the_end(trained, 20, batch_size=plan.batch_size, stop_loss=GOAL),
     )
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.frames import frame
-from experiments.lab.trials import Lab, column, replicates
+from experiments.lab.frames import train
+from experiments.lab.trials import Lab, column, to_the_end
 from experiments.over_fitting.plan import Capacity, Plan
 from rnnshare import Tied, Untied
 from rnnshare.analysis.statistics import memorised_bits
 from rnnshare.tasks import RandomLabels
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Setting
 
 GUESSING = 0.5  # accuracy; what diverged holds nothing
 
@@ -22,7 +22,7 @@ def memorised(plan: Plan, lab: Lab) -> pd.DataFrame:
 
     A case is a cell and a width; what diverged holds nothing.
     """
-    sizes, repeats, found = plan.capacity, replicates(plan.num_seeds), []
+    sizes, found = plan.capacity, []
     arms = {"Tied": Tied(), "Untied": Untied(sizes.num_steps, same_init=True)}
     for name, cell in standard_cells(*plan.cells).items():
         for width, (arm, sharing) in itertools.product(sizes.widths, arms.items()):
@@ -31,9 +31,9 @@ def memorised(plan: Plan, lab: Lab) -> pd.DataFrame:
             ]
             budget = sizes.num_tuning * len(candidates)
             best = lab.tune(candidates, budget, by=lambda rows: -most_bits(sizes, rows))
-            label = {"case": f"{name}, H = {width}", "arm": arm}
-            labels = [{**label, "N": n} for n in sizes.sizes]
-            found.append(frame(labels, lab.train(best, repeats), plan.num_seeds))
+            labels = [(f"{name}, H = {width}", arm, n) for n in sizes.sizes]
+            chosen = dict(zip(labels, best, strict=True))
+            found.append(train(lab, chosen, ("case", "arm", "N"), plan.num_seeds))
     runs = pd.concat(found, ignore_index=True)
     right = runs["train_accuracy"].astype(float)
     return runs[["case", "arm", "N", "seed", "num_parameters"]].assign(
@@ -48,24 +48,14 @@ def most_bits(sizes: Capacity, rows) -> float:
     return float(bits.max(0).mean())
 
 
-def random_labels(split: int, **sizes) -> RandomLabels:
-    """Returns the random labels of a split."""
-    return RandomLabels(seed=split, **sizes)
-
-
 def settings_of(sizes: Capacity, cell, sharing, width: int, rate: float) -> tuple:
     """Returns a model's settings, one an N."""
-    how = Recipe(
-        num_steps=sizes.num_updates,
-        batch_size=64,
-        validate_every=sizes.num_updates,  # there is nothing to validate
-        patience=None,
-        keep="last",
-    )
+    # There is nothing to validate.
+    how = to_the_end(sizes.num_updates, 1, batch_size=64, keep="last")
     tasks = [
         Call(
-            random_labels,
-            num_examples=n,
+            RandomLabels,
+            n,
             num_held_out=max(sizes.sizes),
             num_steps=sizes.num_steps,
             num_features=sizes.num_features,

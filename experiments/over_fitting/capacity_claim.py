@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Verdict
-from experiments.lab.frames import contrast
+from experiments.lab.experiment import Claim, Verdict, decide
+from experiments.lab.frames import contrast, say_lost
 from experiments.over_fitting import figure
 from experiments.over_fitting.plan import Plan
 from rnnshare.analysis.statistics import bootstrap_interval
@@ -21,13 +21,7 @@ def judge_capacity(plan: Plan, found) -> Verdict:
     open_ = held["bits"].xs("Tied", level="arm") < max(plan.capacity.sizes)
     more = [open_[case] and i.low > 0 for case, i in apart.items()]
     not_more = [open_[case] and i.high <= 0 for case, i in apart.items()]
-    if all(more):
-        verdict = "supported"
-    elif 2 * sum(not_more) > len(not_more):
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
-    sizes, lost = plan.capacity, int(runs["diverged"].sum())
+    sizes = plan.capacity
     details = (
         f"T = {sizes.num_steps}, D = {sizes.num_features}, {sizes.num_updates:,} "
         f"steps of Adam at batch 64, the rate chosen from {len(sizes.rates)} by the "
@@ -35,15 +29,13 @@ def judge_capacity(plan: Plan, found) -> Verdict:
         "capacity is the most bits over N, and what training found: a lower bound. "
         "'At least': it was largest at the largest N, and might have grown further."
     )
-    if lost:
-        details += f" {lost} of {len(runs)} runs diverged and count as holding nothing."
     return Verdict(
-        verdict,
+        decide(all(more), 2 * sum(not_more) > len(not_more)),
         bootstrap_interval(differences.mean()),
         "untied less tied bits memorised, equal width",
         _summary(held, apart),
         differences.shape[1],
-        details,
+        details + say_lost(runs["diverged"], "holding nothing"),
         data=(apart, held),
     )
 
@@ -96,9 +88,9 @@ def capacity_table(plan: Plan, found, verdict: Verdict) -> tuple:
     heads = ("parameters", "bits", "bits a parameter", "untied less tied (bits)")
     table = [("cell and width", "weights", *heads)]
     for (case, arm), row in held.iterrows():
-        gap = "{:,.0f} [{:,.0f}, {:,.0f}]".format(*apart[case])
+        gap = f"{apart[case]:,.0f}" * (arm == "Untied")
         told = (f"{row.parameters:,}", row.told, f"{row.each:.2f}")
-        table.append((case, arm, *told, gap if arm == "Untied" else ""))
+        table.append((case, arm, *told, gap))
     return tuple(table)
 
 

@@ -7,7 +7,7 @@ import functools
 
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.over_fitting import figure
 from experiments.over_fitting.capacity_claim import CAPACITY
 from experiments.over_fitting.measure import (
@@ -44,10 +44,10 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
     tuned = bootstrap_interval(over_grid(untied_less_tied(gaps.runs, "tuned")).mean())
     summary = (
         "Without regularisation untied's train-test gap less tied's is "
-        f"{_told(plain)} nats; the difference grows with T / N in "
+        f"{plain:.3f} nats; the difference grows with T / N in "
         f"{sum(growth.low > 0 for _, growth in tests.values())} of {len(tests)} cells "
         f"and falls in {sum(growth.high < 0 for _, growth in tests.values())}. "
-        f"With early stopping and weight decay tuned, it is {_told(tuned)} nats"
+        f"With early stopping and weight decay tuned, it is {tuned:.3f} nats"
     )
     if verdict == "supported" and vanishes(tuned, plain):
         summary += ": untied over-fits unless regularised."
@@ -61,9 +61,9 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
         larger.shape[1],
         _setup(plan, gaps)
         + "\n\nRank correlation of the difference with T / N: "
-        + "; ".join(f"{cell} {_told(g)}" for cell, (_, g) in tests.items())
+        + "; ".join(f"{cell} {growth:.3f}" for cell, (_, growth) in tests.items())
         + ". Difference over the grid, in nats: "
-        + "; ".join(f"{cell} {_told(gap)}" for cell, (gap, _) in tests.items())
+        + "; ".join(f"{cell} {gap:.3f}" for cell, (gap, _) in tests.items())
         + f". {_by_size(apart)}",
         data=tests,
     )
@@ -112,12 +112,12 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
         gap,
         "untied less tied train-test gap, both tuned (nats)",
         "With early stopping and weight decay tuned alike, sharing changes the "
-        f"train-test gap by {_told(gap, -1)} nats{share}, and the test loss by "
-        f"{_told(loss, -1)} nats (means over {len(tests)} cells and the grid).",
+        f"train-test gap by {_opposite(gap):.3f} nats{share}, and the test loss by "
+        f"{_opposite(loss):.3f} nats (means over {len(tests)} cells and the grid).",
         gaps.shape[1],
         _setup(plan, found.gaps)
         + "\n\nUntied less tied, gap and test loss in nats: "
-        + "; ".join(f"{c} {_told(g)} and {_told(t)}" for c, (g, t) in tests.items())
+        + "; ".join(f"{cell} {g:.3f} and {t:.3f}" for cell, (g, t) in tests.items())
         + ".",
         data=tests,
     )
@@ -125,10 +125,8 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
 
 def _verdict(holds, fails, decides: bool) -> str:
     """Returns what most cells say, if there are seeds enough to say it."""
-    for verdict, cells in (("supported", holds), ("refuted", fails)):
-        if decides and 2 * sum(cells) > len(cells):
-            return verdict
-    return "inconclusive"
+    most = [decides and 2 * sum(cells) > len(cells) for cells in (holds, fails)]
+    return decide(*most)
 
 
 def losses_table(plan: Plan, found: Measured, verdict: Verdict, regimes=REGIMES):
@@ -210,10 +208,9 @@ def _by_size(apart: pd.DataFrame) -> str:
     return f"By size, the mean over cells and label noise: {told}."
 
 
-def _told(interval: Interval, sign: int = 1) -> str:
-    estimate, *ends = (sign * value for value in interval)
-    low, high = sorted(ends)
-    return f"{estimate:.3f} [{low:.3f}, {high:.3f}]"
+def _opposite(interval: Interval) -> Interval:
+    estimate, low, high = interval
+    return Interval(-estimate, -high, -low)
 
 
 def _setup(plan: Plan, gaps: Gaps) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.plotting.curves import draw_means
+from rnnshare.plotting.curves import draw_lines
 from rnnshare.plotting.style import (
     FONT,
     INK,
@@ -14,13 +14,12 @@ from rnnshare.plotting.style import (
     dress,
     grid_of,
     legend_below,
-    line_style,
+    name_powers,
     new_figure,
     note,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # x [X], y [S, X]
@@ -59,11 +58,10 @@ def draw_gaps(rows: Sequence[GapRow], xlabel: str) -> "Figure":
         for column, (panel, (title, curves)) in enumerate(
             zip(axes, row.panels.items(), strict=True)
         ):
-            handles |= _draw_curves(panel, curves)
+            handles |= draw_lines(panel, _by_place(curves))
             panel.axhline(0.0, color=INK, lw=1.0, zorder=0)
-            panel.set_title(title, fontsize=FONT - 1, color=INK)
-            _name_powers(panel, curves, 3)
-            dress(panel, "", "" if column else row.ylabel, "y")
+            name_powers(panel, [x for x, _ in curves.values()], 3)
+            dress(panel, "", "" if column else row.ylabel, "y", title)
             for name, (x, y) in row.lines.items():
                 panel.plot(x, y, color=INK, lw=1.2, ls=":")
                 if column == len(axes) - 1:  # where the curves are not
@@ -95,14 +93,13 @@ def draw_memorised(panels: Mapping[str, Mapping[str, Curve]], title: str) -> "Fi
     for column, (panel, (name, curves)) in enumerate(
         zip(axes, panels.items(), strict=True)
     ):
-        handles |= _draw_curves(panel, curves)
-        sizes = _name_powers(panel, curves, 4)
+        handles |= draw_lines(panel, _by_place(curves))
+        sizes = name_powers(panel, [x for x, _ in curves.values()], 4)
         fine = np.geomspace(sizes[0], sizes[-1], 200)
         panel.plot(fine, fine, color=INK, lw=1.2, ls=":")
         panel.axhline(0.0, color=INK, lw=1.2, ls=":")
         panel.set_ylim(-0.17 * top, 1.3 * top)
-        panel.set_title(name, fontsize=FONT - 1, color=INK)
-        dress(panel, "examples N", "" if column else "bits memorised", grid="y")
+        dress(panel, "examples N", "" if column else "bits memorised", "y", name)
         if column == 0:
             # Left of the line, where no curve can be.
             at = (min(1.15 * top, sizes[-1]), 1.15 * top)
@@ -114,20 +111,6 @@ def draw_memorised(panels: Mapping[str, Mapping[str, Curve]], title: str) -> "Fi
     return figure
 
 
-def _draw_curves(panel: "Axes", curves: Mapping[str, Curve]) -> dict[str, Any]:
-    """Draws means over seeds with their intervals; returns the lines by label."""
-    names = list(curves)
-    return {
-        label: draw_means(panel, x, np.transpose(y), **line_style(label, names))
-        for label, (x, y) in curves.items()
-    }
-
-
-def _name_powers(panel: "Axes", curves: Mapping[str, Curve], most: int) -> np.ndarray:
-    """Names at most so many of the x, below 1 as fractions; returns all of them."""
-    panel.set_xscale("log", base=2)
-    places = np.unique(np.concatenate([np.ravel(x) for x, _ in curves.values()]))
-    few = places[:: max(1, -(-len(places) // most))]
-    panel.set_xticks(few, [f"1/{1 / x:g}" if x < 1 else f"{x:g}" for x in few])
-    panel.minorticks_off()
-    return places
+def _by_place(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Returns curves as `draw_lines` takes them, [X, S]."""
+    return {label: (x, np.transpose(y)) for label, (x, y) in curves.items()}

@@ -11,8 +11,8 @@ import optax
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.frames import contrast, frame
-from experiments.lab.trials import Lab, replicates
+from experiments.lab.frames import contrast, train
+from experiments.lab.trials import Lab, to_the_end
 from experiments.over_fitting.capacity import memorised
 from experiments.over_fitting.plan import PLANS as PLANS
 from experiments.over_fitting.plan import Plan
@@ -77,12 +77,9 @@ def train_gaps(plan: Plan, lab: Lab) -> Gaps:
                 chosen[regime, name, arm] = rate, decay
                 how, label = recipe(plan, regime, decay), (regime, name, arm)
                 settings = settings_of(plan, cell, arm, plan.steps, rate, how)
-                rows = lab.train(settings, replicates(plan.num_seeds))
-                labels = [
-                    dict(zip([*MODEL, *CASE], (*label, *case), strict=True))
-                    for case in grid(plan, plan.steps)
-                ]
-                found.append(frame(labels, rows, plan.num_seeds))
+                labels = [(*label, *case) for case in grid(plan, plan.steps)]
+                made = dict(zip(labels, settings, strict=True))
+                found.append(train(lab, made, [*MODEL, *CASE], plan.num_seeds))
     columns = [*MODEL, *CASE, "seed", *LOSSES]
     return whole(pd.concat(found, ignore_index=True)[columns], chosen)
 
@@ -118,7 +115,7 @@ def recipe(plan: Plan, regime: str, decay: float = 0.0) -> Recipe:
     """Returns how a regime trains; at a decay of 0, AdamW is Adam."""
     steps = plan.num_steps
     if regime == "unregularised":
-        return Recipe(steps, validate_every=steps, patience=None, keep="last")
+        return to_the_end(steps, 1, keep="last")
     return Recipe(
         num_steps=steps,
         validate_every=plan.validate_every,
@@ -132,17 +129,12 @@ def grid(plan: Plan, steps) -> list[tuple]:
     return list(itertools.product(steps, plan.sizes, plan.noises))
 
 
-def patches(split: int, **sizes) -> SignalPatch:
-    """Returns the signal patches of a split."""
-    return SignalPatch(seed=split, **sizes)
-
-
 def task_of(plan: Plan, case: tuple) -> Call:
     """Returns `make_task` of a case of the grid."""
     num_steps, num_examples, noise = case
     return Call(
-        patches,
-        num_examples=num_examples,
+        SignalPatch,
+        num_examples,
         num_held_out=plan.num_held_out,
         num_steps=num_steps,
         label_noise=noise,

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
-from experiments.lab.frames import contrast
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import contrast, say_lost
 from experiments.position_generalisation import figure
 from experiments.position_generalisation.measure import (
     CHANCE,
@@ -52,16 +52,15 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
     else:  # no slope: what is left is the local rule
         gap = bootstrap_interval(_apart(runs).mean(0))
         label = "tied less untied accuracy at steps never shown"
-    if slopes and all(moves.values()) and gap.estimate >= STEEPER and gap.low > 0:
-        verdict = "supported"
-    elif slopes and not any(moves.values()) and gap.high < STEEPER:
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
+    steeper = gap.estimate >= STEEPER and gap.low > 0
     told = "; ".join(f"{arm} {v.mean():.2f}" for arm, v in slopes.items())
-    accuracies = [v for of_size in found.patches.values() for v in of_size.values()]
+    accuracies = [found.rule.unseen]
+    accuracies += [v for of_size in found.patches.values() for v in of_size.values()]
     return Verdict(
-        verdict,
+        decide(
+            slopes and all(moves.values()) and steeper,
+            slopes and not any(moves.values()) and gap.high < STEEPER,
+        ),
         gap,
         label,
         f"A rule shown at half of {plan.rule_steps} steps is known at the others "
@@ -73,7 +72,7 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
         f"seed of both came to {plan.accuracy:.0%} with at most "
         f"{plan.most_examples:,} examples; LSTM, equal width "
         f"({plan.hidden_features}), rate and start tuned by validation."
-        + diverged(found.rule.unseen, *accuracies),
+        + say_lost(np.isnan(np.concatenate(accuracies)), "guessing"),
         data=needed,
     )
 
@@ -112,15 +111,10 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
     learnt = both.seen.median().groupby("cell", sort=False).min() >= LEARNT
     counted = apart[learnt]
     mean = bootstrap_interval(apart.mean(0))
-    if not len(counted):
-        verdict = "inconclusive"
-    elif all(g.mean() >= ABOVE and bootstrap_interval(g).low > 0 for g in counted):
-        verdict = "supported"
-    else:
-        alike = all(gap.mean() < ALIKE for gap in counted)
-        verdict = "refuted" if alike else "inconclusive"
+    above = [g.mean() >= ABOVE and bootstrap_interval(g).low > 0 for g in counted]
+    alike = [gap.mean() < ALIKE for gap in counted]
     return Verdict(
-        verdict,
+        decide(above and all(above), alike and all(alike)),
         mean,
         "tied less untied accuracy on held-out pairs of word and order",
         "A word for weather met in one order only is understood in the other with "
@@ -130,7 +124,7 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
         plan.num_seeds,
         "One fact can be told by counting words, in any order; two facts cannot: "
         "there a word has to be bound to its neighbours."
-        + diverged(found.words.unseen),
+        + say_lost(np.isnan(found.words.unseen), "guessing"),
     )
 
 
@@ -163,14 +157,6 @@ def _medians(runs: pd.DataFrame, *by: str):
     cases = runs.fillna(CHANCE).groupby([*by], sort=False)[["seen", "unseen"]]
     told = cases.median().map("{:.3f}".format).reset_index().astype(str)
     return told.itertuples(index=False, name=None)
-
-
-def diverged(*accuracies: pd.Series | np.ndarray) -> str:
-    """Returns a sentence on the runs that diverged, if any did."""
-    lost = np.isnan(np.concatenate(accuracies))
-    if not lost.any():
-        return ""
-    return f" {lost.sum()} of {lost.size} runs diverged and count as guessing."
 
 
 POSITIONS = Claim(

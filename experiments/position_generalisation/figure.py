@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.plotting.style import FONT, INK, MUTED, colour_of, dress, new_figure, note
+from rnnshare.plotting.style import (
+    INK,
+    MUTED,
+    colour_of,
+    dress,
+    name_powers,
+    new_figure,
+    note,
+)
 
 
 def draw_rule_and_needed(
@@ -38,8 +46,7 @@ def draw_rule_and_needed(
         panel.set_xticks(range(len(arms)), list(arms), rotation=30)
         panel.set_xlim(-0.6, len(arms) - 0.4)
         panel.set_ylim(0.35, 1.08)
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
-        dress(panel, "", "accuracy" if panel is row[0] else "")
+        dress(panel, "", "accuracy" if panel is row[0] else "", title=title)
     note(row[0], "chance", (-0.5, 0.5), (0, -8), "left", MUTED)
     panel = lower.subplots()
     _draw_needed(panel, np.asarray(steps), needed)
@@ -64,7 +71,6 @@ def _draw_needed(panel: Any, steps: np.ndarray, needed: Mapping[str, np.ndarray]
     if not np.isfinite(every).all():
         note(panel, "x: not reached", (0.02, 0.95), (0, 0), "left", MUTED,
              "axes fraction")  # fmt: skip
-    panel.set_xscale("log", base=2)
+    name_powers(panel, [steps])
     panel.set_yscale("log", base=2)
-    panel.set_xticks(steps, [f"{step:g}" for step in steps])
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -10,14 +10,14 @@ import pandas as pd
 
 from experiments.lab.choices import standard_cells
 from experiments.lab.controls import BagSetting
-from experiments.lab.frames import frame
-from experiments.lab.trials import Lab, column, replicates
+from experiments.lab.frames import train
+from experiments.lab.trials import Lab, column, grid, replicates, to_the_end
 from experiments.position_generalisation.plan import PLANS as PLANS
 from experiments.position_generalisation.plan import Plan
 from rnnshare import LSTMCell, Tied, Untied
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.tasks import LocalRule, SignalPatch, WordOrder
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Setting
 
 CHANCE = 0.5  # accuracy of guessing on all three tasks; a run that diverged has it
 NO_ORDER = "no order"  # the arm of the bag of words, the grammar's control
@@ -50,21 +50,6 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     )
 
 
-def rule(split: int, num_steps: int) -> LocalRule:
-    """Returns the local rule; a split has other steps shown."""
-    return LocalRule.of(num_steps, split)
-
-
-def patch(split: int, num_steps: int, num_examples: int) -> SignalPatch:
-    """Returns signal patches; a split has other examples."""
-    return SignalPatch(num_examples, split, num_steps=num_steps)
-
-
-def grammar(split: int, num_examples: int, num_facts: int) -> WordOrder:
-    """Returns the grammar; a split has other pairs held out."""
-    return WordOrder.of(num_examples, split, num_facts=num_facts)
-
-
 def arms(plan: Plan, num_steps: int) -> dict[str, list]:
     """Returns {arm: its sharings to choose from}, an untied one for each start."""
     untied = [Untied(num_steps, same_init=same) for same in plan.starts]
@@ -73,25 +58,16 @@ def arms(plan: Plan, num_steps: int) -> dict[str, list]:
 
 def tuned(plan: Plan, lab: Lab, make_task: Callable, cell: Any, sharings) -> Setting:
     """Returns the best of some sharings and rates, on seeds of its own."""
-    recipe = Recipe(
-        num_steps=plan.num_steps,
-        batch_size=32,
-        validate_every=max(1, plan.num_steps // 20),
-        patience=None,
-        stop_loss=1e-3,
-    )
+    recipe = to_the_end(plan.num_steps, 20, stop_loss=1e-3)
     kind = BagSetting if cell is BagOfSteps else Setting
-    candidates = [
-        kind(make_task, cell, sharing, plan.hidden_features, rate, recipe)
-        for sharing in sharings
-        for rate in plan.rates
-    ]
+    base = kind(make_task, cell, Tied(), plan.hidden_features, recipe=recipe)
+    candidates = grid(base, plan.rates, sharings)
     return lab.tune(candidates, plan.num_tuning * len(candidates))
 
 
 def local_rule(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Returns the runs of the local rule, as `Measured.rule`."""
-    make_task = Call(rule, num_steps=plan.rule_steps)
+    make_task = Call(LocalRule.of, plan.rule_steps)  # a split has other steps shown
     metrics = ["test_accuracy", "test_accuracy_unseen"]
     return _runs(plan, lab, make_task, standard_cells(*plan.cells), metrics)
 
@@ -103,7 +79,8 @@ def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
 
 def word_order(plan: Plan, lab: Lab, num_facts: int) -> pd.DataFrame:
     """Returns the runs of the grammar with so many facts, as `Measured.words`."""
-    make_task = Call(grammar, num_examples=plan.sentences, num_facts=num_facts)
+    # A split has other pairs held out.
+    make_task = Call(WordOrder.of, plan.sentences, num_facts=num_facts)
     cells = {**standard_cells(*plan.cells), "bag of words": BagOfSteps}
     metrics = ["validation_accuracy", "test_accuracy"]
     return _runs(plan, lab, make_task, cells, metrics)
@@ -111,14 +88,13 @@ def word_order(plan: Plan, lab: Lab, num_facts: int) -> pd.DataFrame:
 
 def _runs(plan, lab, make_task, cells, metrics) -> pd.DataFrame:
     choices = arms(plan, make_task(0).num_steps)
-    labels, rows = [], []
+    found = []
     for name, cell in cells.items():
         own = {NO_ORDER: [Tied()]} if cell is BagOfSteps else choices
         for arm, sharings in own.items():
-            chosen = tuned(plan, lab, make_task, cell, sharings)
-            rows += lab.train([chosen], replicates(plan.num_seeds))
-            labels.append({"cell": name, "arm": arm})
-    runs = frame(labels, rows, plan.num_seeds)[["cell", "arm", "seed", *metrics]]
+            chosen = {(name, arm): tuned(plan, lab, make_task, cell, sharings)}
+            found.append(train(lab, chosen, ("cell", "arm"), plan.num_seeds))
+    runs = pd.concat(found, ignore_index=True)[["cell", "arm", "seed", *metrics]]
     runs = runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
     return runs.astype({"seen": float, "unseen": float})
 
@@ -137,7 +113,7 @@ def signal_patches(plan: Plan, lab: Lab) -> Patches:
     for arm in ("Tied", "Untied"):
         first = 6
         for steps in plan.patch_steps:
-            make_task = Call(patch, num_steps=steps, num_examples=size)
+            make_task = Call(SignalPatch, size, num_steps=steps)
             chosen = tuned(plan, lab, make_task, LSTMCell, arms(plan, steps)[arm])
             found[arm, steps] = search(plan, lab, chosen, first)
             needed = examples_needed(found[arm, steps], plan.accuracy)
@@ -157,9 +133,8 @@ def search(plan: Plan, lab: Lab, chosen: Setting, first: int) -> dict[int, np.nd
     def reaches(exponent: int) -> bool:
         size = 2**exponent
         if size not in measured:
-            make_task = Call(
-                patch, num_steps=chosen.make_task(0).num_steps, num_examples=size
-            )
+            steps = chosen.make_task(0).num_steps
+            make_task = Call(SignalPatch, size, num_steps=steps)
             at = dataclasses.replace(chosen, make_task=make_task)
             rows = lab.train([at], replicates(plan.num_seeds))
             measured[size] = column(rows, "test_accuracy", missing=np.nan)

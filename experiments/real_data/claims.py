@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, say_lost, tests
 from experiments.real_data.measure import (
     PAIR,
@@ -18,7 +18,6 @@ from experiments.real_data.plan import PLANS, Plan
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting import IntervalRow, draw_intervals, draw_paired
 
-LOST = "chance"  # what a run that diverged counts as
 METRICS = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
 HEADER = (
     "data, cell",
@@ -79,16 +78,12 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of Q5 on real data."""
     result = result_of(found)
     count = len(result.tests)
-    if result.confirmed:
-        verdict = "supported"
-    else:
-        verdict = "refuted" if 2 * result.count(+1) >= count else "inconclusive"
     best = result.tests.estimate.idxmin()
     where = f"on {', '.join(result.confirmed)}" if result.confirmed else "nowhere"
     rise = found.runs["test_loss"] - found.runs["train_loss"]
     rises = rise.groupby(found.runs["arm"]).mean()
     return Verdict(
-        verdict,
+        decide(result.confirmed, 2 * result.count(+1) >= count),
         result.interval(best),
         f"untied less tied test loss, in nats, where untied does best ({best})",
         f"Untied wins {where}, tied on {result.count(+1)} of {count} pairs of data set "
@@ -97,7 +92,8 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
         f"{rises['Tied']:.2f} nats tied and {rises['Untied']:.2f} nats untied, on "
         "average.",
         plan.num_seeds,
-        "\n\n".join([*data_details(found, result), *say_lost(found.runs, LOST)]),
+        "\n\n".join(data_details(found, result))
+        + say_lost(found.runs["lost"], "chance", "\n\n"),
         data=result,
     )
 
@@ -118,10 +114,10 @@ def data_details(found: Measured, result: Result) -> Iterator[str]:
     losses = {key: own["test_loss"].to_numpy() for key, own in of_arm}
     for case, arm in losses:
         if arm.startswith("Cyclic"):
+            apart = {other: losses[case, arm] - losses[case, other] for other in PAIR}
             text = " and ".join(
-                f"less {other.lower()} "
-                + _signed(bootstrap_interval(losses[case, arm] - losses[case, other]))
-                for other in PAIR
+                f"less {other.lower()} {bootstrap_interval(values):+.3f}"
+                for other, values in apart.items()
             )
             yield f"{case}: test loss of weights by {arm.lower()}, {text} nats."
     for case in result.tests.index:
@@ -130,7 +126,7 @@ def data_details(found: Measured, result: Result) -> Iterator[str]:
             yield (
                 "ItalyPowerDemand has a clock, so that a weight per hour could pay, "
                 f"and 67 training days: {cell} untied less tied test loss "
-                f"{_signed(result.interval(case))} nats."
+                f"{result.interval(case):+.3f} nats."
             )
     yield (
         "Seeds are paired: a seed has the same split and the same batches for every "
@@ -158,9 +154,7 @@ def data_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
                 f"{own[f'test_{metric}'].median():.3f}{' bits' * (metric[0] == 'b')}",
                 f"{loss.mean():.3f}",
                 f"{(loss - own['train_loss']).mean():.3f}",
-                f"{_signed(result.interval(case))}, p {p:.2g}"
-                if arm == "Untied"
-                else "",
+                f"{result.interval(case):+.3f}, p {p:.2g}" * (arm == "Untied"),
             )
         )
     return tuple(rows)
@@ -188,7 +182,6 @@ def judge_compute(plan: Plan, found: Measured) -> Verdict:
     result = result_of(found)
     count, longest = len(result.tests), max(plan.num_steps)
     tied, untied = (2 * result.count(wins) >= count for wins in (+1, -1))
-    verdict = "supported" if tied else "refuted"
     going = result.stopped[result.stopped < 0.9].index
     details = [
         "Compute is free here in that a model trains until its validation loss no "
@@ -200,10 +193,9 @@ def judge_compute(plan: Plan, found: Measured) -> Verdict:
         ),
         "What sharing was for in the 1980s, when its makers had little compute, is "
         "history, and cannot be tested by training.",
-        *say_lost(found.runs, LOST),
     ]
     return Verdict(
-        "inconclusive" if tied == untied else verdict,
+        decide(tied and not untied, untied and not tied),
         bootstrap_interval(result.differences.mean().to_numpy()),
         "untied less tied test loss, in nats, mean over the pairs",
         f"Trained until validation no longer gets better, at most {longest:,} steps, "
@@ -212,7 +204,7 @@ def judge_compute(plan: Plan, found: Measured) -> Verdict:
         f"{result.stopped.mean():.0%} of the runs were at their best before the last "
         "step.",
         plan.num_seeds,
-        "\n\n".join(details),
+        "\n\n".join(details) + say_lost(found.runs["lost"], "chance", "\n\n"),
         data=result,
     )
 
@@ -253,10 +245,6 @@ def metric_of(found: Measured, case: str) -> str:
 def _title(case: str) -> str:
     """Returns a case in two lines, for a narrow panel."""
     return case.replace(", ", "\n").replace("_", " ")
-
-
-def _signed(interval: Interval) -> str:
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
 
 
 DATA = Claim(

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from experiments.lab import frames
 from experiments.lab.choices import standard_cells
-from experiments.lab.frames import contrast, count_lost, frame, tests
-from experiments.lab.trials import FRESH_SEED, Lab, replicates
+from experiments.lab.frames import contrast, count_lost, tests
+from experiments.lab.trials import FRESH_SEED, Lab, grid
 from experiments.real_data.plan import Plan
 from rnnshare import Cyclic, Sharing, Tied, Untied, tasks
+from rnnshare.tasks.base import SPLITS
 from rnnshare.training import Call, Recipe, Setting
 
 TASKS: dict[str, Callable[[int], Any]] = {
@@ -77,9 +79,8 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
         validate_every=min(100 if large else 50, num_steps),
         patience=8,
     )
-    base = Setting(
-        make_task, standard_cells()[cell], Tied(), plan.hidden_features, recipe=recipe
-    )
+    make_cell, width = standard_cells()[cell], plan.hidden_features
+    base = Setting(make_task, make_cell, Tied(), width, recipe=recipe)
     starts = (False, True)
     untied = [Untied(task.num_steps, same_init=same) for same in starts]
     sharings: dict[str, Sequence[Sharing]] = {"Tied": [Tied()], "Untied": untied}
@@ -96,16 +97,11 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
             dataclasses.replace(base, sharing=untied[0]), base.num_parameters()
         )
     return {
-        arm: [
-            dataclasses.replace(
-                base,
-                sharing=sharing,
-                learning_rate=rate,
-                hidden_features=widths.get(arm, plan.hidden_features),
-            )
-            for sharing in choices
-            for rate in plan.rates
-        ]
+        arm: grid(
+            dataclasses.replace(base, hidden_features=widths.get(arm, width)),
+            plan.rates,
+            choices,
+        )
         for arm, choices in sharings.items()
     }
 
@@ -127,21 +123,14 @@ def train(
 
     A run that diverged counts as chance.
     """
-    rows = lab.train(list(chosen.values()), replicates(plan.num_seeds, first))
+    runs = frames.train(lab, chosen, ("case", "arm"), plan.num_seeds, first)
     of_chance = {
-        case: {
-            f"{part}_{metric}": value
-            for part in ("train", "validation", "test")
-            for metric, value in metrics.items()
-        }
-        for case, metrics in chance.items()
+        f"{part}_{metric}": runs["case"].map(levels)
+        for part in SPLITS
+        for metric, levels in pd.DataFrame(chance).iterrows()
     }
-    labels = [{"case": case, "arm": arm} for case, arm in chosen]
-    cases = [label["case"] for label in labels for _ in range(plan.num_seeds)]
-    counted = [
-        count_lost(row, of_chance[case]) for case, row in zip(cases, rows, strict=True)
-    ]
-    return frame(labels, counted, plan.num_seeds)
+    measured = {name: level for name, level in of_chance.items() if name in runs}
+    return count_lost(runs, measured)
 
 
 def differences(runs: pd.DataFrame) -> pd.DataFrame:

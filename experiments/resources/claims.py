@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.resources import figure
 from experiments.resources.limit_claim import LONGEST
 from experiments.resources.measure import (
@@ -35,9 +35,7 @@ def judge_ratios(found) -> tuple[str, Interval]:
       found: {case: [R]}, untied's step time over tied's, round by round.
     """
     mean = median_over_rounds(np.exp(np.mean(np.log(list(found.values())), axis=0)))
-    if mean.low > SLOWER:
-        return "supported", mean
-    return ("refuted" if mean.high < NOT_SLOWER else "inconclusive"), mean
+    return decide(mean.low > SLOWER, mean.high < NOT_SLOWER), mean
 
 
 def judge_time(plan: Plan, measured: Measured) -> Verdict:

@@ -6,7 +6,6 @@ Shape letters: X points on an axis.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from rnnshare.analysis.statistics import Interval
@@ -19,6 +18,7 @@ from rnnshare.plotting.style import (
     colour_of,
     dress,
     legend_below,
+    name_powers,
     new_figure,
     note,
 )
@@ -119,8 +119,7 @@ def draw_ledger(
                 x, y, "o--" if colour == MUTED else "o-", color=colour, lw=1.8, ms=5
             )
         _log_axes(panel, [x for x, _ in lines.values()])
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
-        dress(panel, "steps T", unit if panel is axes[0] else "", grid="y")
+        dress(panel, "steps T", unit if panel is axes[0] else "", "y", title)
     legend_below(upper, drawn)
     panel = lower.subplots()
     used: dict[str, int] = {}
@@ -174,8 +173,8 @@ def draw_largest(
             )
         panel.axhline(long, color=INK, lw=1.2, ls=":", zorder=0)
         _log_axes(panel, [largest.widths for largest in arms.values()])
-        panel.set_title(title, fontsize=FONT - 1, color=INK)
-        dress(panel, "hidden features H", "largest T" if panel is axes[0] else "", "y")
+        ylabel = "largest T" if panel is axes[0] else ""
+        dress(panel, "hidden features H", ylabel, "y", title)
     note(axes[0], f"a long sequence: {long:,}", (0.02, long), (0, -9), "left", MUTED,
          ("axes fraction", "data"))  # fmt: skip
     note(axes[-1], "filled: ended by memory\nopen: ended by time", (0.99, 0.96),
@@ -201,12 +200,8 @@ def _style(style: int, colour: str) -> dict[str, Any]:
 
 def _log_axes(panel: "Axes", x: Sequence[npt.ArrayLike]) -> None:
     """Makes both axes logarithmic, and names at most five of the x."""
-    panel.set_xscale("log")
+    name_powers(panel, x, 5)
     panel.set_yscale("log")
-    places = np.unique(np.concatenate([np.ravel(one) for one in x]))
-    few = places[:: max(1, -(-len(places) // 5))]
-    panel.set_xticks(few, [f"{place:g}" for place in few])
-    panel.xaxis.minorticks_off()
 
 
 def _plain_y(panel: "Axes") -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.lab.experiment import Claim, Verdict
+from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.resources import figure
 from experiments.resources.measure import Measured
 from experiments.resources.plan import ENDS, Plan
@@ -34,9 +34,8 @@ def judge_shares(found) -> tuple[str, dict]:
         shares[key].low >= NEAR and median_over_rounds(arms["Untied"]).low >= LONG
         for key, arms in found.items()
     ]
-    if all(share.high <= FAR_BELOW for share in shares.values()):
-        return "supported", shares
-    return ("refuted" if any(feasible) else "inconclusive"), shares
+    far_below = all(share.high <= FAR_BELOW for share in shares.values())
+    return decide(far_below, any(feasible)), shares
 
 
 def judge_limits(plan: Plan, measured: Measured) -> Verdict:

@@ -129,5 +129,5 @@ def contender(case: Case) -> tuple[Contender, Memory]:
         held[0], loss = compiled.program(replica, held[0])
         jax.block_until_ready((held[0], loss))
 
-    seconds, memory = compiled.seconds, compiled.memory
-    return Contender(run, seconds, memory.temporary / 2**20), memory
+    memory = compiled.memory
+    return Contender(run, compiled.seconds, memory.temporary), memory

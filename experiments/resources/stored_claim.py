@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.experiment import Claim, Verdict
+from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.resources import figure
 from experiments.resources.cases import Case
 from experiments.resources.measure import Measured, law_cases
@@ -52,9 +52,7 @@ def judge_slopes(slopes) -> str:
         for arms in slopes.values()
     ]
     alike = [arms["Untied"] - arms["Tied"] < SLOPE_WITHIN for arms in slopes.values()]
-    if all(as_said):
-        return "supported"
-    return "refuted" if 2 * sum(alike) > len(alike) else "inconclusive"
+    return decide(all(as_said), 2 * sum(alike) > len(alike))
 
 
 def activations(memory, case: Case) -> int:

@@ -44,10 +44,8 @@ def law_slope(plan: Plan, arm: str, value_of) -> Interval:
 
 def span(interval: Interval) -> str:
     """Returns an estimate and its interval, which is left out if it has no width."""
-    estimate, low, high = interval
-    if low == high:
-        return f"{estimate:.2f}"
-    return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
+    exact = interval.low == interval.high
+    return f"{interval.estimate:.2f}" if exact else f"{interval:.2f}"
 
 
 def steps(one: Limit) -> str:

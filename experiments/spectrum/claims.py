@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, say_lost
 from experiments.spectrum.figure import TradeOffPoint, draw_trade_off
 from experiments.spectrum.measure import (
@@ -49,12 +49,6 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
     interval = bootstrap_interval(
         [rank_correlation(effort, moving[seed]) for seed in moving]
     )
-    if tied_is_best.all() and interval.high < 0:
-        verdict = "supported"
-    elif not tied_is_best.any() or interval.low > 0:
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
     details = (
         "GRU on the drift task, equal width and one learning rate for all strengths; a "
         "strength is that of the proximal step that follows each step of Adam. The "
@@ -62,7 +56,10 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
         "the spectrum."
     )
     return Verdict(
-        verdict,
+        decide(
+            tied_is_best.all() and interval.high < 0,
+            not tied_is_best.any() or interval.low > 0,
+        ),
         interval,
         "rank correlation of the best strength of tying with d N",
         f"Without drift, tied is the best on validation at {tied_is_best.sum()} of "
@@ -70,7 +67,7 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
         f"more data there are, the {'less' if interval.estimate < 0 else 'more'} tying "
         f"is best, by a rank correlation of {interval.estimate:.2f}.",
         plan.num_seeds,
-        "\n\n".join([details, *say_lost(found.soft, LOST)]),
+        details + say_lost(found.soft["lost"], LOST, "\n\n"),
         data=best,
     )
 
@@ -152,7 +149,6 @@ def judge_beyond(plan: Plan, found: Measured) -> Verdict:
         paths[path].lower and bool((p < LEVEL).all())
         for path, p in zip(CLAIMED, adjusted.reshape(len(CLAIMED), -1), strict=True)
     ]
-    verdict = "supported" if all(wins) else "inconclusive" if any(wins) else "refuted"
     worst = max(CLAIMED, key=lambda path: paths[path].margin.estimate)
     outcome = "; ".join(
         f"{path}: {paths[path].best} {'wins' if win else 'does not win'}"
@@ -169,14 +165,14 @@ def judge_beyond(plan: Plan, found: Measured) -> Verdict:
         "that knew the path, 0."
     )
     return Verdict(
-        verdict,
+        decide(all(wins), not any(wins)),
         paths[worst].margin,
         "test loss beyond T less that of the better of tied and untied-hold, on the "
         f"{worst} path",
         f"Beyond the trained steps, {outcome}. On the random walk the difference is "
-        f"{_signed(paths['random_walk'].margin)}.",
+        f"{paths['random_walk'].margin:+.3f}.",
         plan.num_seeds,
-        "\n\n".join([details, *say_lost(found.beyond, LOST)]),
+        details + say_lost(found.beyond["lost"], LOST, "\n\n"),
         data=paths,
     )
 
@@ -193,7 +189,7 @@ def beyond_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     losses = runs[["validation_loss", "test_loss"]].mean()
     for (path, arm), row in losses.iterrows():
         result = verdict.data[path]
-        margin = _signed(result.margin) if arm == result.best else ""
+        margin = f"{result.margin:+.3f}" * (arm == result.best)
         shown = (f"{loss:.3f}" for loss in row)
         table.append((path.replace("_", " "), arm, *shown, margin))
     return tuple(table)
@@ -222,10 +218,6 @@ def draw_spectrum(plan: Plan, found: Measured):
     return draw_trade_off(
         curves, ylabel="test loss (of\ntarget variance)", lines=found.lines
     )
-
-
-def _signed(interval: Interval) -> str:
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
 
 
 SOFT = Claim(

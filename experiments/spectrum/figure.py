@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnshare.analysis.statistics import Interval
 from rnnshare.plotting.style import (
-    FONT,
     INK,
     LINK,
     dress,
@@ -62,10 +61,10 @@ def draw_trade_off(
         for label, level in (lines or {}).get(name, {}).items():
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
             below.append(f"dotted: {label} {level:.3g}")
-        panel.set_title("\n".join([name, *below]), fontsize=FONT - 1, color=INK)
         panel.margins(x=0.1)
         first, last = index % columns == 0, index + columns >= len(curves)
-        dress(panel, xlabel if last else "", ylabel if first else "", grid="y")
+        labels_of = xlabel if last else "", ylabel if first else ""
+        dress(panel, *labels_of, grid="y", title="\n".join([name, *below]))
         panel.tick_params(labelleft=first, labelbottom=last)
     columns = max(1, min(4, 78 // (max(map(len, labels)) + 6)))
     figure.set_figheight(figure.get_figheight() + 0.24 * -(-len(labels) // columns))

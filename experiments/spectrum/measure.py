@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +11,10 @@ import numpy as np
 import optax
 import pandas as pd
 
-from experiments.lab.frames import count_lost, frame
-from experiments.lab.trials import Lab, replicates
+from experiments.lab import frames
+from experiments.lab.choices import equal_width
+from experiments.lab.frames import count_lost, mean_oracle
+from experiments.lab.trials import Lab, grid, to_the_end
 from experiments.spectrum.plan import Plan
 from rnnshare import (
     Basis,
@@ -28,9 +31,6 @@ from rnnshare import (
     Tied,
     TimeInput,
     Untied,
-    count_flops,
-    count_parameters,
-    match_width,
     soft_tying,
     tasks,
 )
@@ -41,6 +41,7 @@ PERIOD = 5  # of its periodic path, and so of the periodic sharings
 FURTHEST = 4  # of B3, times T
 ITALY, ITALY_STEPS, ITALY_PERIOD = "ItalyPowerDemand (nats)", 24, 6
 BASELINES = ("Tied", "Untied, hold")  # of B3
+PANEL = ("panel", "arm")  # what names a run of the spectrum
 _TUNING_DRIFT = 0.05
 
 
@@ -86,16 +87,16 @@ def measure_spectrum(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
             f"drift {drift:g}{note}": Call(tasks.drift, amount=drift)
             for drift in plan.drifts
         }
-        parts.append(train(plan, lab, on_panels(chosen, made)))
+        parts.append(train(plan, lab, on_panels(chosen, made), PANEL))
         for panel, make_task in made.items():
-            level = round(oracle(plan, make_task), 6)
+            level = round(mean_oracle(make_task, plan.num_seeds), 6)
             lines[panel] = {"time-invariant linear": level}
     chance = tasks.italy_power_demand().baselines["chance"]["loss"]
     base = tied_setting(plan, tasks.italy_power_demand)
     choices = sharings(ITALY_STEPS, plan.starts, ITALY_PERIOD)
     chosen = {arm: tuned(plan, lab, base, choices[arm]) for arm in plan.italy_arms}
     made = {ITALY: tasks.italy_power_demand}
-    parts.append(train(plan, lab, on_panels(chosen, made), chance))
+    parts.append(train(plan, lab, on_panels(chosen, made), PANEL, chance))
     lines[ITALY] = {"chance": chance}
     return pd.concat(parts, ignore_index=True), lines
 
@@ -111,16 +112,16 @@ def measure_soft(plan: Plan, lab: Lab) -> pd.DataFrame:
             untied, recipe=recipe(plan, optimizer)
         )
     strengths[np.inf] = tied
-    labelled = []
-    for strength, setting in strengths.items():
-        for drift in plan.soft_drifts:
-            for size in plan.soft_sizes:
-                label = {"strength": strength, "d": drift, "N": size}
-                make_task = Call(tasks.drift, amount=drift, num_examples=size)
-                labelled.append(
-                    (label, dataclasses.replace(setting, make_task=make_task))
-                )
-    return train(plan, lab, labelled)
+    settings = {
+        (strength, drift, size): dataclasses.replace(
+            strengths[strength],
+            make_task=Call(tasks.drift, amount=drift, num_examples=size),
+        )
+        for strength, drift, size in itertools.product(
+            strengths, plan.soft_drifts, plan.soft_sizes
+        )
+    }
+    return train(plan, lab, settings, ("strength", "d", "N"))
 
 
 def measure_beyond(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
@@ -133,17 +134,16 @@ def measure_beyond(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
         "Drift": [Drift(unit=float(NUM_STEPS))],
         "Hypernetwork": [Hypernetwork(4, period=float(PERIOD))],
     }
-    labelled, oracles = [], {}
+    chosen, oracles = {}, {}
     for path, amount in plan.amounts:
         make_task = Call(
             tasks.drift, amount=amount, path=path, test_steps=FURTHEST * NUM_STEPS
         )
         base = tied_setting(plan, make_task)
         for arm, choices in arms.items():
-            setting = tuned(plan, lab, base, choices)
-            labelled.append(({"path": path, "arm": arm}, setting))
-        oracles[path] = oracle(plan, make_task)
-    return train(plan, lab, labelled), oracles
+            chosen[path, arm] = tuned(plan, lab, base, choices)
+        oracles[path] = mean_oracle(make_task, plan.num_seeds)
+    return train(plan, lab, chosen, ("path", "arm")), oracles
 
 
 def sharings(
@@ -175,13 +175,7 @@ def sharings(
 
 def recipe(plan: Plan, optimizer: Any = optax.adam) -> Recipe:
     """Returns the recipe of both tasks."""
-    return Recipe(
-        num_steps=plan.num_steps,
-        batch_size=32,
-        validate_every=max(1, plan.num_steps // 8),
-        patience=None,
-        optimizer=optimizer,
-    )
+    return to_the_end(plan.num_steps, 8, optimizer=optimizer)
 
 
 def tied_setting(plan: Plan, make_task: Any) -> Setting:
@@ -193,12 +187,7 @@ def tied_setting(plan: Plan, make_task: Any) -> Setting:
 
 def tuned(plan: Plan, lab: Lab, base: Setting, choices: Sequence[Sharing]) -> Setting:
     """Returns the best of some sharings and rates."""
-    candidates = [
-        dataclasses.replace(base, sharing=sharing, learning_rate=rate)
-        for sharing in choices
-        for rate in plan.rates
-    ]
-    return lab.tune(candidates, plan.tuning)
+    return lab.tune(grid(base, plan.rates, choices), plan.tuning)
 
 
 def matched(plan: Plan, setting: Setting, by: str) -> Setting:
@@ -206,45 +195,35 @@ def matched(plan: Plan, setting: Setting, by: str) -> Setting:
     if by == "width" or setting.sharing == Tied():
         return setting
     cell = functools.partial(GRUCell, 3)
-    count = count_parameters if by == "parameters" else count_flops
-    target = count(cell, Tied(), plan.hidden_features)
-    # Narrow widths come in steps of more than 1 %; the rows say which was taken.
-    width = match_width(cell, setting.sharing, target, by, tolerance=0.5)
+    width = equal_width(cell, setting.sharing, plan.hidden_features, by)
     return dataclasses.replace(setting, hidden_features=width)
 
 
-Labelled = Sequence[tuple[Mapping[str, Any], Setting]]
-
-
-def on_panels(chosen: Mapping[str, Setting], made: Mapping[str, Any]) -> Labelled:
-    """Returns every arm's setting on the task of every panel."""
-    return [
-        (
-            {"panel": panel, "arm": arm},
-            dataclasses.replace(setting, make_task=make_task),
-        )
+def on_panels(
+    chosen: Mapping[str, Setting], made: Mapping[str, Any]
+) -> dict[tuple, Setting]:
+    """Returns {(panel, arm): setting}, every arm's on the task of every panel."""
+    return {
+        (panel, arm): dataclasses.replace(setting, make_task=make_task)
         for arm, setting in chosen.items()
         for panel, make_task in made.items()
-    ]
+    }
 
 
 def train(
-    plan: Plan, lab: Lab, labelled: Labelled, trivial: float = 1.0
+    plan: Plan,
+    lab: Lab,
+    settings: Mapping[tuple, Setting],
+    names: Sequence[str],
+    trivial: float = 1.0,
 ) -> pd.DataFrame:
-    """Returns the runs of settings with their labels.
+    """Returns the runs of {labels: setting}, with columns of these names.
 
     A run that diverged has the test loss of the trivial predictor, 1 on the drift task,
     and is not the best of anything on validation.
     """
-    rows = lab.train([s for _, s in labelled], replicates(plan.num_seeds))
-    lost = {"test_loss": trivial, "validation_loss": np.inf}
-    counted = [count_lost(row, lost) for row in rows]
-    return frame([label for label, _ in labelled], counted, plan.num_seeds)
-
-
-def oracle(plan: Plan, make_task: Any) -> float:
-    """Returns the mean over the seeds of the time-invariant linear model's loss."""
-    return float(np.mean([float(make_task(i).oracle) for i in range(plan.num_seeds)]))
+    runs = frames.train(lab, settings, names, plan.num_seeds)
+    return count_lost(runs, {"test_loss": trivial, "validation_loss": np.inf})
 
 
 def soft_adam(learning_rate: Any, strength: float) -> optax.GradientTransformation:

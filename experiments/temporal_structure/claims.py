@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import say_lost
 from experiments.temporal_structure import figure
 from experiments.temporal_structure.measure import (
     BAG,
@@ -60,11 +61,10 @@ def _outcome(growth: Interval, grows: bool, plain, shuffled) -> Outcome:
 
 def verdict_of(outcomes) -> str:
     """Returns the verdict of some outcomes, all cells and both data sets."""
-    if all(o.grows and o.vanishes for o in outcomes):
-        return "supported"
-    if all(o.growth.low <= 0 or o.stays for o in outcomes):
-        return "refuted"
-    return "inconclusive"
+    return decide(
+        all(o.grows and o.vanishes for o in outcomes),
+        all(o.growth.low <= 0 or o.stays for o in outcomes),
+    )
 
 
 def judge(plan: Plan, runs: pd.DataFrame) -> Verdict:
@@ -73,9 +73,9 @@ def judge(plan: Plan, runs: pd.DataFrame) -> Verdict:
     rotation = {cell: on_rotation(gap) for cell, gap in by_cell.items()}
     mnist = {cell: on_mnist(gap) for cell, gap in by_cell.items()}
     told = "; ".join(
-        f"{cell}: {_told(rotation[cell].growth)} more accuracy over the bag at the "
-        f"highest dial than at 0, {_told(mnist[cell].growth)} more on MNIST-1D, and "
-        f"{_told(rotation[cell].shuffled)} and {_told(mnist[cell].shuffled)} when the "
+        f"{cell}: {rotation[cell].growth:+.3f} more accuracy over the bag at the "
+        f"highest dial than at 0, {mnist[cell].growth:+.3f} more on MNIST-1D, and "
+        f"{rotation[cell].shuffled:+.3f} and {mnist[cell].shuffled:+.3f} when the "
         "steps of each example are shuffled"
         for cell in plan.cells
     )
@@ -101,9 +101,6 @@ def _details(plan: Plan, runs: pd.DataFrame) -> str:
         f"{means[name, OTHER]:.3f} in one other order"
         for name in (*plan.cells, BAG)
     )
-    lost, diverged = runs["diverged"].sum(), ""
-    if lost:
-        diverged = f"\n\n{lost} of {len(runs)} runs diverged and count as guessing."
     return (
         "The rotation's classes turn in opposite senses, so that one is the other back "
         "in time and only the order of the steps tells them apart; a second input says "
@@ -111,12 +108,9 @@ def _details(plan: Plan, runs: pd.DataFrame) -> str:
         f"bag can use. Equal width (H = {plan.hidden_features}), rates tuned by "
         "validation for each model and data.\n\n"
         "A fixed order that is the same for all examples keeps what an RNN could learn "
-        f"by heart. Mean test accuracy on MNIST-1D: {order}.{diverged}"
+        f"by heart. Mean test accuracy on MNIST-1D: {order}."
+        + say_lost(runs["diverged"], "guessing", "\n\n")
     )
-
-
-def _told(interval: Interval) -> str:
-    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def _lines(plan: Plan, dial: float, time: str = IN_ORDER) -> list[float]:

@@ -4,12 +4,12 @@ import pandas as pd
 
 from experiments.lab.choices import standard_cells
 from experiments.lab.controls import BagSetting
-from experiments.lab.frames import contrast, frame
-from experiments.lab.trials import TUNING_SEED, Lab, replicates
+from experiments.lab.frames import contrast, train
+from experiments.lab.trials import Lab, grid, to_the_end, tune_each
 from experiments.temporal_structure.plan import Plan
 from rnnshare import Tied, tasks
 from rnnshare.models.sequence_model import BagOfSteps
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Setting
 
 BAG = "bag of steps"
 IN_ORDER, OTHER, EACH = "plain", "one other order", "shuffled for each"
@@ -48,22 +48,14 @@ def accuracies(plan: Plan, lab: Lab, cell, make_tasks: dict, num_steps: int):
     Tasks that differ in arrays alone are trained by one program.
     """
     kind = BagSetting if cell is BagOfSteps else Setting
-    recipe = Recipe(
-        num_steps=num_steps,
-        batch_size=64,
-        validate_every=max(1, num_steps // 20),
-        patience=None,
-    )
-    grid = [
-        [kind(make, cell, Tied(), plan.hidden_features, r, recipe) for r in plan.rates]
-        for make in make_tasks.values()
-    ]
-    every = [setting for row in grid for setting in row]
-    lab.train(every, replicates(plan.num_tuning, TUNING_SEED))
-    chosen = [lab.tune(row, plan.num_tuning * len(row)) for row in grid]
-    rows = lab.train(chosen, replicates(plan.num_seeds))
-    labels = [dict(zip(CASE, case, strict=True)) for case in make_tasks]
-    runs = frame(labels, rows, plan.num_seeds)
+    recipe = to_the_end(num_steps, 20, batch_size=64)
+    width = plan.hidden_features
+    candidates = {
+        case: grid(kind(make, cell, Tied(), width, recipe=recipe), plan.rates)
+        for case, make in make_tasks.items()
+    }
+    chosen = tune_each(lab, candidates, plan.num_tuning * len(plan.rates))
+    runs = train(lab, chosen, CASE, plan.num_seeds)
     right = runs["test_accuracy"].astype(float)
     guessing = 1 / next(iter(make_tasks.values()))(0).out_features
     return runs[[*CASE, "seed"]].assign(
@@ -71,19 +63,10 @@ def accuracies(plan: Plan, lab: Lab, cell, make_tasks: dict, num_steps: int):
     )
 
 
-def rotation(split: int, **sizes) -> tasks.Rotation:
-    """Returns the dialled task of a split."""
-    return tasks.Rotation(seed=split, **sizes)
-
-
 def rotation_of(plan: Plan, dial: float, time: str) -> Call:
-    """Returns `make_task` of the dialled task."""
-    return Call(
-        rotation,
-        num_examples=plan.num_examples,
-        dependence=dial,
-        shuffled=time == EACH,
-    )
+    """Returns `make_task` of the dialled task; a split has other examples."""
+    shuffled = time == EACH
+    return Call(tasks.Rotation, plan.num_examples, dependence=dial, shuffled=shuffled)
 
 
 def gaps(runs: pd.DataFrame, cell: str) -> pd.DataFrame:

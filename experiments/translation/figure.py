@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     FONT,
     INK,
     MUTED,
     colour_of,
     dress,
+    legend_below,
     new_figure,
     note,
 )
@@ -55,14 +56,7 @@ def draw_translations(
         panel.set_ylim(-0.04, 1.06)
         panel.set_title(title, fontsize=FONT - 1, color=INK, loc="left")
         dress(panel, "", "exact match", grid="y")
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=FONT - 1,
-    )
+    legend_below(figure, handles)
     return figure
 
 
@@ -76,26 +70,10 @@ def _draw_seeds(
         for i, (label, scores) in enumerate(labels.items()):
             values, colour = np.asarray(scores, np.float64), colour_of(label)
             x = place - _WIDTH / 2 + (i + 0.35) * width
-            panel.plot(
-                np.full(len(values), x - 0.07),
-                values,
-                "o",
-                ms=4,
-                color=colour,
-                alpha=0.5,
-            )
-            mean, low, high = bootstrap_interval(values)
-            drawn[label] = panel.errorbar(
-                x + 0.07,
-                mean,
-                yerr=[[max(0.0, mean - low)], [max(0.0, high - mean)]],
-                color=colour,
-                marker="D",
-                ms=6,
-                lw=2,
-                ls="",
-                capsize=3,
-            )
+            spots = np.full(len(values), x - 0.07)
+            panel.plot(spots, values, "o", ms=4, color=colour, alpha=0.5)
+            style = {"color": colour, "marker": "D", "ms": 6, "lw": 2, "ls": ""}
+            drawn[label] = draw_means(panel, x + 0.07, [values], capsize=3, **style)
         if language in exhibited:
             drawn["untied: copies of tied"] = panel.plot(
                 x + 0.07,

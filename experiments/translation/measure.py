@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.lab.trials import Lab, column, num_diverged, replicates
+from experiments.lab.trials import Lab, column, replicates
 from experiments.translation.exhibits import Exhibit, exhibit
 from experiments.translation.existence import Existence, existence_rows
 from experiments.translation.plan import Plan
 from experiments.translation.translators import TranslatorSetting, setting_of
 from rnnshare.training.rows import Row
+from rnnshare.training.study import count_diverged
 
 
 class Scores(NamedTuple):
@@ -58,7 +59,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         for arm in plan.arms:
             settings = chosen_settings(plan, lab, arm, below)
             found = lab.train(settings, replicates(plan.num_seeds))
-            diverged += num_diverged(found)
+            diverged += count_diverged(found)
             for i, language in enumerate(plan.languages):
                 chosen[below][language][arm] = settings[i]
                 own = found[i * plan.num_seeds : (i + 1) * plan.num_seeds]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from flax import nnx
 
+from experiments.lab.trials import to_the_end
 from experiments.translation.plan import Plan
 from rnnshare import Sharing, Tied, Untied
 from rnnshare.models import EncoderDecoder
@@ -15,7 +16,7 @@ from rnnshare.tasks.data.number_words import (
     NUM_NUMBERS,
 )
 from rnnshare.tasks.translation import NUM_SYMBOLS, translation
-from rnnshare.training import Call, Recipe, Setting
+from rnnshare.training import Call, Setting
 
 NUM_SOURCE_STEPS = LONGEST[NUM_NUMBERS]
 NUM_TARGET_STEPS = len(str(NUM_NUMBERS - 1)) + 1
@@ -99,12 +100,7 @@ def setting_of(
         encoder_sharing,
         plan.hidden_features,
         rate,
-        Recipe(
-            num_steps=plan.num_steps,
-            batch_size=plan.batch_size,
-            validate_every=max(1, plan.num_steps // 10),
-            patience=None,
-        ),
+        to_the_end(plan.num_steps, 10, batch_size=plan.batch_size),
         decoder_sharing=decoder_sharing,
         embedding_features=plan.embedding_features,
         reverse_source=reverse_source,

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import say_lost
 from experiments.truncated_bptt import figure, influence
 from experiments.truncated_bptt.measure import (
     CHANCE,
@@ -43,17 +44,14 @@ def judge_cost(plan: Plan, found: Measured) -> Verdict:
     apart = bootstrap_interval(bits[part] - bits[whole])
     times = memory[whole] / memory[part]
     in_proportion = line.r_squared >= FIT and times >= TIMES
-    if in_proportion and apart.high <= TOLERANCE:
-        verdict = "supported"
-    elif not in_proportion or apart.low > TOLERANCE:
-        verdict = "refuted"
-    else:
-        verdict = "inconclusive"
     best = min(bits, key=lambda k: bits[k].mean())
     longest = plan.windows[-3:]
     slope = log_log_slope(longest, [memory[k] for k in longest])
     return Verdict(
-        verdict,
+        decide(
+            in_proportion and apart.high <= TOLERANCE,
+            not in_proportion or apart.low > TOLERANCE,
+        ),
         apart,
         f"test loss with k = {part} less k = {whole} (bits a character)",
         f"An update through {whole} steps needs {times:.1f} times the memory of one "
@@ -69,14 +67,8 @@ def judge_cost(plan: Plan, found: Measured) -> Verdict:
         "count for one update beside its arguments; its log-log slope against k, "
         f"from k = {longest[0]} on, is {slope.estimate:.2f}. Times are medians of "
         f"{plan.rounds} interleaved rounds."
-        + _diverged(found.costs, "guessing all characters alike"),
+        + say_lost(found.costs["test_loss"].isna(), "guessing all characters alike"),
     )
-
-
-def _diverged(runs: pd.DataFrame, alike: str) -> str:
-    """Returns a sentence on the runs that diverged, if there are any."""
-    lost = runs["test_loss"].isna().sum()
-    return f" {lost} of {len(runs)} runs diverged and count as {alike}." if lost else ""
 
 
 def cost_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
@@ -92,8 +84,8 @@ def cost_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         (memory, times), interval = found.raced[window], bootstrap_interval(bits)
         steps = plan.num_batches * plan.windows[-1] // window
         costs = f"{memory / 2**20:.2f}", f"{np.median(times):.2f}"
-        loss = "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
-        table.append((f"{window}", f"{steps:,}", f"{rates[window]:g}", *costs, loss))
+        told = f"{window}", f"{steps:,}", f"{rates[window]:g}"
+        table.append((*told, *costs, f"{interval:.3f}"))
     return tuple(table)
 
 
@@ -121,10 +113,7 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
     k, by_arm = plan.lag_window, found.lags.groupby("training")
     main = [beyond(r, found) for _, r in by_arm.get_group(MAIN).groupby("cell")]
     came = [learnt(bootstrap_interval(accuracies)) for accuracies in main]
-    verdict = "inconclusive"
-    for state, name in (("learnt", "supported"), ("chance", "refuted")):
-        if 2 * came.count(state) > len(came):
-            verdict = name
+    most = [2 * came.count(state) > len(came) for state in ("learnt", "chance")]
     values = {label: beyond(runs, found).mean() for label, runs in by_arm}
     others = ", ".join(
         f"{values[label]:.2f} {arm.told}"
@@ -132,7 +121,7 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
         if label != MAIN
     )
     return Verdict(
-        verdict,
+        decide(*most),
         bootstrap_interval(np.mean(main, axis=0)),
         f"test accuracy at lags of {FAR} k to {FOLD} k, carry handed on (chance "
         f"{CHANCE:g})",
@@ -147,7 +136,7 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
         "sends no gradient back to it. All networks are measured over whole "
         "sequences, and on all lags; one whose carry is reset while it is asked has "
         "nothing to answer from: at chance by construction."
-        + _diverged(found.lags, "guessing"),
+        + say_lost(found.lags["test_loss"].isna(), "guessing"),
     )
 
 

@@ -1,12 +1,12 @@
 """Figures of truncated back-propagation: its costs, reach, and where it misleads."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.plotting.curves import draw_means
+from rnnshare.plotting.curves import draw_lines, draw_means
 from rnnshare.plotting.style import (
     COLOURS,
     FONT,
@@ -17,6 +17,7 @@ from rnnshare.plotting.style import (
     grid_of,
     legend_below,
     line_style,
+    name_powers,
     new_figure,
     note,
 )
@@ -61,9 +62,7 @@ def draw_costs(
         "test loss (bits a character)",
     )
     for panel, label in zip(panels, labels, strict=True):
-        panel.set_xscale("log", base=2)
-        panel.set_xticks(windows, [f"{k}" for k in windows])
-        panel.minorticks_off()
+        name_powers(panel, [windows])
         dress(panel, "window k (steps)", label, "y")
     return figure
 
@@ -83,15 +82,14 @@ def draw_lags(
       half_way: what counts as learnt.
     """
     figure = new_figure(height=5.4)
-    handles = {}
+    handles: dict[str, Any] = {}
     panels = grid_of(figure, len(found), 3)
     for index, (panel, (title, arms)) in enumerate(
         zip(panels, found.items(), strict=True)
     ):
-        for label, values in arms.items():
-            style = line_style(label, list(arms))
-            samples = list(np.asarray(values).T)
-            handles[label] = draw_means(panel, range(len(lags)), samples, **style)
+        places = range(len(lags))
+        curves = {label: (places, np.transpose(v)) for label, v in arms.items()}
+        handles |= draw_lines(panel, curves)
         panel.axvspan(-0.4, 0.5, color=GRID, alpha=0.5, lw=0, zorder=0)
         for level, name in ((chance, "chance"), (half_way, "learnt above")):
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
@@ -101,9 +99,8 @@ def draw_lags(
         panel.set_xticks(range(len(lags)), lags)
         panel.set_xlim(-0.4, len(lags) - 0.6)
         panel.set_ylim(-0.02, 1.05)
-        panel.set_title(title, fontsize=FONT, color=INK)
         ylabel = "" if index else "test accuracy"
-        dress(panel, "lag (steps; shaded: within the window)", ylabel, "y")
+        dress(panel, "lag (steps; shaded: within the window)", ylabel, "y", title)
     legend_below(figure, handles, columns=1)
     return figure
 

@@ -12,14 +12,14 @@ import optax
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.frames import frame
-from experiments.lab.racing import Contender, race
-from experiments.lab.trials import Lab, layout, replicates
+from experiments.lab.frames import train
+from experiments.lab.racing import Contender, compiled, race
+from experiments.lab.trials import Lab, grid, layout, to_the_end
 from experiments.truncated_bptt.influence import Influence, measure_influence
 from experiments.truncated_bptt.plan import Plan
 from rnnshare import Cyclic, LSTMCell, Sharing, Tied
 from rnnshare.tasks import LagRecall, folk_tune_streams
-from rnnshare.training import Call, Loop, Recipe, Replica, Setting, Truncation
+from rnnshare.training import Call, Loop, Replica, Setting, Truncation
 from rnnshare.training.rows import Row
 
 NUM_SYMBOLS = 4
@@ -107,16 +107,12 @@ def tuned(
     plan: Plan, lab: Lab, names: tuple[str, ...], settings: Mapping[tuple, Setting]
 ) -> pd.DataFrame:
     """Returns the runs of settings at their best rates, with columns of their names."""
-    chosen = [
-        lab.tune(
-            [dataclasses.replace(setting, learning_rate=rate) for rate in plan.rates],
-            plan.num_tuning * len(plan.rates),
-        )
-        for setting in settings.values()
-    ]
-    labels = [dict(zip(names, values, strict=True)) for values in settings]
-    rows = lab.train(chosen, replicates(plan.num_seeds))
-    return frame(labels, rows, plan.num_seeds)
+    budget = plan.num_tuning * len(plan.rates)
+    chosen = {
+        labels: lab.tune(grid(setting, plan.rates), budget)
+        for labels, setting in settings.items()
+    }
+    return train(lab, chosen, names, plan.num_seeds)
 
 
 def measure_lags(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, list[str]]:
@@ -137,10 +133,9 @@ def measure_lags(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, list[str]]:
 
 def lag_setting(plan: Plan, cell: Callable[..., Any], arm: Arm) -> Setting:
     """Returns an arm's setting, at any rate."""
-    recipe = Recipe(
-        num_steps=plan.lag_batches,
-        validate_every=max(1, plan.lag_batches // 10),
-        patience=None,
+    recipe = to_the_end(
+        plan.lag_batches,
+        10,
         optimizer=Call(_adam_without, word=arm.frozen) if arm.frozen else optax.adam,
         truncation=Truncation(plan.lag_window, arm.carry) if arm.carry else None,
     )
@@ -199,11 +194,10 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
 
 def cost_setting(plan: Plan, window: int) -> Setting:
     """Returns a window's setting, at any rate."""
-    recipe = Recipe(
-        num_steps=plan.num_batches,
+    recipe = to_the_end(
+        plan.num_batches,
+        10,
         batch_size=plan.batch_size,
-        validate_every=max(1, plan.num_batches // 10),
-        patience=None,
         truncation=Truncation(window),
     )
     task, width = streams(plan), plan.hidden_features
@@ -218,15 +212,14 @@ def streams(plan: Plan) -> Call:
 def race_updates(plan: Plan) -> Row:
     """Returns the memory [windows] and the seconds [windows, rounds] of an update."""
     updates = {f"{k}": update_of(plan, k) for k in plan.windows}
-    contenders = {k: contender for k, (contender, _) in updates.items()}
     return {
-        "memory": [memory for _, memory in updates.values()],
-        "seconds": list(race(contenders, plan.rounds).values()),
+        "memory": [update.temporary_bytes for update in updates.values()],
+        "seconds": list(race(updates, plan.rounds).values()),
     }
 
 
-def update_of(plan: Plan, window: int) -> tuple[Contender, int]:
-    """Returns one update of a window as (contender, bytes), compiled as in training."""
+def update_of(plan: Plan, window: int) -> Contender:
+    """Returns one update of a window, compiled as in training."""
     setting = cost_setting(plan, window)
     loop = Loop(setting.make_model(), setting.recipe)
     replica = Replica(setting.make_task(0), jnp.uint32(0), jnp.float32(plan.rates[0]))
@@ -247,10 +240,7 @@ def update_of(plan: Plan, window: int) -> tuple[Contender, int]:
             num_steps=plan.windows[-1],
         )
 
-    given = (state.params, state.optimizer_state), first, carry
-    options = layout().get("compiler_options")
-    program = jax.jit(update).lower(*given).compile(compiler_options=options)
-    analysis = program.memory_analysis()
-    assert analysis is not None  # CPUs, GPUs and TPUs have one
-    run = Contender(lambda: jax.block_until_ready(program(*given)))
-    return run, analysis.temp_size_in_bytes
+    learnt, options = (state.params, state.optimizer_state), layout()
+    return compiled(
+        update, learnt, first, carry, options=options.get("compiler_options")
+    )

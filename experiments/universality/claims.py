@@ -8,7 +8,8 @@ import itertools
 
 import numpy as np
 
-from experiments.lab.experiment import Claim, Experiment, Verdict
+from experiments.lab.experiment import Claim, Experiment, Verdict, decide
+from experiments.lab.frames import say_lost
 from experiments.universality import figure
 from experiments.universality.machine_claim import MACHINES
 from experiments.universality.measure import (
@@ -19,13 +20,7 @@ from experiments.universality.measure import (
     needs,
 )
 from experiments.universality.plan import PLANS, Plan
-from experiments.universality.power_claim import (
-    POWER,
-    by_seed,
-    interval_text,
-    setup,
-    told_lost,
-)
+from experiments.universality.power_claim import POWER, UNSOLVED, by_seed, setup
 from rnnshare.analysis.statistics import bootstrap_interval
 from rnnshare.tasks import STREAMING
 
@@ -60,7 +55,7 @@ def judge_ambiguity(plan: Plan, found: Measured) -> Verdict:
         "weights are untied weights. Both start from the same function, as untied "
         "weights start as T copies. Early stopping has validation data besides the "
         "training set, the same for both. Training measures what is found, and not "
-        f"what exists.{told_lost(found.composed)}",
+        "what exists." + say_lost(found.composed["diverged"].notna(), UNSOLVED),
         data=tests,
     )
 
@@ -93,11 +88,8 @@ def columns_rule(pairs: dict) -> tuple:
             less = pair[0] if interval.high < 0 else pair[1] if interval.low > 0 else ""
             tests[pair][name] = interval, less
     winners = [{less for _, less in c.values() if less} for c in tests.values()]
-    if any(len(names) == 2 for names in winners):
-        return "supported", tests
-    if all(len(names) == 1 for names in winners):
-        return "refuted", tests
-    return "inconclusive", tests
+    both = any(len(names) == 2 for names in winners)
+    return decide(both, all(len(names) == 1 for names in winners)), tests
 
 
 def ambiguity_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
@@ -116,7 +108,7 @@ def ambiguity_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         for name, (interval, less) in columns.items():
             own = [by_seed(counts[name].loc[model], most[name]) for model in models]
             row = (", ".join(pair), UNITS[name], *own)
-            table.append((*row, interval_text(interval), less or "neither"))
+            table.append((*row, f"{interval:.2f}", less or "neither"))
         endless = [solved.loc[(*model, STREAMING)] for model in models]
         shares = [f"{own.sum()} of {len(own)}" for own in endless]
         what = "seeds that solve one map, endless data"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rnnshare.analysis.statistics import Interval
 from rnnshare.plotting import panels
-from rnnshare.plotting.curves import draw_means
+from rnnshare.plotting.curves import draw_lines
 from rnnshare.plotting.style import (
     FONT,
     INK,
@@ -16,7 +16,7 @@ from rnnshare.plotting.style import (
     colour_of,
     dress,
     legend_below,
-    line_style,
+    name_powers,
     new_figure,
     note,
 )
@@ -59,14 +59,14 @@ def draw_widths(
         note(left, text, (1.0, level), (0, up), "right", MUTED, across)
     low = min(np.min(y) for _, y in accuracies.values())
     left.set_ylim(min(low, no_memory) - 0.08, 1.11)
-    left.set_title("maps that differ by the step", fontsize=FONT, color=INK)
-    dress(left, "hidden units H", "accuracy", "y")
+    title = "maps that differ by the step"
+    dress(left, "hidden units H", "accuracy", "y", title)
     right.axhline(longest, color=INK, lw=1.2, ls=":", zorder=0)
     text = f"longest tried, {longest}"
     note(right, text, (0.5, float(longest)), (0, 9), "center", MUTED, across)
     right.set_ylim(0, 1.15 * longest)
-    right.set_title("random bits, constant input", fontsize=FONT, color=INK)
-    dress(right, "hidden units H", "longest string held (bits)", "y")
+    title, ylabel = "random bits, constant input", "longest string held (bits)"
+    dress(right, "hidden units H", ylabel, "y", title)
     legend_below(figure, handles)
     return figure
 
@@ -105,17 +105,10 @@ def _draw(
 ) -> dict[str, Any]:
     """Draws means over seeds with their intervals; returns the lines by label."""
     drawn: dict[str, Any] = {}
-    widths: set[float] = set()
-    for label, (x, y) in curves.items():
+    for label, curve in curves.items():
         mark = _SHARINGS.get(label.split()[0].rstrip(","), "^")
-        style = {**line_style(label, labels), "marker": mark, "ms": 6}
-        drawn[label] = draw_means(panel, x, np.asarray(y), **style)
-        widths |= set(np.ravel(x).tolist())
-    panel.set_xscale("log", base=2)
-    places = sorted(widths)
-    few = places[:: max(1, -(-len(places) // 6))]
-    panel.set_xticks(few, [f"{x:g}" for x in few])
-    panel.minorticks_off()
+        drawn |= draw_lines(panel, {label: curve}, labels, marker=mark, ms=6)
+    name_powers(panel, [x for x, _ in curves.values()])
     return drawn
 
 
@@ -161,16 +154,14 @@ def _draw_capacities(
         panel.plot(values, measured[name], color=colour, label=name, **style)
     at = (0.55 * most, 0.55 * most)
     note(panel, "equal, and within one", at, (12, -22), "left", MUTED)
-    panel.set_title(
+    title = (
         "Push n symbols, pop them all: the largest n without fault,\n"
-        f"a point a base ({every}) and pattern of symbols",
-        fontsize=FONT - 1,
-        color=INK,
+        f"a point a base ({every}) and pattern of symbols"
     )
     panel.legend(frameon=False, fontsize=FONT - 1, loc="upper left")
     panel.set_xlim(0, most + 3)
     panel.set_ylim(0, most + 3)
-    dress(panel, "predicted n (symbols)", "measured n (symbols)", "y")
+    dress(panel, "predicted n (symbols)", "measured n (symbols)", "y", title)
 
 
 def _draw_run(
@@ -197,10 +188,8 @@ def _draw_run(
                  "axes fraction")  # fmt: skip
     panel.set_xscale("log")
     panel.set_yscale("log")
-    panel.set_title(
+    title = (
         "Five-state busy beaver in one tied cell: first errors of floats,\n"
-        "X where measured, dotted where predicted",
-        fontsize=FONT - 1,
-        color=INK,
+        "X where measured, dotted where predicted"
     )
-    dress(panel, "steps of the machine", "symbols on the deeper stack", "y")
+    dress(panel, "steps of the machine", "symbols on the deeper stack", "y", title)

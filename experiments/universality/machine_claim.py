@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.lab.experiment import Claim, Verdict
+from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.universality import figure
 from experiments.universality.machines import (
     EMPTY_TAPE,
@@ -44,15 +44,14 @@ def judge(plan: Plan, found: Measured) -> Verdict:
 
 def machine_rule(runs: Sequence[Run], depths: Sequence[Depth]) -> str:
     """Returns the verdict of C1 under its rule."""
-    if any(run.differs is not None for run in runs):
-        return "refuted"
+    differs = any(run.differs is not None for run in runs)
     long = all(run.halts or run.num_steps >= LEAST_STEPS for run in runs)
     close = all(
         abs(depth.predicted[kind] - depth.measured[kind]) <= 1
         for depth in depths
         for kind in FLOATS
     )
-    return "supported" if long and close else "inconclusive"
+    return decide(long and close and not differs, differs)
 
 
 def draw(plan: Plan, found: Measured, verdict: Verdict):

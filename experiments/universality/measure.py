@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from experiments.lab import frames
 from experiments.lab.choices import cells
-from experiments.lab.frames import frame
-from experiments.lab.trials import Lab, replicates
+from experiments.lab.trials import Lab, grid, to_the_end
 from experiments.universality.compiled import CASES, Compiled, compile_networks
 from experiments.universality.compiled import draw_networks as draw_networks
 from experiments.universality.machines import (
@@ -167,18 +167,17 @@ def train(plan: Plan, lab: Lab, recipe: Recipe, model, task, tasks) -> pd.DataFr
         program.
     """
     name, arm, width = model
-    labels, settings = [], []
+    settings, labels = {}, ["cell", "arm", "H", *tasks[0]]
     for options in tasks:
         make_task = Call(task, **options)
         untied = Untied(options["num_steps"], same_init=True)
         sharing = Tied() if arm == "Tied" else untied
-        for rate in plan.rates:
-            labels.append({"cell": name, "arm": arm, "H": width, **options})
-            settings.append(
-                Setting(make_task, cells()[name], sharing, width, rate, recipe)
-            )
-    rows = lab.train(settings, replicates(plan.num_seeds))
-    runs = frame(labels, rows, plan.num_seeds).reindex(columns=[*labels[0], *METRICS])
+        base = Setting(make_task, cells()[name], sharing, width, recipe=recipe)
+        for setting in grid(base, plan.rates):
+            named = (*model, *options.values(), setting.learning_rate)
+            settings[named] = setting
+    runs = frames.train(lab, settings, [*labels, "learning_rate"], plan.num_seeds)
+    runs = runs.reindex(columns=[*labels, *METRICS])
     losses = {name: runs[name].astype(float) for name in METRICS[1:3]}
     return runs.assign(**losses).fillna({"test_accuracy": 0.0})
 
@@ -196,14 +195,9 @@ def recipe_of(plan: Plan) -> Recipe:
 
 def recipe_of_strings(plan: Plan) -> Recipe:
     """Returns how strings are trained: until every bit is right, or the end."""
-    return Recipe(
-        num_steps=plan.string_updates,
-        batch_size=1,
-        validate_every=plan.string_updates // 2,
-        patience=None,
-        # One wrong bit of L costs at least ln 2 / L nats: below it every bit is right.
-        stop_loss=0.5 * np.log(2) / max(plan.lengths),
-    )
+    # One wrong bit of L costs at least ln 2 / L nats: below it every bit is right.
+    goal = 0.5 * np.log(2) / max(plan.lengths)
+    return to_the_end(plan.string_updates, 2, batch_size=1, stop_loss=goal)
 
 
 def best_of(runs: pd.DataFrame) -> pd.DataFrame:

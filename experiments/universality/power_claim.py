@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from experiments.lab.experiment import Claim, Verdict
+from experiments.lab.experiment import Claim, Verdict, decide
+from experiments.lab.frames import say_lost
 from experiments.universality import figure
 from experiments.universality.measure import (
     ARMS,
@@ -21,6 +22,7 @@ from rnnshare.analysis.statistics import bootstrap_interval
 
 EXACT = 1e-5  # the largest error of a compiled network's outputs
 LEAST_NETWORKS = 100  # to compile
+UNSOLVED = "not solving their task"  # what runs that diverged count as
 SAME_SIZE = 0.5  # the high end, in powers of two, that still is "no more units"
 
 
@@ -70,13 +72,10 @@ def power_rule(errors, ratios, undecided=()):
     """
     exact = len(errors) >= LEAST_NETWORKS and bool(np.max(errors) < EXACT)
     tests = {cell: bootstrap_interval(values) for cell, values in ratios.items()}
-    verdict = "inconclusive"
-    if exact and not undecided:
-        if all(i.low > 0 for i in tests.values()):
-            verdict = "refuted"
-        elif all(i.low <= 0 and i.high <= SAME_SIZE for i in tests.values()):
-            verdict = "supported"
-    return verdict, exact, tests
+    more = all(i.low > 0 for i in tests.values())
+    no_more = all(i.low <= 0 and i.high <= SAME_SIZE for i in tests.values())
+    decided = exact and not undecided
+    return decide(decided and no_more, decided and more), exact, tests
 
 
 def undecided_cells(composed: pd.DataFrame) -> set[str]:
@@ -99,17 +98,9 @@ def setup(plan: Plan) -> str:
     )
 
 
-def told_lost(*runs: pd.DataFrame) -> str:
-    """Returns a sentence on the runs that diverged; nothing where none did."""
-    every = pd.concat([own["diverged"] for own in runs])
-    lost = every.notna().sum()
-    if not lost:
-        return ""
-    return f" {lost} of {len(every)} runs diverged and count as not solving their task."
-
-
 def _power_details(plan: Plan, found: Measured) -> str:
     bits = 32 * _parameters(found)["Tied", plan.string_widths[0]]
+    diverged = pd.concat([found.composed["diverged"], found.strings["diverged"]])
     return (
         f"{setup(plan)} Widths are tried from small to large until every seed is "
         "solved, as a larger network holds the smaller ones. A least H is what "
@@ -118,8 +109,7 @@ def _power_details(plan: Plan, found: Measured) -> str:
         "task, as the table says; and that at equal size untied weights do what tied "
         "ones cannot has a proof without training: no tied tanh unit puts out 00110 on "
         "a constant input, and an untied one does."
-        f"{told_lost(found.composed, found.strings)}"
-        "\n\n"
+        f"{say_lost(diverged.notna(), UNSOLVED)}\n\n"
         "On a constant input a tied network is the orbit of one map. In b-bit "
         "arithmetic its carry has at most 2^(b H) states, so the outputs end in a "
         "cycle; and P weights put out at most 2^(b P) strings (here 2^"
@@ -153,7 +143,7 @@ def power_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     for cell, interval in tests.items():
         found_in = [by_seed(units.loc[cell, arm], plan.widths[-1]) for arm in ARMS]
         unknown = ", undecided" if cell in undecided else ""
-        told = f"log2 {interval_text(interval)}{unknown}"
+        told = f"log2 {interval:.2f}{unknown}"
         table.append(("(ii) equal size", f"least H, {cell}, by seed", *found_in, told))
         if cell == "Elman":
             built = ", ".join(
@@ -221,11 +211,6 @@ def by_seed(values, most, limit=None) -> str:
         f"at least {limit}" if limit and value > most else _most(value, most)
         for value in values
     )
-
-
-def interval_text(interval) -> str:
-    """Returns an estimate with its interval."""
-    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 POWER = Claim(

@@ -18,11 +18,20 @@ _BATCH = 1_000_000  # resampled values at once: 8 MB
 
 
 class Interval(NamedTuple):
-    """An estimate and the two ends of its confidence interval."""
+    """An estimate and the two ends of its confidence interval.
+
+    A format is that of each number: `f"{interval:+.2f}"` is `-0.12 [-0.20, -0.04]`.
+    """
 
     estimate: float
     low: float
     high: float
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        estimate, low, high = (format(value, spec) for value in self)
+        return f"{estimate} [{low}, {high}]"
 
 
 class LineFit(NamedTuple):

@@ -20,8 +20,10 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx.nn.dtypes import promote_dtype
 
 from rnnshare.cells.blueprint import Blueprint
+from rnnshare.cells.holding import shows_what_it_holds
 from rnnshare.sharing.drawing import draw_many, orthogonal
 
 Initializer = jax.nn.initializers.Initializer
@@ -193,11 +195,18 @@ class AffineStep:
 
     @staticmethod
     def suits(cell: Any) -> bool:
-        """Whether a cell's step is that of `AffineCell`, and not another."""
+        """Whether a cell's step is that of `AffineCell`: two plain maps, no more.
+
+        One whose pointwise part reads parameters of its own has the plain step.
+        """
+        if not isinstance(cell, AffineCell):
+            return False
+        paths = [path for path, _ in nnx.to_flat_state(nnx.state(cell, nnx.Param))]
         return (
-            isinstance(cell, AffineCell)
-            and type(cell).__call__ is AffineCell.__call__
-            and type(cell.input) is type(cell.recurrent) is nnx.Linear
+            type(cell).__call__ is AffineCell.__call__
+            and all(path[0] in ("input", "recurrent") for path in paths)
+            and _is_plain(cell.input)
+            and _is_plain(cell.recurrent)
         )
 
     def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
@@ -230,13 +239,36 @@ class AffineStep:
         return self.cell.bind()
 
 
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is an affine map, computed as any other product is."""
+    return (
+        type(layer) is nnx.Linear
+        and layer.dot_general is jax.lax.dot_general
+        and layer.precision is layer.preferred_element_type is None
+        and layer.promote_dtype is promote_dtype
+        and shows_what_it_holds(layer.kernel)
+        and (layer.bias is None or shows_what_it_holds(layer.bias))
+    )
+
+
 def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]:
     """Returns an initialiser of [H, G] that draws each gate's [H, H] by itself."""
 
     def init_gates(key, shape, dtype=jnp.float32, **_):
         hidden = shape[0]
         keys = jax.random.split(key, num_gates)
-        gates = draw_many(lambda k: init(k, (hidden, hidden), dtype), keys)
-        return jnp.moveaxis(gates, 0, 1).reshape(shape)
+        annotated: list[Any] = []  # what nnx.with_partitioning and its like make
+
+        def draw(key):
+            drawn = init(key, (hidden, hidden), dtype)
+            if not isinstance(drawn, nnx.VariableMetadata):
+                return drawn
+            annotated.append(drawn)
+            return drawn.raw_value
+
+        gates = jnp.moveaxis(draw_many(draw, keys), 0, 1).reshape(shape)
+        if annotated:
+            return dataclasses.replace(annotated[0], raw_value=gates)
+        return gates
 
     return init_gates

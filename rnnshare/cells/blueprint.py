@@ -6,11 +6,15 @@ from typing import Any
 
 import jax
 from flax import nnx
+from treescope import rendering_parts
+
+from rnnshare.cells.described import describe
+from rnnshare.cells.holding import Path, raw
 
 MakeModule = Callable[..., nnx.Module]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Blueprint:
     """A module that holds parameters only, less these: `bind` puts them in.
 
@@ -57,21 +61,21 @@ class Blueprint:
         leaves = self.shapes if params is None else jax.tree.leaves(params)
         return nnx.merge(self.graphdef, jax.tree.unflatten(self.structure, leaves))
 
+    def variables(self) -> dict[Path, nnx.Variable]:
+        """Returns {path: what holds the parameter}, its value a shape."""
+        params = jax.tree.unflatten(self.structure, self.shapes)
+        return dict(nnx.to_flat_state(params))
+
+    def __repr__(self) -> str:
+        """Prints the module's class and sizes."""
+        return f"Blueprint({describe(self.bind())})"
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        """Returns the same line, for notebooks."""
+        del subtree_renderer
+        return rendering_parts.build_one_line_tree_node(repr(self), path)
+
 
 def pure_params(module: nnx.Module) -> dict[str, Any]:
     """Returns a module's parameters as nested dictionaries of arrays."""
-    return nnx.to_pure_dict(nnx.state(module, nnx.Param))
-
-
-def params_of(stored: Any) -> Any:
-    """Returns a stored pytree with `nnx.Param` leaves, for an attribute of a module."""
-    return nnx.data(jax.tree.map(nnx.Param, stored))
-
-
-def stored_of(params: Any) -> Any:
-    """Returns the plain arrays of what `params_of` made."""
-    return jax.tree.map(
-        lambda param: param[...],
-        params,
-        is_leaf=lambda node: isinstance(node, nnx.Variable),
-    )
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param), raw)

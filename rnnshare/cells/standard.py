@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 
 from rnnshare.cells.affine import AffineCell
+from rnnshare.cells.elementwise import is_elementwise
 
 
 class ElmanCell(AffineCell):
@@ -38,7 +39,7 @@ class ElmanCell(AffineCell):
         rngs: nnx.Rngs,
         **options: Any,
     ):
-        """As `AffineCell`, and `activation`, f: `nnx.tanh`, `nnx.relu`, elementwise."""
+        """As `AffineCell`, and `activation`, f: `nnx.tanh`, `nnx.relu`, any other."""
         super().__init__(in_features, hidden_features, rngs=rngs, **options)
         self.activation = activation
 
@@ -72,11 +73,18 @@ class ElmanCell(AffineCell):
 
     def forward_with_residuals(self, carry, from_input, from_hidden):  # noqa: D102
         z = from_input + from_hidden
+        if not is_elementwise(self.activation, z):
+            h = self.activation(z)
+            return (h, h), z
         h, slope = jax.jvp(self.activation, (z,), (jnp.ones_like(z),))
         return (h, h), slope
 
     def jvp_from_residuals(self, residuals, carry, from_input, from_hidden):  # noqa: D102
-        h = residuals * (from_input + from_hidden)
+        dz = from_input + from_hidden
+        if is_elementwise(self.activation, residuals):
+            h = residuals * dz
+        else:  # one that mixes features, such as a softmax, has no slope a unit
+            _, h = jax.jvp(self.activation, (residuals,), (dz,))
         return h, h
 
 

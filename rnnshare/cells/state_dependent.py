@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.cells.affine import AffineCell, AffineStep
-from rnnshare.cells.blueprint import Blueprint, params_of, pure_params, stored_of
+from rnnshare.cells.blueprint import Blueprint, pure_params
+from rnnshare.cells.holding import params_of, stored_of
 from rnnshare.cells.standard import LSTMCell
 from rnnshare.sharing.base import init_stack
 
@@ -181,7 +182,8 @@ class StateMixtureCell(_StateCell):
             )
         self.template = nnx.static(blueprint)
         self.templates = params_of(
-            init_stack(rngs.params(), init_template, num_templates, same_init=False)
+            init_stack(rngs.params(), init_template, num_templates, same_init=False),
+            blueprint.variables(),
         )
         self.gate = nnx.Linear(hidden_features, num_templates, rngs=rngs, **options)
 

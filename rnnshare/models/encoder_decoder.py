@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rnnshare.cells.described import OneLine
 from rnnshare.models.rnn import RNN, step_of
-from rnnshare.models.sequence_model import Readout
+from rnnshare.models.sequence_model import Readout, embed
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
 from rnnshare.unrolling.scan import unroll
 
 
-class EncoderDecoder(nnx.Module):
+class EncoderDecoder(OneLine):
     """An RNN reads the source; its last carry is another RNN's first, which writes.
 
         carry = encoder(embed(s_0), ..., embed(s_{T-1}))
@@ -65,6 +66,7 @@ class EncoderDecoder(nnx.Module):
           reverse_source: read the source from its end.
         """
         self.reverse_source = reverse_source
+        self.num_source_tokens = num_source_tokens
         self.num_target_tokens = num_target_tokens
         make_cell = functools.partial(cell, embedding_features, hidden_features)
         self.source_embedding = nnx.Embed(
@@ -98,7 +100,7 @@ class EncoderDecoder(nnx.Module):
         start = self._start(source)[:, None].astype(target.dtype)
         before = jnp.concatenate([start, target[:, :-1]], axis=1)
         features = self.decoder(
-            self.target_embedding(before.T),
+            embed(self.target_embedding, before.T),
             initial_carry=self.encode(source, seq_lengths),
             time_major=True,
         )
@@ -107,7 +109,7 @@ class EncoderDecoder(nnx.Module):
     def encode(self, source: jax.Array, seq_lengths: Any = None) -> Any:
         """Returns the encoder's last carry, leaves [B, H], of source int[B, T]."""
         carry, _ = self.encoder(
-            self.source_embedding(source.T),
+            embed(self.source_embedding, source.T, seq_lengths),
             seq_lengths=seq_lengths,
             time_major=True,
             reverse=self.reverse_source,
@@ -141,6 +143,15 @@ class EncoderDecoder(nnx.Module):
             (self.encode(source, seq_lengths), self._start(source)),
         )
         return tokens.T
+
+    def shown_parts(self) -> list[str]:
+        """Returns the layers, and how many tokens they read and write."""
+        return [
+            f"encoder={self.encoder!r}",
+            f"decoder={self.decoder!r}",
+            f"{self.num_source_tokens} source tokens",
+            f"{self.num_target_tokens} target tokens",
+        ]
 
     def _start(self, source: jax.Array) -> jax.Array:
         return jnp.full(len(source), self.num_target_tokens, jnp.int32)

@@ -8,9 +8,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rnnshare.cells.affine import AffineStep
-from rnnshare.cells.blueprint import Blueprint, params_of, pure_params, stored_of
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.cells.described import OneLine, describe
+from rnnshare.cells.holding import load, params_of, stored_of
+from rnnshare.cells.initialising import cell_init, init_stored
 from rnnshare.sharing.base import Sharing, Stored, Weights
 from rnnshare.sharing.templates import Tied
+from rnnshare.sharing.unseen import bounded_to, resolve_steps
 from rnnshare.unrolling.padding import check_lengths, flip_real
 from rnnshare.unrolling.scan import unroll
 
@@ -18,17 +22,19 @@ Carry = Any
 MakeCell = Callable[..., nnx.RNNCellBase]
 
 
-class RNN(nnx.Module):
+class RNN(OneLine):
     """Runs a cell over time under a sharing; called as `flax.nnx.RNN` is.
 
-    `self.weights` holds the stored pytree as `nnx.Param` leaves, so `nnx.split`,
-    filters and optax work as on any module; `self.stored` is the same as plain arrays,
-    which `unroll` and `expand` take. Under `Tied` its structure is that of
-    `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
+    `self.weights` holds the stored pytree as `nnx.Param` leaves, or as what the cell's
+    parameters are where it has subclasses or metadata, so `nnx.split`, filters and
+    optax work as on any module; `self.stored` is the same as plain arrays, which
+    `unroll` and `expand` take, and which may be assigned. Under `Tied` its structure is
+    that of `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
 
     Dtypes: a cell with `dtype=None` computes in the dtype of floating inputs, carries
     and outputs included (bfloat16 in, bfloat16 out); its stored weights, and so their
-    gradients, keep their own. A cell with a dtype computes in that.
+    gradients, keep their own. A cell with a dtype computes in that. Complex numbers
+    are never made real: inputs, weights or a carry that are make all complex.
 
         rnn = RNN(functools.partial(LSTMCell, 12, 64), Untied(28), rngs=nnx.Rngs(0))
     """
@@ -47,7 +53,8 @@ class RNN(nnx.Module):
 
         Args:
           make_cell: `make_cell(rngs=...)` returns any `nnx.RNNCellBase` that holds
-            parameters only.
+            parameters only. For a class, or a `functools.partial` of one, equal layers
+            share the program that draws them.
           sharing: how the weights of the steps come from the stored ones.
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.
@@ -63,10 +70,6 @@ class RNN(nnx.Module):
                 f"sharing is {sharing!r}. Use a Sharing, such as Tied() or "
                 "Untied(num_steps=28)."
             )
-
-        def init_cell(key: jax.Array) -> Weights:
-            return pure_params(make_cell(rngs=nnx.Rngs(key)))
-
         blueprint = Blueprint.of(make_cell)
         if not isinstance(blueprint.bind(), nnx.RNNCellBase):
             raise TypeError(
@@ -79,12 +82,52 @@ class RNN(nnx.Module):
         self.remat = remat
         self.unroll = unroll
         self.implementation = implementation
-        self.weights = params_of(sharing.init(rngs.params(), init_cell))
+        stored = init_stored(sharing, cell_init(make_cell), rngs.params())
+        self.weights = params_of(stored, blueprint.variables())
 
     @property
     def stored(self) -> Stored:
         """The stored pytree as plain arrays."""
         return stored_of(self.weights)
+
+    @stored.setter
+    def stored(self, stored: Stored) -> None:
+        self.load(stored)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assigns; `stored` by its property, where Flax would make an attribute."""
+        if name == "stored":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def load(self, stored: Stored) -> None:
+        """Puts plain arrays into the layer's parameters; nothing, if one does not fit.
+
+            untied.load(convert(tied.stored, tied.sharing, untied.sharing))
+
+        Args:
+          stored: as `self.stored` is: its structure, shapes and dtypes. Arrays of
+            NumPy are copied.
+
+        Raises:
+          ValueError: if a leaf is missing, or one too many, or has another shape.
+          TypeError: if a leaf is no array, or has another dtype.
+        """
+        load(self.weights, stored)
+
+    def shown_parts(self) -> list[str]:
+        """Returns cell, sharing, and the options that are not at their default."""
+        options = {"remat": False, "unroll": 1, "implementation": "auto"}
+        return [
+            describe(self.cell.bind()),
+            repr(self.sharing),
+            *(
+                f"{name}={getattr(self, name)!r}"
+                for name, default in options.items()
+                if getattr(self, name) != default
+            ),
+        ]
 
     def __call__(
         self,
@@ -105,7 +148,8 @@ class RNN(nnx.Module):
         Args:
           inputs: [*B, T, D], or [T, *B, D] if time_major.
           initial_carry: what the cell's `initialize_carry` returns, of [*B, H] leaves;
-            that by default.
+            that by default. One that is learnt is read from the weights of the step
+            `start`.
           seq_lengths: int[*B] (or one integer), the real steps of each sequence; after
             them the carry is frozen and outputs are zero.
           return_carry: return the final carry as well.
@@ -134,7 +178,9 @@ class RNN(nnx.Module):
         inputs = jnp.moveaxis(inputs, time_axis, 0)
         if seq_lengths is not None:
             seq_lengths = _check_seq_lengths(seq_lengths, inputs, num_batch_axes)
-        stored, inputs, carry = self._in_one_dtype(inputs, initial_carry, rngs)
+        stored, inputs, carry = self._in_one_dtype(
+            inputs, initial_carry, rngs, start, num_steps
+        )
         carry, outputs = unroll(
             step_of(self.cell),
             self.sharing,
@@ -159,34 +205,55 @@ class RNN(nnx.Module):
         return self._in_one_dtype(inputs, None, rngs)[2]
 
     def _in_one_dtype(
-        self, inputs: jax.Array, carry: Carry | None, rngs: Any
+        self,
+        inputs: jax.Array,
+        carry: Carry | None,
+        rngs: Any,
+        start: Any = 0,
+        num_steps: int | None = None,
     ) -> tuple[Stored, jax.Array, Carry]:
         """Returns stored weights, inputs and carry in the dtype to compute in."""
         cell, stored = self.cell.bind(), self.stored
-        fresh = _initialize(cell, inputs.shape[1:], rngs)
         if carry is None:
-            carry = fresh
-        _check_carry(cell, carry, fresh)
+            first = cell
+            if _reads_parameters(cell):
+                first = self.cell.bind(self._weights_at(start, stored, num_steps))
+            carry = _initialize(first, inputs, rngs)
+        else:
+            _check_carry(self.cell, carry, inputs)
         dtype = getattr(cell, "dtype", None)
-        if dtype is None and _is_floating(inputs):
+        if dtype is None and _is_inexact(inputs):
             dtype = inputs.dtype
+            if any(map(_is_complex, jax.tree.leaves((stored, carry)))):
+                dtype = jnp.promote_types(dtype, jnp.complex64)
         elif AffineStep.suits(cell):  # whose products take no integers
-            inputs = inputs.astype(dtype or cell.param_dtype)
-        shapes = self.cell.shapes
+            inputs = _cast(cell, inputs, dtype or cell.param_dtype)
         if dtype is not None:
-            stored, carry, shapes, inputs = jax.tree.map(
-                lambda x: _astype(x, dtype) if _is_floating(x) else x,
-                (stored, carry, shapes, inputs),
+            stored, carry, inputs = jax.tree.map(
+                lambda x: _cast(cell, x, dtype) if _is_inexact(x) else x,
+                (stored, carry, inputs),
             )
+
+        def first_step(stored: Stored, carry: Carry, inputs: jax.Array) -> Carry:
+            weights = self._weights_at(0, stored)  # they have one type at all steps
+            # A sum over time only for its shape and dtype, which an empty one has too.
+            x = jnp.sum(inputs, axis=0, dtype=inputs.dtype)
+            return step_of(self.cell)(weights, carry, x)[0]
+
         # A cell may hand its carry back in another dtype than it was given.
-        returned, _ = jax.eval_shape(
-            step_of(self.cell),
-            shapes,
-            carry,
-            _struct(inputs.shape[1:], inputs.dtype),
-        )
-        carry = jax.tree.map(lambda x, r: _astype(x, r.dtype), carry, returned)
+        returned = jax.eval_shape(first_step, stored, carry, inputs)
+        carry = jax.tree.map(lambda x, r: _cast(cell, x, r.dtype), carry, returned)
         return stored, inputs, carry
+
+    def _weights_at(
+        self, step: Any, stored: Stored, num_steps: int | None = None
+    ) -> Weights:
+        """Returns the weights of the cell at a step."""
+        sharing = self.sharing
+        if num_steps is not None:
+            sharing = bounded_to(sharing, num_steps)
+        common, per_step = sharing.split(stored, resolve_steps(sharing, 1, start=step))
+        return sharing.merge(common, jax.tree.map(lambda leaf: leaf[0], per_step))
 
 
 def step_of(cell: Blueprint) -> Any:
@@ -196,20 +263,42 @@ def step_of(cell: Blueprint) -> Any:
     return lambda weights, carry, x: cell.bind(weights)(carry, x)
 
 
-def _initialize(cell: nnx.RNNCellBase, input_shape: tuple[int, ...], rngs: Any) -> Any:
+def _initialize(cell: nnx.RNNCellBase, inputs: jax.Array, rngs: Any) -> Carry:
     # Flax's cells ask for random numbers even where their carry starts at zero.
-    return cell.initialize_carry(input_shape, nnx.Rngs(0) if rngs is None else rngs)
+    rngs = nnx.Rngs(0) if rngs is None else rngs
+    try:
+        return cell.initialize_carry(inputs.shape[1:], rngs)
+    except NotImplementedError:
+        raise ValueError(
+            f"{type(cell).__name__} has no initialize_carry. Write one, or pass "
+            "initial_carry=..."
+        ) from None
 
 
-_struct = jax.ShapeDtypeStruct
+def _reads_parameters(cell: nnx.RNNCellBase) -> bool:
+    """Whether the carry that a cell begins with may come from its parameters."""
+    home = type(cell).initialize_carry.__module__.partition(".")[0]
+    return home not in ("flax", "rnnshare")
 
 
-def _astype(x: Any, dtype: Any) -> Any:
-    return _struct(x.shape, dtype) if isinstance(x, _struct) else x.astype(dtype)
+def _cast(cell: nnx.RNNCellBase, x: jax.Array, dtype: Any) -> jax.Array:
+    if x.dtype == dtype:
+        return x
+    if _is_complex(x) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(
+            f"{type(cell).__name__} computes in {jnp.dtype(dtype)}, but was given "
+            f"{x.dtype}, whose imaginary part it would lose. Build it with "
+            f"dtype=jnp.{x.dtype}, or pass the real part."
+        )
+    return x.astype(dtype)
 
 
-def _is_floating(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.floating)
+def _is_inexact(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.inexact)
+
+
+def _is_complex(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.complexfloating)
 
 
 def _check_inputs(
@@ -238,10 +327,19 @@ def _check_seq_lengths(seq_lengths: Any, inputs: jax.Array, num_batch_axes: int)
     return check_lengths(seq_lengths, inputs.shape[0], name="seq_lengths")
 
 
-def _check_carry(cell: nnx.RNNCellBase, carry: Carry, fresh: Carry) -> None:
+def _check_carry(blueprint: Blueprint, carry: Carry, inputs: jax.Array) -> None:
+    def initialize(params: Any) -> Carry:
+        cell = blueprint.bind(params)
+        return cell.initialize_carry(inputs.shape[1:], nnx.Rngs(0))
+
+    try:
+        fresh = jax.eval_shape(initialize, blueprint.shapes)
+    except NotImplementedError:  # nothing to compare with; the step will tell
+        return
     shapes, wanted = (jax.tree.map(jnp.shape, tree) for tree in (carry, fresh))
     if shapes != wanted:
         raise ValueError(
-            f"initial_carry has the shapes {shapes}, but {type(cell).__name__} carries "
-            f"{wanted} here. Use its initialize_carry, or what return_carry returned."
+            f"initial_carry has the shapes {shapes}, but "
+            f"{type(blueprint.bind()).__name__} carries {wanted} here. Use its "
+            "initialize_carry, or what return_carry returned."
         )

@@ -5,23 +5,35 @@
 Shape letters: B batch, T time, D input features, H hidden features, O outputs.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
-from rnnshare.models.rnn import RNN, params_of, stored_of
+from rnnshare.cells.described import OneLine, describe
+from rnnshare.cells.holding import params_of, stored_of
+from rnnshare.cells.initialising import init_stored
+from rnnshare.models.rnn import RNN
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
+from rnnshare.sharing.unseen import as_int32
+from rnnshare.unrolling.padding import (
+    before,
+    check_lengths,
+    where_real,
+    without_padding,
+)
 from rnnshare.unrolling.scan import map_steps
 
 READOUTS = ("last", "every")
 
 
-class Readout(nnx.Module):
+class Readout(OneLine):
     """A linear map of the features of every step, its weights under a sharing.
 
     `y_t = h_t W_t + b_t`. Parameters, tied: O (H + 1).
@@ -36,14 +48,11 @@ class Readout(nnx.Module):
         rngs: nnx.Rngs,
     ):
         """Draws the weights: kernels LeCun normal, biases zero."""
-
-        def init_layer(key: jax.Array) -> dict[str, jax.Array]:
-            shape = (in_features, out_features)
-            kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
-            return {"kernel": kernel, "bias": jnp.zeros(out_features)}
-
+        self.in_features = in_features
+        self.out_features = out_features
         self.sharing = nnx.static(sharing)
-        self.weights = params_of(sharing.init(rngs.params(), init_layer))
+        init_layer = _LayerInit(in_features, out_features)
+        self.weights = params_of(init_stored(sharing, init_layer, rngs.params()))
 
     def __call__(
         self, features: jax.Array, seq_lengths: Any = None, **where: Any
@@ -60,8 +69,12 @@ class Readout(nnx.Module):
             _affine, self.sharing, stored, features, lengths=seq_lengths, **where
         )
 
+    def shown_parts(self) -> list[str]:
+        """Returns sizes and sharing."""
+        return [str(self.in_features), str(self.out_features), repr(self.sharing)]
 
-class SequenceModel(nnx.Module):
+
+class SequenceModel(OneLine):
     """Reads a sequence and answers once, or at every step.
 
         inputs [B, T, D], or tokens int[B, T] -> embedding
@@ -156,7 +169,7 @@ class SequenceModel(nnx.Module):
           rngs: `nnx.Rngs` with a stream 'dropout', while training; without it nothing
             is dropped.
         """
-        features = self._features(inputs)
+        features = embed(self.embedding, jnp.swapaxes(inputs, 0, 1), seq_lengths)
         if initial_carry is None:
             initial_carry = [None] * len(self.layers)
         carries = []
@@ -184,7 +197,10 @@ class SequenceModel(nnx.Module):
 
     def initialize_carry(self, inputs: jax.Array) -> list[Any]:
         """Returns the carry that each layer begins such inputs with."""
-        features = self._features(inputs)
+        features = jnp.swapaxes(inputs, 0, 1)
+        if self.embedding is not None:
+            shape = (*features.shape, self.embedding.features)
+            features = jnp.zeros(shape, self.embedding.dtype)
         carries = []
         for layer in self.layers:
             carries.append(layer.initialize_carry(features))
@@ -192,10 +208,13 @@ class SequenceModel(nnx.Module):
             features = jnp.zeros(shape, features.dtype)
         return carries
 
-    def _features(self, inputs: jax.Array) -> jax.Array:
-        """Returns [T, B, D], time first, once for all layers."""
-        features = jnp.swapaxes(inputs, 0, 1)
-        return features if self.embedding is None else self.embedding(features)
+    def shown_parts(self) -> list[str]:
+        """Returns embedding, layers, read-out and dropout, what there is of them."""
+        parts: list[nnx.Module] = [*self.layers, self.readout]
+        if self.embedding is not None:
+            parts = [self.embedding, *parts]
+        dropout = [f"dropout={self.dropout.rate}"] if self.dropout.rate else []
+        return [*map(describe, parts), f"readout={self.readout_at!r}", *dropout]
 
 
 class BagOfSteps(nnx.Module):
@@ -232,15 +251,75 @@ class BagOfSteps(nnx.Module):
     ) -> jax.Array:
         """Returns the answers, [B, O]; called as `SequenceModel` is."""
         del rngs
-        features = inputs if self.embedding is None else self.embedding(inputs)
+        inputs = jnp.swapaxes(inputs, 0, 1)
+        lengths = _lengths(inputs, seq_lengths)
+        is_real = before(lengths, inputs.shape[0])
+        if self.embedding is None:
+            inputs = without_padding(inputs, is_real)
+        features = embed(self.embedding, inputs, lengths)
         features = nnx.relu(self.step(features))
-        num_steps = features.shape[1]
-        lengths = jnp.asarray(num_steps if seq_lengths is None else seq_lengths)
-        lengths = jnp.broadcast_to(lengths, features.shape[:1])[:, None]
-        real = (jnp.arange(num_steps)[None] < lengths)[..., None]
-        total = jnp.sum(jnp.where(real, features, jnp.zeros_like(features)), axis=1)
-        mean = total / jnp.maximum(lengths, 1).astype(total.dtype)
+        count = jnp.maximum(jnp.sum(is_real, 0, dtype=features.dtype), 1)
+        mean = jnp.sum(where_real(is_real, features), axis=0) / count[:, None]
         return self.readout(nnx.relu(self.mix(mean)))
+
+
+def embed(
+    embedding: nnx.Embed | None, inputs: jax.Array, seq_lengths: Any = None
+) -> jax.Array:
+    """Returns the embeddings of tokens; without an embedding, the inputs themselves.
+
+    A token that is none has no row: where tokens are known it is refused, and else its
+    embedding is NaN, never that of another token. What stands in the padding is unread.
+
+    Args:
+      embedding: of tokens 0..N-1, or None.
+      inputs: int[T, *B] tokens.
+      seq_lengths: int[*B], the real steps of each sequence; None: all are real.
+
+    Raises:
+      TypeError: if tokens are no integers.
+      ValueError: if a token is known, and none.
+    """
+    if embedding is None:
+        return inputs
+    if not jnp.issubdtype(inputs.dtype, jnp.integer):
+        raise TypeError(f"tokens must be integers, but are {inputs.dtype}.")
+    tokens, count = as_int32(inputs), embedding.num_embeddings
+    if seq_lengths is not None:
+        is_real = before(_lengths(tokens, seq_lengths), tokens.shape[0])
+        tokens = without_padding(tokens, is_real)
+    if not isinstance(tokens, jax.core.Tracer):
+        wrong = np.unique(np.asarray(tokens)[(tokens < 0) | (tokens >= count)])
+        if len(wrong):
+            raise ValueError(
+                f"inputs hold the token {wrong[0]}, but num_tokens={count} allows 0.."
+                f"{count - 1}."
+            )
+    known = (tokens >= 0) & (tokens < count)
+    features = embedding(jnp.clip(tokens, 0, count - 1))
+    return jnp.where(known[..., None], features, jnp.nan)
+
+
+def _lengths(inputs: jax.Array, seq_lengths: Any) -> jax.Array:
+    """Returns int32[B] of inputs [T, B, ...]; T where none are given."""
+    num_steps, batch = inputs.shape[:2]
+    if seq_lengths is None:
+        seq_lengths = num_steps
+    lengths = check_lengths(seq_lengths, num_steps, name="seq_lengths")
+    return jnp.broadcast_to(jnp.asarray(lengths), (batch,))
+
+
+@dataclasses.dataclass(frozen=True)
+class _LayerInit:
+    """Draws the weights of one linear layer."""
+
+    in_features: int
+    out_features: int
+
+    def __call__(self, key: jax.Array) -> dict[str, jax.Array]:
+        shape = (self.in_features, self.out_features)
+        kernel = nnx.initializers.lecun_normal()(key, shape, jnp.float32)
+        return {"kernel": kernel, "bias": jnp.zeros(self.out_features, jnp.float32)}
 
 
 def _affine(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:
@@ -253,10 +332,13 @@ def _at_last_step(answers: jax.Array, seq_lengths: Any) -> jax.Array:
 
     A sequence of length 0 has no last step, and is answered with zeros.
     """
+    num_steps = answers.shape[0]
+    if num_steps == 0:
+        return jnp.zeros(answers.shape[1:], answers.dtype)
     if seq_lengths is None:
         return answers[-1]
-    last = jnp.broadcast_to(jnp.asarray(seq_lengths) - 1, answers.shape[1:2])
-    picked = jnp.take_along_axis(
-        answers, jnp.clip(last, 0, len(answers) - 1)[None, :, None], axis=0
-    )[0]
+    last = _lengths(answers, seq_lengths) - 1
+    picked = jnp.take_along_axis(answers, jnp.maximum(last, 0)[None, :, None], axis=0)[
+        0
+    ]
     return jnp.where(last[:, None] >= 0, picked, jnp.zeros_like(picked))

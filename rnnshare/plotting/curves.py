@@ -1,11 +1,12 @@
 """Lines along an axis: means with their intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.plotting.style import line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,3 +31,25 @@ def draw_means(
     # An interval of a skewed sample may lie beside its mean.
     sides = np.maximum([middle - low, high - middle], 0.0)
     return panel.errorbar(x, middle, yerr=sides, **{"capsize": 2.5, **style})
+
+
+def draw_lines(
+    panel: "Axes",
+    curves: Mapping[str, tuple[Any, Any]],
+    names: Sequence[str] = (),
+    **style: Any,
+) -> dict[str, Any]:
+    """Draws a line of means a label; returns the lines by label, for a legend.
+
+    Args:
+      panel: where to.
+      curves: label -> (x [X], samples [X], see `draw_means`); a label that begins with
+        a sharing's name has its colour.
+      names: labels of all lines of the figure, so that a label looks alike everywhere.
+      **style: in place of `line_style`'s.
+    """
+    names = names or list(curves)
+    return {
+        label: draw_means(panel, x, samples, **line_style(label, names) | style)
+        for label, (x, samples) in curves.items()
+    }

@@ -97,8 +97,12 @@ def say_what_refutes(figure: "Figure", text: str) -> None:
     figure.suptitle(wrapped, fontsize=FONT - 1, color=MUTED, x=0.02, ha="left")
 
 
-def dress(panel: "Axes", xlabel: str, ylabel: str, grid: str = "") -> None:
+def dress(
+    panel: "Axes", xlabel: str, ylabel: str, grid: str = "", title: str = ""
+) -> None:
     """Gives a panel its labels, a quiet frame, and grid lines along one axis."""
+    if title:
+        panel.set_title(title, fontsize=FONT - 1, color=INK)
     panel.set_xlabel(xlabel, fontsize=FONT, color=INK)
     panel.set_ylabel(ylabel, fontsize=FONT, color=INK)
     panel.tick_params(labelsize=FONT - 1, colors=INK, which="both")
@@ -118,6 +122,26 @@ def log_axis(panel: "Axes", x: Any) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5)))
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def name_powers(panel: "Axes", x: Any, most: int = 6) -> np.ndarray:
+    """Makes the x axis logarithmic, and names at most so many of its places.
+
+    Args:
+      panel: whose axis.
+      x: places, or lists of them, any number of times each.
+      most: how many are named; those below 1 as fractions.
+
+    Returns:
+      All places, in order.
+    """
+    panel.set_xscale("log", base=2)
+    places = np.unique(np.concatenate([np.ravel(one) for one in x]))
+    few = places[:: max(1, -(-len(places) // most))]
+    names = [f"1/{1 / place:g}" if place < 1 else f"{place:g}" for place in few]
+    panel.set_xticks(few, names)
+    panel.xaxis.minorticks_off()
+    return places
 
 
 def note(

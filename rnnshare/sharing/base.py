@@ -133,7 +133,7 @@ class Sharing(abc.ABC):
         def one(_: Any, per_step_t: PerStep, x: jax.Array) -> jax.Array:
             return self.product(common, per_step_t, path, x)
 
-        return jax.vmap(one)(jnp.arange(len(x)), per_step, x)
+        return jax.vmap(one)(jnp.arange(x.shape[0]), per_step, x)
 
     def map_members(self, function: Callable[["Sharing"], "Sharing"]) -> "Sharing":
         """Returns the sharing with `function` of each sharing that it is built of."""

@@ -42,13 +42,16 @@ def orthogonal(
 ) -> jax.Array:
     """Returns a random orthogonal matrix, uniform over all of them (Haar), [n, n].
 
+    Of a complex dtype it is unitary, uniform over all of those.
+
     An initialiser as those of `jax.nn.initializers`. Its `orthogonal` factorises a
     normal matrix; this one multiplies out the n reflections that the factorisation
     would find, `Q = H_1 ... H_n D`, in panels of products, which batch well. The signs
-    D make the distribution uniform.
+    D, or phases, make the distribution uniform.
 
     Raises:
       ValueError: if the shape is not square.
+      TypeError: if the dtype is neither floating nor complex.
 
     References: Stewart, 1980, "The efficient generation of random orthogonal matrices";
     Schreiber, Van Loan, 1989, "A storage-efficient WY representation for products of
@@ -62,21 +65,27 @@ def orthogonal(
     del out_sharding
     size = shape[0]
     dtype = jnp.float32 if dtype is None else dtype
-    precise = dtype if jnp.finfo(dtype).bits > 32 else jnp.float32
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        raise TypeError(
+            f"orthogonal draws floating or complex numbers, but the dtype is "
+            f"{jnp.dtype(dtype).name}. Use float32."
+        )
+    least = jnp.promote_types(dtype, jnp.float32)  # complex64 of complex dtypes
+    precise = dtype if jnp.finfo(dtype).bits > 32 else least
     # Column k reflects x_k, normal in rows k..n, onto the k-th axis.
     x = jnp.tril(jax.random.normal(key, (size, size), precise))
     first = jnp.diagonal(x)
-    sign = jnp.where(first < 0, -1, 1).astype(x.dtype)
-    norm = jnp.linalg.norm(x, axis=0)
+    sign = _sign(first)
+    norm = jnp.linalg.norm(x, axis=0).astype(x.dtype)
     v = x + jnp.diag(sign * norm)
-    v = v / jnp.linalg.norm(v, axis=0, keepdims=True)
+    v = v / jnp.linalg.norm(v, axis=0, keepdims=True).astype(x.dtype)
     count = -(-size // _PANEL)
     v = jnp.pad(v, ((0, 0), (0, count * _PANEL - size)))  # a zero reflects nothing
     panels = jnp.moveaxis(v.reshape(size, count, _PANEL), 1, 0)
 
     def multiply(q: jax.Array, scanned: Any) -> Any:
         v, t = scanned
-        return q - v @ (t @ (v.T @ q)), None
+        return q - v @ (t @ (v.T.conj() @ q)), None
 
     q, _ = jax.lax.scan(
         multiply, jnp.eye(size, dtype=x.dtype), (panels, _inner(panels)), reverse=True
@@ -84,13 +93,22 @@ def orthogonal(
     return (q * -sign[None]).astype(dtype)
 
 
+def _sign(x: jax.Array) -> jax.Array:
+    """Returns the sign of each number, of a complex one its phase; 1 of 0."""
+    if not jnp.iscomplexobj(x):
+        return jnp.where(x < 0, -1, 1).astype(x.dtype)
+    size = jnp.abs(x)
+    phase = x / jnp.where(size > 0, size, jnp.ones_like(size)).astype(x.dtype)
+    return jnp.where(size > 0, phase, jnp.ones_like(x))
+
+
 def _inner(panels: jax.Array) -> jax.Array:
-    """Returns t [N, b, b] of `H_1 ... H_b = I - v t v^T`, upper triangular.
+    """Returns t [N, b, b] of `H_1 ... H_b = I - v t v^H`, upper triangular.
 
     Args:
-      panels: v [N, n, b], unit columns of the reflections `H_k = I - 2 v_k v_k^T`.
+      panels: v [N, n, b], unit columns of the reflections `H_k = I - 2 v_k v_k^H`.
     """
-    gram = jnp.einsum("nik,nil->nkl", panels, panels)
+    gram = jnp.einsum("nik,nil->nkl", panels.conj(), panels)
     width = gram.shape[-1]
 
     def add_column(k: jax.Array, t: jax.Array) -> jax.Array:

@@ -34,9 +34,9 @@ class Partition(Sharing):
 
     Stored: by label, what its sharing stores of the cell's weights, whose tree has None
     where others own; `rest` is what no label owns. All parts draw from one key, so that
-    a Partition of tied parts starts as Tied does, to the bit. Parameters: the sum over
-    the parts of those of a cell that has this part alone; nothing is stored twice. At
-    an unseen step each part follows its own policy.
+    a Partition of tied parts starts as Tied does. Parameters: the sum over the parts of
+    those of a cell that has this part alone; nothing is stored twice. At an unseen step
+    each part follows its own policy.
 
     Attributes:
       parts: {label: sharing}.

@@ -11,8 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def is_laid_out(x: jax.Array) -> bool:
+    """Whether the axes of an array lie over those of an explicit mesh.
+
+    Such an array keeps its axes: one that merges a sharded axis has no sharding.
+    """
+    return any(axis is not None for axis in jax.typeof(x).sharding.spec)
+
+
 def flat_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns `x @ kernel` by two matrices; its gradient over two axes is slower."""
+    if is_laid_out(x):
+        return x @ kernel
     # Not -1: an axis of no features, as of a cell that reads none, leaves it open.
     y = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ kernel
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
@@ -20,7 +30,9 @@ def flat_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def batched_products(x: jax.Array, kernels: jax.Array) -> jax.Array:
     """Returns `x_n @ kernel_n`: x [N, *batch, in], kernels [N, in, out]."""
-    y = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1]) @ kernels
+    if is_laid_out(x):
+        return jnp.einsum("n...i,nio->n...o", x, kernels)
+    y = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]) @ kernels
     return y.reshape(*x.shape[:-1], kernels.shape[-1])
 
 
@@ -40,6 +52,8 @@ def grouped_products(x: jax.Array, kernels: jax.Array, index: np.ndarray) -> jax
       kernels: [K, in, out].
       index: int[T], known.
     """
+    if is_laid_out(x):
+        return batched_products(x, kernels[index])
     used, group, sizes = np.unique(index, return_inverse=True, return_counts=True)
     if len(used) == 1:
         return flat_product(x, kernels[int(used[0])])  # to the bit as if tied

@@ -28,7 +28,7 @@ from rnnshare.sharing.products import (
     grouped_products,
     groups_well,
 )
-from rnnshare.sharing.unseen import check_policy
+from rnnshare.sharing.unseen import check_int32, check_policy
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -146,6 +146,8 @@ class Segments(Sharing):
             stored = jax.tree.map(
                 lambda w: jnp.concatenate([w, weighted_mean(w, share)[None]]), stored
             )
+        if not isinstance(steps, np.ndarray):
+            check_int32(self, self.num_steps + 1, self.num_segments)
         # The fallback is step num_steps, which falls on the row after the last segment.
         return stored, to_index(steps * self.num_segments // self.num_steps)
 

@@ -5,6 +5,7 @@ weights for T steps has a field `beyond`, whose default is an error.
 """
 
 import dataclasses
+import math
 import operator
 from typing import Any, NoReturn
 
@@ -26,23 +27,56 @@ def resolve_steps(
 
     Args:
       sharing: whose steps they are.
-      count: how many, known at trace time.
+      count: how many.
       start: the first absolute step; a Python integer, or traced.
       lengths: the number of real steps, used by `stretch` alone.
 
     Returns:
-      int[count], NumPy where start (and for `stretch` the length) is static.
+      int[count], NumPy where start (and for `stretch` the length) is static; int32
+      where it is traced, or the number of steps is symbolic, as in an export.
 
     Raises:
+      TypeError: if start is no integer.
       ValueError: if a step has no weights, or the policy cannot be followed.
     """
+    start = as_start(start)
+    if isinstance(start, int) and isinstance(count, int):
+        steps: Any = np.arange(start, start + count)
+    else:
+        steps = start + jnp.arange(count, dtype=jnp.int32)
+    return apply_beyond(sharing, steps, lengths)
+
+
+def as_start(start: Any) -> Any:
+    """Returns the first step as a Python integer, or traced, as int32.
+
+    Raises:
+      TypeError: if it is no integer.
+      ValueError: if it is known and negative.
+    """
     if isinstance(start, jax.core.Tracer):
-        steps = start + jnp.arange(count, dtype=start.dtype)
-        return apply_beyond(sharing, steps, lengths)
-    start = operator.index(start)
+        if not jnp.issubdtype(start.dtype, jnp.integer):
+            raise TypeError(f"start must be an integer, but is {start.dtype}.")
+        return as_int32(start)
+    try:
+        start = operator.index(start)
+    except TypeError:
+        raise TypeError(f"start must be an integer, but is {start!r}.") from None
     if start < 0:
         raise ValueError(f"start is {start}, but steps are counted from 0.")
-    return apply_beyond(sharing, np.arange(start, start + count), lengths)
+    return start
+
+
+def as_int32(count: jax.Array) -> jax.Array:
+    """Returns integers as int32, those that do not fit as the nearest that does.
+
+    Steps are counted in it: what is computed in a caller's narrower type wraps round.
+    """
+    low, high = jnp.iinfo(count.dtype).min, jnp.iinfo(count.dtype).max
+    wanted = jnp.iinfo(jnp.int32)
+    if low < wanted.min or high > wanted.max:
+        count = jnp.clip(count, max(low, wanted.min), wanted.max)
+    return count.astype(jnp.int32)
 
 
 def apply_beyond(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
@@ -68,9 +102,11 @@ def apply_beyond(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
     Raises:
       ValueError: if a step has no weights, or the policy cannot be followed.
     """
-    if sharing.num_steps is None or sharing.delegates_steps or not len(steps):
-        return steps
     static = isinstance(steps, np.ndarray)
+    if sharing.num_steps is None or sharing.delegates_steps:
+        return steps
+    if static and not len(steps):
+        return steps
     # One that offers no choice refuses what it has no weights for.
     limit, beyond = sharing.num_steps, getattr(sharing, "beyond", "error")
     if beyond == "error":
@@ -87,13 +123,18 @@ def apply_beyond(sharing: Any, steps: Steps, lengths: Any = None) -> Steps:
 
 
 def _check_seen(sharing: Any, steps: Any, static: bool) -> None:
-    limit, count = sharing.num_steps, len(steps)
+    limit = sharing.num_steps
     if not static:
         raise ValueError(
             f"{sharing!r} with beyond='error' needs a start that is known at trace "
             "time. Pass start as a Python integer (static_argnames under jit), or "
             f"choose what an unseen step reads: {_others(sharing)}."
+            if isinstance(steps.shape[0], int)
+            else f"{sharing!r} with beyond='error' needs to know how many steps there "
+            f"are, but the inputs have {steps.shape[0]}. Choose what an unseen step "
+            f"reads: {_others(sharing)}."
         )
+    count = len(steps)
     start, end = int(steps[0]), int(steps[-1]) + 1
     if end > limit and start == 0:
         raise ValueError(
@@ -109,20 +150,30 @@ def _check_seen(sharing: Any, steps: Any, static: bool) -> None:
 
 
 def _stretch(sharing: Any, steps: Any, static: bool, lengths: Any) -> Steps:
-    limit, count = sharing.num_steps, len(steps)
+    limit = sharing.num_steps
     if not static or steps[0] != 0:
         _refuse_stretch(sharing)
     if lengths is None:
-        lengths = count
+        lengths = len(steps)
     if np.ndim(lengths) > 0:
         raise ValueError(
             f"{sharing!r} stretches its weights over the batch's one length, but "
             f"lengths has shape {np.shape(lengths)}. Use a scalar, or beyond='hold'."
         )
     if isinstance(lengths, jax.core.Tracer):
-        traced = jnp.asarray(steps, lengths.dtype)
-        return jnp.minimum(traced * limit // jnp.maximum(lengths, 1), limit - 1)
+        check_int32(sharing, len(steps), limit)
+        traced, n = jnp.asarray(steps, jnp.int32), jnp.maximum(lengths, 1)
+        return jnp.minimum(traced * limit // n.astype(jnp.int32), limit - 1)
     return np.minimum(steps * limit // max(int(lengths), 1), limit - 1)
+
+
+def check_int32(sharing: Any, *factors: int) -> None:
+    """Raises if a product that indexes traced steps does not fit into 32 bits."""
+    if math.prod(factors) >= 2**31:
+        raise ValueError(
+            f"{sharing!r} finds a step's weights by the product of {factors}, which "
+            "passes 2**31 - 1. Give start and lengths as Python integers."
+        )
 
 
 def _refuse_stretch(sharing: Any) -> NoReturn:
@@ -158,7 +209,11 @@ def check_chunk(start: Any, num_inputs: int, num_steps: int) -> None:
       ValueError: if there are more inputs than steps, or where a static start puts them
         past the end.
     """
-    first = 0 if isinstance(start, jax.core.Tracer) else operator.index(start)
+    first = as_start(start)
+    if not isinstance(first, int):
+        first = 0
+    if not isinstance(num_inputs, int):
+        return  # symbolic, as in an export
     if first + num_inputs > num_steps:
         raise ValueError(
             f"num_steps is {num_steps}, but the inputs are steps {first}.."

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
-import optax
+
+from rnnshare.tasks.classes import cross_entropy, rightness
+from rnnshare.tasks.classes import is_right as is_right
 
 SPLITS = ("train", "validation", "test")
 Metrics = dict[str, jax.Array]
@@ -165,37 +167,21 @@ def generated(
 
 
 class Classification(Task):
-    """A task with classes for answers: cross entropy in nats, and accuracy."""
+    """A task with classes for answers: cross entropy in nats, and accuracy.
+
+    Both are NaN if a class outside 0..O-1 is scored.
+    """
 
     def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """Returns the mean cross entropy in nats over what is scored."""
-        return masked_mean(cross_entropy(outputs, batch.targets), batch.mask)
+        losses = cross_entropy(outputs, batch.targets, batch.mask)
+        return masked_mean(losses, batch.mask)
 
     def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns `loss`, and `accuracy`, the fraction that is right."""
-        right = is_right(outputs, batch.targets)
-        accuracy = masked_mean(right.astype(jnp.float32), batch.mask)
+        right = rightness(outputs, batch.targets, batch.mask)
+        accuracy = masked_mean(right, batch.mask)
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
-
-
-def cross_entropy(logits: jax.Array, classes: jax.Array) -> jax.Array:
-    """Returns the cross entropy of each answer, in nats and float32."""
-    return optax.softmax_cross_entropy_with_integer_labels(
-        logits.astype(jnp.float32), classes
-    )
-
-
-def is_right(logits: jax.Array, classes: jax.Array) -> jax.Array:
-    """Returns which answers are right, bool[...]: the largest logit is their class's.
-
-    An answer with a NaN among its logits is wrong, whatever `argmax` makes of it.
-
-    Args:
-      logits: [..., O].
-      classes: int[...].
-    """
-    right = jnp.argmax(logits, -1).astype(classes.dtype) == classes
-    return right & ~jnp.any(jnp.isnan(logits), -1)
 
 
 def masked_mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:

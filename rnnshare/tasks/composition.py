@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_split
+from rnnshare.tasks.classes import check_batch
+from rnnshare.tasks.draws import one_hot, randint
 from rnnshare.tasks.generated import GeneratedTask
 
 _ENDLESS = 2**31 - 1  # examples: more than any training meets
@@ -101,7 +103,7 @@ class Composition(GeneratedTask, Classification):
 
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         del split
-        symbols = jax.random.randint(key, (self.num_steps,), 0, self.in_features)
+        symbols = randint(key, (self.num_steps,), 0, self.in_features)
 
         def move(state: jax.Array, at: Any) -> tuple[jax.Array, jax.Array]:
             table, symbol = at
@@ -110,7 +112,7 @@ class Composition(GeneratedTask, Classification):
 
         moves = jnp.asarray(self.moves)
         _, states = jax.lax.scan(move, jnp.int32(0), (moves, symbols))
-        return Batch(jax.nn.one_hot(symbols, self.in_features), states)
+        return Batch(one_hot(symbols, self.in_features), states)
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -155,6 +157,10 @@ class RandomString(Classification):
     out_features = 2
     readout = "every"
 
+    def __post_init__(self):
+        """Raises unless its bits are 0 and 1."""
+        check_batch("RandomString: string", Batch(None, self.bits), self.out_features)
+
     @classmethod
     def of(cls, num_steps: int, length: int, split: int = 0) -> "RandomString":
         """Returns a string of T bits that `split` draws, of which `length` count.
@@ -185,7 +191,7 @@ class RandomString(Classification):
         shape = (batch_size, self.num_steps)
         asked = jnp.arange(self.num_steps) < self.length
         return Batch(
-            jnp.ones((*shape, 1)),
+            jnp.ones((*shape, 1), jnp.float32),
             jnp.broadcast_to(jnp.asarray(self.bits), shape),
             mask=jnp.broadcast_to(asked, shape),
         )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, check_split, generated
+from rnnshare.tasks.draws import randint
 from rnnshare.tasks.drifting_rule import (
     FILLED,
     INPUT_VARIANCE,
@@ -78,7 +79,7 @@ class DriftTask(DriftRegression):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        rows = jax.random.randint(key, (batch_size,), 0, self.num_examples)
+        rows = randint(key, (batch_size,), 0, self.num_examples)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, generated
+from rnnshare.tasks.draws import uniform
 from rnnshare.tasks.drifting_rule import (
     FILLED,
     INPUT_VARIANCE,
@@ -77,7 +78,7 @@ class DriftStream(GeneratedTask, DriftRegression):
         steps, lags, features = self.step_weights.shape
         for_values, for_places = jax.random.split(key)
         filled = num_filled(steps * features)
-        values = jax.random.uniform(
+        values = uniform(
             for_values, (filled,), maxval=LARGEST / math.sqrt(INPUT_VARIANCE)
         )
         values = jnp.pad(values, (0, steps * features - filled))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import SPLITS, Batch, Task, as_pytree, check_split
+from rnnshare.tasks.draws import randint
 
 _Self = TypeVar("_Self", bound="GeneratedTask")
 
@@ -53,7 +54,7 @@ class GeneratedTask(Task):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        numbers = jax.random.randint(key, (batch_size,), 0, self.num_examples)
+        numbers = randint(key, (batch_size,), 0, self.num_examples)
         return self._examples("train", numbers)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102

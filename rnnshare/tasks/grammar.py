@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree
+from rnnshare.tasks.draws import bernoulli, randint
 from rnnshare.tasks.generated import GeneratedTask
 
 TIME_FIRST, CLAUSE_FIRST = 0, 1
@@ -105,12 +106,12 @@ class WordOrder(GeneratedTask, Classification):
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         for_day, for_wet, for_asked, *for_facts = jax.random.split(key, 5)
         both = jax.random.choice(for_day, 7, (2,), replace=False)
-        first_is_wet = jax.random.bernoulli(for_wet)
+        first_is_wet = bernoulli(for_wet)
         facts = [
             self._fact(for_facts[i], split, both[i], first_is_wet ^ (i == 1))
             for i in range(self.num_facts)
         ]
-        asked = jax.random.bernoulli(for_asked) & (self.num_facts == 2)
+        asked = bernoulli(for_asked) & (self.num_facts == 2)
         parts = [facts[0]]
         if self.num_facts == 2:
             parts += [_word("and"), facts[1]]
@@ -123,7 +124,7 @@ class WordOrder(GeneratedTask, Classification):
         count = jnp.sum(tokens >= 0)
         tokens = jnp.maximum(tokens[order], 0)
         wet = (first_is_wet ^ asked).astype(jnp.int32)
-        return Batch(tokens, wet, count.astype(jnp.int32))
+        return Batch(tokens.astype(jnp.int32), wet, count.astype(jnp.int32))
 
     def _fact(
         self, key: jax.Array, split: str, day: jax.Array, is_wet: jax.Array
@@ -134,10 +135,11 @@ class WordOrder(GeneratedTask, Classification):
         held_out = jnp.asarray(self.held_out_order)[weather] == order
         allowed = held_out if split == "test" else ~held_out
         allowed &= (weather < 4) == is_wet
-        pair = jax.random.categorical(for_pair, jnp.where(allowed, 0.0, -jnp.inf))
+        logits = jnp.where(allowed, jnp.float32(0), jnp.finfo(jnp.float32).min)
+        pair = jax.random.categorical(for_pair, logits)
         weather, order = jnp.divmod(pair, 2)
-        there = jax.random.bernoulli(for_fillers, shape=(2,))
-        fillers = _start("filler") + jax.random.randint(for_which, (2,), 0, 4)
+        there = bernoulli(for_fillers, shape=(2,))
+        fillers = _start("filler") + randint(for_which, (2,), 0, 4)
         fillers = jnp.where(there, fillers, -1)
         time = jnp.concatenate([_word("on"), _day(day)])
         clause = jnp.concatenate([_word("it"), _word("was"), _weather(weather)])
@@ -159,7 +161,7 @@ def _start(category: str) -> int:
 
 
 def _word(word: str) -> jax.Array:
-    return jnp.array([words().index(word)])
+    return jnp.array([words().index(word)], jnp.int32)
 
 
 def _day(number: jax.Array) -> jax.Array:

@@ -20,6 +20,7 @@ from rnnshare.tasks.base import (
     check_split,
     held_out_key,
 )
+from rnnshare.tasks.draws import one_hot, randint
 
 
 @as_pytree("shortest")
@@ -97,18 +98,18 @@ class LagRecall(Classification):
         steps = jnp.arange(self.num_steps)[None]
         # As many episodes as there could be of the shortest kind, a lag of 1.
         shape = (batch_size, -(-self.num_steps // 2))
-        lags = jax.random.randint(for_lags, shape, shortest, self.longest + 1)
-        start = jax.random.randint(for_start, (batch_size, 1), 0, self.longest + 1)
+        lags = randint(for_lags, shape, shortest, self.longest + 1)
+        start = randint(for_start, (batch_size, 1), 0, self.longest + 1)
         queries = start + jnp.cumsum(lags + 1, 1) - 1
         # At step t so many queries are over: that is the number of t's episode.
         episode = jax.vmap(lambda q: jnp.searchsorted(q, steps[0]))(queries)
-        symbols = jax.random.randint(for_symbols, shape, 0, self.num_symbols)
+        symbols = randint(for_symbols, shape, 0, self.num_symbols)
         symbol = jnp.take_along_axis(symbols, episode, 1)
         query = jnp.take_along_axis(queries, episode, 1)
         shown = steps == query - jnp.take_along_axis(lags, episode, 1)
         asked = steps == query
         token = jnp.where(shown, symbol, jnp.where(asked, self.num_symbols, -1))
-        return Batch(jax.nn.one_hot(token, self.in_features), symbol, mask=asked)
+        return Batch(one_hot(token, self.in_features), symbol, mask=asked)
 
     def lags_of(self, batch: Batch) -> jax.Array:
         """Returns int32[B, T]: at a query its lag, in steps; 0 elsewhere."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_counts
+from rnnshare.tasks.draws import bernoulli, signs
 from rnnshare.tasks.generated import GeneratedTask
 
 
@@ -51,9 +52,9 @@ class RandomLabels(GeneratedTask, Classification):
         del split
         for_inputs, for_label = jax.random.split(key)
         shape = (self.num_steps, self.num_features)
-        coins = jax.random.bernoulli(for_inputs, shape=shape)
-        label = jax.random.bernoulli(for_label).astype(jnp.int32)
-        return Batch(jnp.where(coins, 1.0, -1.0), label)
+        coins = bernoulli(for_inputs, shape=shape)
+        label = bernoulli(for_label).astype(jnp.int32)
+        return Batch(signs(coins), label)
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:

@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import Batch, as_pytree, is_right, masked_mean
+from rnnshare.tasks.base import Batch, as_pytree, masked_mean
+from rnnshare.tasks.classes import rightness
+from rnnshare.tasks.draws import one_hot, randint, uniform
 from rnnshare.tasks.synthetic import Adding, CopyMemory
 
 
@@ -38,12 +40,12 @@ class PaddedAdding(Adding):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
         for_values, for_first, for_second = jax.random.split(key, 3)
-        values = jax.random.uniform(for_values, (batch_size, self.num_steps))
+        values = uniform(for_values, (batch_size, self.num_steps))
         half = self.length // 2
-        first = jax.random.randint(for_first, (batch_size,), 0, half)
-        second = jax.random.randint(for_second, (batch_size,), half, self.length)
-        marks = jax.nn.one_hot(first, self.num_steps)
-        marks += jax.nn.one_hot(second, self.num_steps)
+        first = randint(for_first, (batch_size,), 0, half)
+        second = randint(for_second, (batch_size,), half, self.length)
+        marks = one_hot(first, self.num_steps)
+        marks += one_hot(second, self.num_steps)
         targets = jnp.sum(values * marks, axis=1, keepdims=True)
         lengths = jnp.broadcast_to(jnp.asarray(self.length), (batch_size,))
         return Batch(jnp.stack([values, marks], axis=-1), targets, lengths)
@@ -72,7 +74,7 @@ class PaddedCopyMemory(CopyMemory):
     def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
         blank, signal = self.num_symbols, self.num_symbols + 1
         shape = (batch_size, self.num_recalled)
-        symbols = jax.random.randint(key, shape, 0, self.num_symbols)
+        symbols = randint(key, shape, 0, self.num_symbols)
         tokens = jnp.full((batch_size, self.num_steps), blank, symbols.dtype)
         tokens = tokens.at[:, : self.num_recalled].set(symbols)
         recall = jnp.asarray(self.wait) + self.num_recalled
@@ -83,7 +85,7 @@ class PaddedCopyMemory(CopyMemory):
         tokens = jnp.where(step == recall - 1, signal, tokens)
         length = recall + self.num_recalled
         return Batch(
-            jax.nn.one_hot(tokens, self.in_features),
+            one_hot(tokens, self.in_features),
             targets,
             jnp.broadcast_to(length, (batch_size,)),
             jnp.broadcast_to(step < length, tokens.shape),
@@ -91,9 +93,9 @@ class PaddedCopyMemory(CopyMemory):
 
     def metrics(self, outputs: jax.Array, batch: Batch) -> dict[str, jax.Array]:
         """Returns `loss` of the real steps, and `accuracy` of the recalled ones."""
-        right = is_right(outputs, batch.targets)
         recalled = batch.targets < self.num_symbols
-        accuracy = masked_mean(right.astype(jnp.float32), recalled)
+        right = rightness(outputs, batch.targets, recalled)
+        accuracy = masked_mean(right, recalled)
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
     @property

@@ -18,6 +18,7 @@ from rnnshare.tasks.base import (
     as_pytree,
     check_counts,
 )
+from rnnshare.tasks.draws import bernoulli, normal, randint, signs
 from rnnshare.tasks.generated import GeneratedTask
 
 _ENDLESS = 2**31 - 1  # examples: more than any training meets
@@ -84,9 +85,9 @@ class LocalRule(GeneratedTask, Classification):
         count = self.num_steps
         if split == "test" and self.test_steps is not None:
             count = self.test_steps
-        coins = jax.random.bernoulli(key, shape=(count,))
+        coins = bernoulli(key, shape=(count,))
         before = jnp.pad(coins, (1, 0))[:-1]
-        inputs = jnp.where(coins, 1.0, -1.0)[:, None]
+        inputs = signs(coins)[:, None]
         mask = jnp.pad(jnp.asarray(self.shown), (0, count - self.num_steps))
         return Batch(inputs, (coins != before).astype(jnp.int32), mask=mask)
 
@@ -173,12 +174,12 @@ class SignalPatch(GeneratedTask, Classification):
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         del split
         for_noise, for_place, for_label, for_flip = jax.random.split(key, 4)
-        noise = jax.random.normal(for_noise, (self.num_steps, self.num_features))
-        place = jax.random.randint(for_place, (), 0, self.num_steps)
-        label = jax.random.bernoulli(for_label).astype(jnp.int32)
+        noise = normal(for_noise, (self.num_steps, self.num_features))
+        place = randint(for_place, (), 0, self.num_steps)
+        label = bernoulli(for_label).astype(jnp.int32)
         signal = jnp.where(label, self.strength, -self.strength) * self.direction
         here = jnp.arange(self.num_steps) == place
-        flipped = jax.random.bernoulli(for_flip, self.label_noise)
+        flipped = bernoulli(for_flip, self.label_noise)
         given = jnp.where(flipped, 1 - label, label)
         return Batch(noise + jnp.where(here[:, None], signal, 0.0), given)
 

@@ -16,14 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import (
+    SPLITS,
     Batch,
     Classification,
     as_pytree,
     check_split,
     generated,
 )
+from rnnshare.tasks.classes import check_batch
 from rnnshare.tasks.data import arrays as data
 from rnnshare.tasks.data import texts
+from rnnshare.tasks.draws import randint
 
 _EMBEDDED = 16
 
@@ -51,6 +54,13 @@ class ArrayTask(Classification):
     chance: tuple[float, float]
     num_tokens: int | None = None
 
+    def __post_init__(self):
+        """Raises unless its classes, and tokens, are ones that there are."""
+        for split in SPLITS:
+            owner = f"{type(self).__name__} {self.name}: {split}"
+            batch = getattr(self, split)
+            check_batch(owner, batch, self.out_features, self.num_tokens)
+
     @property
     def num_steps(self) -> int:  # type: ignore[override]
         """T, of the longest sequence in the pool."""
@@ -64,7 +74,7 @@ class ArrayTask(Classification):
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
         count = len(self.train.targets)
-        rows = jax.random.randint(key, (batch_size,), 0, count)
+        rows = randint(key, (batch_size,), 0, count)
         # NumPy leaves cannot be indexed under a trace that closes over the task.
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
@@ -228,6 +238,8 @@ def _split(
             f"validation_fraction is {fraction}. Use a fraction between 0 and 1."
         )
     pool = read(*arguments)
+    whole = Batch(pool.inputs, pool.labels, pool.lengths)
+    check_batch(f"{name}: pool", whole, pool.num_classes, pool.num_tokens)
     inputs = change(pool.inputs, split)
     train = np.arange(pool.num_train)
     if split:

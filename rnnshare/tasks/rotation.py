@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree, check_counts
+from rnnshare.tasks.draws import bernoulli, normal, one_hot, randint, signs
 from rnnshare.tasks.generated import GeneratedTask
 
 _STATES = 3
@@ -66,15 +67,15 @@ class Rotation(GeneratedTask, Classification):
     def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
         del split
         for_label, for_start, for_turns, for_noise, for_order = jax.random.split(key, 5)
-        label = jax.random.bernoulli(for_label)
-        sign = jnp.where(label, 1.0, -1.0)
-        start = jax.random.randint(for_start, (1,), 0, _STATES)
-        on = jax.random.bernoulli(
+        label = bernoulli(for_label)
+        sign = signs(label)
+        start = randint(for_start, (1,), 0, _STATES)
+        on = bernoulli(
             for_turns, (1 + sign * self.dependence) / 2, (self.num_steps - 1,)
         )
         turns = jnp.concatenate([start, jnp.where(on, 1, -1)])
-        states = jax.nn.one_hot(jnp.cumsum(turns) % _STATES, _STATES)
-        noise = jax.random.normal(for_noise, (self.num_steps, 1))
+        states = one_hot(jnp.cumsum(turns) % _STATES, _STATES)
+        noise = normal(for_noise, (self.num_steps, 1))
         steps = jnp.concatenate([states, noise + sign * self.offset], axis=1)
         order = jax.random.permutation(for_order, self.num_steps)
         order = jnp.where(self.shuffled, order, jnp.arange(self.num_steps))

@@ -14,6 +14,7 @@ from rnnshare.tasks.base import (
     check_counts,
     held_out_key,
 )
+from rnnshare.tasks.draws import one_hot, randint, uniform
 
 
 @as_pytree()
@@ -67,13 +68,13 @@ class CopyMemory(Classification):
     def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
         blank, signal = self.num_symbols, self.num_symbols + 1
         shape = (batch_size, self.num_recalled)
-        symbols = jax.random.randint(key, shape, 0, self.num_symbols)
+        symbols = randint(key, shape, 0, self.num_symbols)
         tokens = jnp.full((batch_size, self.num_steps), blank, symbols.dtype)
         recall = self.num_steps - self.num_recalled
         targets = tokens.at[:, recall:].set(symbols)
         tokens = tokens.at[:, : self.num_recalled].set(symbols)
         tokens = tokens.at[:, recall - 1].set(signal)
-        return Batch(jax.nn.one_hot(tokens, self.in_features), targets)
+        return Batch(one_hot(tokens, self.in_features), targets)
 
     def held_out(self, split: str) -> Batch:  # noqa: D102
         return self.sample(held_out_key(split), self.num_held_out)
@@ -124,12 +125,12 @@ class Adding(Task):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:  # noqa: D102
         for_values, for_first, for_second = jax.random.split(key, 3)
-        values = jax.random.uniform(for_values, (batch_size, self.num_steps))
+        values = uniform(for_values, (batch_size, self.num_steps))
         half = self.num_steps // 2
-        first = jax.random.randint(for_first, (batch_size,), 0, half)
-        second = jax.random.randint(for_second, (batch_size,), half, self.num_steps)
-        marks = jax.nn.one_hot(first, self.num_steps)
-        marks += jax.nn.one_hot(second, self.num_steps)
+        first = randint(for_first, (batch_size,), 0, half)
+        second = randint(for_second, (batch_size,), half, self.num_steps)
+        marks = one_hot(first, self.num_steps)
+        marks += one_hot(second, self.num_steps)
         targets = jnp.sum(values * marks, axis=1, keepdims=True)
         return Batch(jnp.stack([values, marks], axis=-1), targets)
 

@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import (
+    SPLITS,
     Batch,
     Classification,
     Metrics,
     as_pytree,
     check_split,
-    cross_entropy,
-    is_right,
     masked_mean,
 )
+from rnnshare.tasks.classes import check_batch, cross_entropy, rightness
 from rnnshare.tasks.data.number_words import (
     CHARACTERS,
     LANGUAGES,
@@ -28,6 +28,7 @@ from rnnshare.tasks.data.number_words import (
     NUM_NUMBERS,
     number_words,
 )
+from rnnshare.tasks.draws import randint
 
 END = 10  # the symbol after the last digit
 NUM_SYMBOLS = 11
@@ -75,6 +76,16 @@ class Translation(Classification):
     out_features = NUM_SYMBOLS
     num_tokens = len(CHARACTERS) + 1
 
+    def __post_init__(self):
+        """Raises unless its symbols, and letters, are ones that there are."""
+        for split in SPLITS:
+            batch = getattr(self, split)
+            letters = getattr(getattr(batch, "inputs", None), "source", None)
+            if letters is not None:
+                batch = batch._replace(inputs=letters)
+            owner = f"{type(self).__name__}: {split}"
+            check_batch(owner, batch, self.out_features, self.num_tokens)
+
     @property
     def name(self) -> str:  # type: ignore[override]
         """`number_words_`, the language, and what is trained."""
@@ -101,7 +112,7 @@ class Translation(Classification):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        rows = jax.random.randint(key, (batch_size,), 0, len(self.train.targets))
+        rows = randint(key, (batch_size,), 0, len(self.train.targets))
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
 
     def held_out(self, split: str) -> Batch:
@@ -115,25 +126,30 @@ class Translation(Classification):
     def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns `loss`, `accuracy` of symbols, and `exact_match`; NaN of no number.
 
-        `longer_...` are those of numbers with more digits than the trained ones.
+        `longer_...` are those of numbers with more digits than the trained ones; sets
+        whose words are too short for any have none.
         """
         symbols = jnp.asarray(batch.mask)
-        right = is_right(outputs, batch.targets)
+        right = rightness(outputs, batch.targets, symbols)
         longest = len(str(self.trained_below - 1)) + 1
         longer = jnp.sum(symbols, axis=1) > longest
-        losses = cross_entropy(outputs, batch.targets)
+        losses = cross_entropy(outputs, batch.targets, symbols)
 
         def over(numbers: jax.Array) -> Metrics:
             scored = symbols & numbers[:, None]
-            exact = jnp.all(right | ~symbols, axis=1)
+            exact = jnp.min(jnp.where(symbols, right, 1.0), axis=1)
             return {
                 "loss": masked_mean(losses, scored),
-                "accuracy": masked_mean(right.astype(jnp.float32), scored),
-                "exact_match": masked_mean(exact.astype(jnp.float32), numbers),
+                "accuracy": masked_mean(right, scored),
+                "exact_match": masked_mean(exact, numbers),
             }
 
         found = over(~longer)
-        if self.trained_below < NUM_NUMBERS:
+        letters = getattr(batch.inputs, "source", None)
+        trained = LONGEST[self.trained_below]
+        if trained < LONGEST[NUM_NUMBERS] and (
+            letters is None or letters.shape[1] > trained
+        ):
             any_longer = jnp.any(longer)
             for name, value in over(longer).items():
                 found[f"longer_{name}"] = jnp.where(any_longer, value, jnp.nan)

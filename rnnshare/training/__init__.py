@@ -8,7 +8,7 @@ from rnnshare.training.fitting import (
 )
 from rnnshare.training.identity import describe, key_of
 from rnnshare.training.interrupts import Interrupted, deferred, handle_signals
-from rnnshare.training.locks import FolderLock
+from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.loop import (
     Loop,
     Recipe,
@@ -17,13 +17,8 @@ from rnnshare.training.loop import (
 )
 from rnnshare.training.memory import keep_memory, release_memory
 from rnnshare.training.names import Call, public_name
-from rnnshare.training.rows import (
-    JsonLines,
-    environment,
-    load_params,
-    progress,
-    save_params,
-)
+from rnnshare.training.params_files import load_params, save_params
+from rnnshare.training.rows import JsonLines, environment, progress
 from rnnshare.training.setting import SCHEMA, ModelFor, Replicate, Setting
 from rnnshare.training.study import (
     count_diverged,
@@ -43,6 +38,7 @@ __all__ = [
     "FolderLock",
     "Interrupted",
     "JsonLines",
+    "LockedError",
     "Loop",
     "ModelFor",
     "Recipe",

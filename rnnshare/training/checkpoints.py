@@ -12,7 +12,6 @@ import pathlib
 import re
 import shutil
 import warnings
-import zipfile
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,12 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.training.files import (
-    named_in_errors,
-    replacing,
-    sync_folder,
-    write_atomically,
-)
+from rnnshare.training.files import named_in_errors, sync_folder, write_atomically
+from rnnshare.training.params_files import load_params, save_params
 
 # Of the files: another one is read by another version of this module.
 FORMAT = 1
@@ -57,8 +52,7 @@ class Checkpoint(NamedTuple):
           ValueError: naming a leaf that is missing, unknown, or of another kind.
         """
         there_is = json.loads((self.path / _FACTS).read_text("utf-8"))["arrays"]
-        named = _named(like)
-        wanted = {name: _kind(leaf) for name, leaf in named.items()}
+        wanted = _kinds(like)
         for name in sorted({*wanted, *there_is}):
             here, there = wanted.get(name, "missing"), there_is.get(name, "missing")
             if here != there:
@@ -66,9 +60,10 @@ class Checkpoint(NamedTuple):
                     f"{self.path}: {name} is {there} there, but {here} here. Build the "
                     "model and the optimiser as they were built for training."
                 )
-        with np.load(self.path / _ARRAYS, allow_pickle=False) as arrays:
-            leaves = [_typed(arrays[name], leaf) for name, leaf in named.items()]
-        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+        bits = load_params(
+            self.path / _ARRAYS, jax.tree.map(_bits_like, like), allow_nonfinite=True
+        )
+        return jax.tree.map(_of_bits, bits, like)
 
 
 class Checkpoints:
@@ -109,12 +104,11 @@ class Checkpoints:
         """
         final = self.folder / f"step_{step:09d}"
         partial = final.with_name(final.name + ".partial")
-        named = _named(state)
         told = {
             "format": FORMAT,
             "step": step,
             "facts": dict(facts or {}),
-            "arrays": {name: _kind(leaf) for name, leaf in named.items()},
+            "arrays": _kinds(state),
         }
         if final.exists():
             raise ValueError(f"{final} exists. Save a later step.")
@@ -122,7 +116,7 @@ class Checkpoints:
             self._remove_partial()
             partial.mkdir(parents=True)
             try:
-                _write_arrays(partial / _ARRAYS, named)
+                save_params(partial / _ARRAYS, jax.tree.map(_bits, state))
                 write_atomically(partial / _FACTS, json.dumps(told) + "\n")
                 write_atomically(partial / _SUMS, _sums(partial))
                 sync_folder(partial)
@@ -192,15 +186,13 @@ class Checkpoints:
             shutil.rmtree(path)
 
 
-def _named(tree: Any) -> dict[str, Any]:
-    """Returns a pytree's leaves by their paths."""
-    named: dict[str, Any] = {}
-    for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        name = jax.tree_util.keystr(keys, simple=True, separator="/")
-        if name in named:
-            raise ValueError(f"Two leaves are called {name}. Rename one.")
-        named[name] = leaf
-    return named
+def _kinds(tree: Any) -> dict[str, str]:
+    """Returns the dtypes and shapes of a pytree's leaves, by their paths."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {
+        jax.tree_util.keystr(keys, simple=True, separator="/"): _kind(leaf)
+        for keys, leaf in leaves
+    }
 
 
 def _is_key(leaf: Any) -> bool:
@@ -214,27 +206,23 @@ def _kind(leaf: Any) -> str:
     return f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]"
 
 
-def _write_arrays(path: pathlib.Path, named: Mapping[str, Any]) -> None:
-    """Writes an `.npz` file; a dtype that NumPy has not, as bytes."""
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, leaf in named.items():
-            if _is_key(leaf):
-                leaf = jax.random.key_data(leaf)
-            array = np.asarray(leaf)
-            if array.dtype.kind not in "biufc":
-                array = np.frombuffer(array.tobytes(), np.uint8)
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+def _bits(leaf: Any) -> Any:
+    """Returns an array; of typed keys, their bits."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else np.asarray(leaf)
 
 
-def _typed(array: np.ndarray, like: Any) -> Any:
-    """Returns what an array was before it was written, an array of `like`'s kind."""
+def _bits_like(leaf: Any) -> Any:
+    """Returns the shape and dtype of `_bits` of an array like that."""
+    if _is_key(leaf):
+        return jax.eval_shape(jax.random.key_data, leaf)
+    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+
+
+def _of_bits(bits: np.ndarray, like: Any) -> Any:
+    """Returns an array of which these are the bits."""
     if _is_key(like):
-        return jax.random.wrap_key_data(jnp.asarray(array), dtype=like.dtype)
-    dtype = np.asarray(like).dtype if not hasattr(like, "dtype") else like.dtype
-    if array.dtype != dtype:
-        array = np.frombuffer(array.tobytes(), dtype).reshape(like.shape)
-    return array
+        return jax.random.wrap_key_data(jnp.asarray(bits), dtype=like.dtype)
+    return bits
 
 
 def _sums(folder: pathlib.Path) -> str:

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
 from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
+from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
 from rnnshare.training.resuming import Keeper, Progress
 from rnnshare.training.slots import Row, Slots, Triple, compile_programs
 
@@ -85,6 +85,7 @@ def fit(
     Raises:
       ValueError: on a seed outside [0, 2**32), a learning rate that is not positive,
         no replica a device, or checkpoints of another training.
+      TypeError: on a learning rate that is no number, as a schedule.
       Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
         checkpoint of it.
     """
@@ -93,7 +94,8 @@ def fit(
         raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
-    loop = Loop(make_model, recipe)
+    rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
+    loop = Loop(make_model, recipe, rates)
     programs = compile_programs(
         loop,
         mesh,
@@ -157,8 +159,7 @@ def _check(replicas: Sequence[Triple]) -> None:
     for _, seed, learning_rate in replicas:
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}. Use an integer in [0, 2**32).")
-        if not 0 < learning_rate < np.inf:
-            raise ValueError(f"learning_rate is {learning_rate}. Use a positive one.")
+        check_learning_rate(learning_rate)
     structures = {(type(task), jax.tree.structure(task)) for task, _, _ in replicas}
     if len(structures) > 1:
         raise ValueError(

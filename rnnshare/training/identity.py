@@ -121,7 +121,7 @@ def _describe_float(value: float) -> Any:
 def _describe_array(value: Any) -> Any:
     if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
         return {"key": describe(jax.random.key_data(value))}
-    array = np.asarray(value)
+    array = np.asarray(jax.device_get(value))
     if array.dtype.hasobject:
         raise TypeError(f"{value!r} holds objects, not numbers. {WAY_OUT}")
     if array.ndim == 0 and isinstance(array.item(), bool | int | float):

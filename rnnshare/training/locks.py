@@ -19,6 +19,10 @@ except ImportError:  # Windows
 LOCK_NAME = ".lock"
 
 
+class LockedError(ValueError):
+    """Another writer holds a folder."""
+
+
 class FolderLock:
     """Keeps a folder for one writer, from `with` to its end or to the process's.
 
@@ -43,7 +47,7 @@ class FolderLock:
         """Takes the lock; makes the folder if it is missing.
 
         Raises:
-          ValueError: at once, if another holds it: its process, host, and the way out.
+          LockedError: at once, if another holds it: its process, host, and the way out.
         """
         path = self.folder / LOCK_NAME
         with named_in_errors(path):
@@ -83,7 +87,7 @@ class FolderLock:
         except BlockingIOError:
             holder = _holder(file)
             file.close()
-            raise ValueError(
+            raise LockedError(
                 f"{self.folder} is being written by {holder}. Wait for it or end it, "
                 "or name another folder."
             ) from None

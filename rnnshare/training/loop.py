@@ -7,7 +7,11 @@ A batch is one optimiser step, or where gradients are truncated one a window.
 
 A replica diverges at the first step whose loss is not finite. It is trained no further,
 and has no final metrics: neither those of the parameters that it began with nor those
-of a step before.
+of a step before. What stands in for a number that there is not is finite, so that JAX's
+own search for NaN and infinities (`jax_debug_nans`) finds none but those of a training.
+
+The counters are int32 and the measurements float32, `jax_enable_x64` or not; parameters
+and the optimiser's state keep the dtypes that they are made with.
 """
 
 import dataclasses
@@ -22,6 +26,7 @@ import optax
 from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint, pure_params
+from rnnshare.training import optimizers
 from rnnshare.training.truncation import Truncation, Window
 
 Metrics = dict[str, jax.Array]
@@ -41,7 +46,8 @@ class Recipe:
         parameters so far are kept.
       patience: stop after this many validations without a better loss; None: never.
       clip_norm: gradients are scaled down to this global norm; None: not at all.
-      optimizer: `optimizer(learning_rate)` makes any optax optimiser.
+      optimizer: `optimizer(learning_rate)` makes any optax optimiser, its schedule
+        included; see `rnnshare.training.optimizers` for what its update is given.
       stop_loss: stop when the validation loss is below; None: never.
       keep: which parameters are returned and measured: 'best', of the least validation
         loss, or 'last', of the last step, as where nothing is to stop over-fitting.
@@ -72,6 +78,11 @@ class Recipe:
             raise ValueError(
                 f"Recipe: clip_norm is {self.clip_norm}. Use a positive norm, or None."
             )
+        if not callable(self.optimizer):
+            raise TypeError(
+                f"Recipe: optimizer is {self.optimizer!r}. Use a function of the "
+                "learning rate, such as optax.adam."
+            )
         if not isinstance(self.truncation, Truncation | None):
             raise TypeError(
                 f"Recipe: truncation is {self.truncation!r}. Use a Truncation, such as "
@@ -80,9 +91,11 @@ class Recipe:
         if self.keep not in ("best", "last"):
             raise ValueError(f"Recipe: keep is {self.keep!r}. Use 'best' or 'last'.")
 
-    def make_optimizer(self, learning_rate: Any) -> optax.GradientTransformation:
+    def make_optimizer(
+        self, learning_rate: Any
+    ) -> optax.GradientTransformationExtraArgs:
         """Returns the optimiser, behind the clipping."""
-        optimizer = self.optimizer(learning_rate)
+        optimizer = optimizers.as_transformation(self.optimizer(learning_rate))
         if self.clip_norm is None:
             return optimizer
         return optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
@@ -109,7 +122,7 @@ class TrainState(NamedTuple):
     params: Any
     optimizer_state: Any
     best_params: Any  # the last ones if the recipe keeps those
-    best_loss: jax.Array  # on validation; inf before the first
+    best_loss: jax.Array  # on validation; the largest number before the first
     best_step: jax.Array  # that best_params are of
     num_worse: jax.Array  # validations since the best one
     stopped: jax.Array
@@ -124,10 +137,13 @@ class Loop:
       make_model: `make_model(rngs=...)` returns a module that is called as
         `SequenceModel` is.
       recipe: how to train it.
+      rates: the learning rates of all replicas, where the recipe's optimiser has to be
+        made of each; see `optimizers.rates_to_tell_apart`.
     """
 
     make_model: Callable[..., nnx.Module]
     recipe: Recipe
+    rates: tuple[float, ...] = ()
 
     @functools.cached_property
     def blueprint(self) -> Blueprint:
@@ -141,9 +157,9 @@ class Loop:
         return TrainState(
             step=jnp.int32(0),
             params=params,
-            optimizer_state=self._optimizer(replica).init(params),
+            optimizer_state=optimizers.init(self._optimizer(replica), params),
             best_params=params,
-            best_loss=jnp.float32(jnp.inf),
+            best_loss=jnp.float32(jnp.finfo(jnp.float32).max),
             best_step=jnp.int32(0),
             num_worse=jnp.int32(0),
             stopped=jnp.bool(False),
@@ -220,19 +236,25 @@ class Loop:
             return replica.task.loss(outputs, batch), carry
 
         (loss, carry), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
-        # optax mixes dtypes on purpose; a caller's strict promotion is not for it.
-        with jax.numpy_dtype_promotion("standard"):
-            updates, optimizer_state = self._optimizer(replica).update(
-                gradient, optimizer_state, params
-            )
-        return (optax.apply_updates(params, updates), optimizer_state), loss, carry
+        learnt = optimizers.update(
+            self._optimizer(replica),
+            gradient,
+            optimizer_state,
+            params,
+            value=loss,
+            value_fn=lambda params: loss_of(params)[0],
+        )
+        return learnt, jnp.asarray(loss, jnp.float32), carry
 
     def initial_carry(self, params: Any, batch: Any) -> Any:
         """Returns the carry that the model begins a batch with."""
         return self.blueprint.bind(params).initialize_carry(batch.inputs)
 
     def chunk(self, replica: Replica, state: TrainState) -> tuple[TrainState, Metrics]:
-        """Trains to the next validation, unless stopped; returns what it measured."""
+        """Trains to the next validation; returns what it measured.
+
+        One that is stopped rests, and measures nothing: its metrics are 0.
+        """
 
         def run(state: TrainState) -> tuple[TrainState, Metrics]:
             state, losses = jax.lax.scan(
@@ -249,7 +271,7 @@ class Loop:
 
         def rest(state: TrainState) -> tuple[TrainState, Metrics]:
             shapes = jax.eval_shape(run, state)[1]
-            return state, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan), shapes)
+            return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         return jax.lax.cond(state.stopped, rest, run, state)
 
@@ -257,19 +279,23 @@ class Loop:
         """Returns the task's metrics on a held-out split."""
         batch = replica.task.held_out(split)
         outputs = self.blueprint.bind(params)(batch.inputs, seq_lengths=batch.lengths)
-        return replica.task.metrics(outputs, batch)
+        found = replica.task.metrics(outputs, batch)
+        return {name: jnp.asarray(found[name], jnp.float32) for name in found}
 
     def finish(self, replica: Replica, state: TrainState) -> Metrics:
-        """Measures the parameters that are kept on every split; NaN if it diverged."""
-        diverged = state.diverged > 0
+        """Measures the parameters that are kept on every split.
+
+        They say nothing of a replica that diverged.
+        """
         return {
-            f"{split}_{name}": jnp.where(diverged, jnp.full_like(value, jnp.nan), value)
+            f"{split}_{name}": value
             for split in ("train", "validation", "test")
             for name, value in self.measure(replica, state.best_params, split).items()
         }
 
-    def _optimizer(self, replica: Replica) -> optax.GradientTransformation:
-        return self.recipe.make_optimizer(replica.learning_rate)
+    def _optimizer(self, replica: Replica) -> optax.GradientTransformationExtraArgs:
+        make, rate = self.recipe.make_optimizer, replica.learning_rate
+        return optimizers.by_rate(make, self.rates, rate) if self.rates else make(rate)
 
     def _keep_best(self, state: TrainState, loss: jax.Array) -> TrainState:
         better = loss < state.best_loss  # never so for a NaN

@@ -1,4 +1,7 @@
-"""What a run leaves behind: strict JSON lines, parameters, and lines of progress."""
+"""What a run leaves behind: strict JSON lines, and lines of progress.
+
+Its parameters are files of `params_files`.
+"""
 
 import contextlib
 import json
@@ -12,6 +15,10 @@ from typing import Any
 
 import jax
 import numpy as np
+
+from rnnshare.training.files import named_in_errors, sync
+from rnnshare.training.params_files import load_params as load_params
+from rnnshare.training.params_files import save_params as save_params
 
 Row = dict[str, Any]
 
@@ -67,53 +74,15 @@ class JsonLines:
         """Writes a row."""
         line = json_line(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        with named_in_errors(self.path), self.path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(line.encode())
+                sync(file)
+            except BaseException:  # of a line that was cut short, nothing stays
+                os.truncate(self.path, before)
+                raise
         self.rows.append(json.loads(line))
-
-
-def save_params(path: str | pathlib.Path, params: Any) -> None:
-    """Writes a pytree's arrays to an `.npz` file, named by their paths; atomically."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-    named = {_name(keys): np.asarray(leaf) for keys, leaf in leaves}
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **named)  # type: ignore[arg-type]
-    partial.replace(path)
-
-
-def load_params(path: str | pathlib.Path, like: Any) -> Any:
-    """Returns the pytree that `save_params` wrote.
-
-    Args:
-      path: of the `.npz` file; its checksums are verified.
-      like: a pytree of the same structure and shapes, such as `nnx.to_pure_dict` or
-        `rnnshare.cells.blueprint.pure_params` returns.
-
-    Raises:
-      ValueError: if a leaf is missing or has another shape.
-    """
-    with np.load(path) as arrays:
-
-        def read(keys: Any, leaf: Any) -> np.ndarray:
-            name = _name(keys)
-            if name not in arrays:
-                raise ValueError(
-                    f"{path} has no {name!r}; it holds {', '.join(sorted(arrays))}. "
-                    "Build the model as it was built for training."
-                )
-            array = arrays[name]
-            if array.shape != leaf.shape:
-                raise ValueError(
-                    f"{name} is {array.shape} in {path}, but {leaf.shape} here. Build "
-                    "the model as it was built for training."
-                )
-            return array
-
-        return jax.tree_util.tree_map_with_path(read, like)
 
 
 def environment() -> dict[str, str]:
@@ -170,7 +139,3 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=total, note="")
         yield lambda step, note: bar.update(task, completed=step, note=note)
-
-
-def _name(keys: Any) -> str:
-    return jax.tree_util.keystr(keys, simple=True, separator="/")

@@ -16,6 +16,7 @@ from rnnshare.tasks import Task
 from rnnshare.training.identity import describe_fields, key_of
 from rnnshare.training.loop import Recipe
 from rnnshare.training.names import Call, public_name
+from rnnshare.training.optimizers import check_learning_rate
 from rnnshare.training.rows import Row
 
 # Of the rows, and a part of their keys: another one has other columns or another
@@ -87,6 +88,9 @@ class Setting:
     num_layers: int = 1
     readout_sharing: Sharing = Tied()
     dropout: float = 0.0
+
+    def __post_init__(self):
+        check_learning_rate(self.learning_rate)
 
     def make_model(self) -> ModelFor:
         """Returns the model's factory, which is the same for all splits of a task."""

@@ -1,6 +1,7 @@
 """Places for replicas on the devices of a mesh, and the programs that run there."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -127,8 +128,11 @@ class Slots:
         found = []
         for slot in slots:
             state = _copy(host, slot)
+            measured = metrics[slot]
+            if state.diverged:
+                measured = dict.fromkeys(measured, math.nan)
             row = {
-                **metrics[slot],
+                **measured,
                 "best_step": int(state.best_step),
                 "steps_trained": int(state.step),
                 "diverged": int(state.diverged) or None,
@@ -168,12 +172,18 @@ def compile_programs(
 
         on_device = alone if per_device == 1 else together(function)
 
-        return jax.jit(
+        program = jax.jit(
             jax.shard_map(
                 on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
             ),
             compiler_options=dict(options),
         )
+
+        def under_own_mesh(*stacked: Any) -> Any:
+            with jax.set_mesh(mesh):  # a caller's may be another one
+                return program(*stacked)
+
+        return under_own_mesh
 
     return {
         "init": on_devices(loop.init, one_by_one),
@@ -187,7 +197,7 @@ def _stack(held: Sequence[Triple]) -> Replica:
     """Returns the replicas as one pytree [count, ...]."""
     tasks, seeds, rates = zip(*held, strict=True)
     return Replica(
-        jax.tree.map(lambda *leaves: np.stack(leaves), *tasks),
+        jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *tasks),
         np.array(seeds, np.uint32),
         np.array(rates, np.float32),
     )

@@ -12,14 +12,17 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from rnnshare.training.fitting import fit
+from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
+
+Candidate = TypeVar("Candidate")  # a setting, or a tuple of settings
 
 
 def run(
@@ -88,6 +91,7 @@ def run(
                 per_device=per_device,
                 compiler_options=compiler_options,
             )
+            release_memory()
     done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
     return [done[key] for of_setting in keys for key in of_setting]
 
@@ -137,41 +141,78 @@ def _train(
 
 
 def tune(
-    candidates: Sequence[Setting],
+    candidates: Sequence[Candidate],
     replicates: Sequence[Replicate],
     rows: JsonLines,
+    *,
+    by: str | Callable[[list[Row]], Any] = "validation_loss",
     **options: Any,
-) -> Setting:
-    """Returns the candidate of the least mean validation loss over the replicates.
+) -> Candidate:
+    """Returns the best candidate, by trainings on the replicates.
 
     Use replicates of their own, so that the choice and the final runs are apart. A
     candidate that diverged, on any replicate, is chosen only if all of them did: then
     it is one that did so on the fewest, which one line on stderr says. Of equal
     candidates the first wins.
+
+    Args:
+      candidates: settings, or groups (tuples) of settings that are judged together,
+        such as one rate over a grid of tasks.
+      replicates: see `run`.
+      rows: see there.
+      by: what is least of the best: a metric, its mean over the runs; or a function of
+        a candidate's rows.
+      **options: see there too.
     """
-    measured = run(candidates, replicates, rows, **options)
-    ranks = []
-    for start in range(0, len(measured), len(replicates)):
-        of_candidate = measured[start : start + len(replicates)]
-        losses = [r["validation_loss"] for r in of_candidate if r["diverged"] is None]
-        losses = [np.inf if loss is None else loss for loss in losses]
-        mean = float(np.mean(losses)) if losses else np.inf
-        ranks.append((count_diverged(of_candidate), mean))
+    return choose(candidates, run(members(candidates), replicates, rows, **options), by)
+
+
+def members(candidates: Sequence[Any]) -> list[Setting]:
+    """Returns the settings of candidates, group by group."""
+    groups = (each if isinstance(each, tuple) else (each,) for each in candidates)
+    return [setting for group in groups for setting in group]
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    rows: Sequence[Row],
+    by: str | Callable[[list[Row]], Any] = "validation_loss",
+) -> Candidate:
+    """Returns the best candidate by its rows; see `tune`.
+
+    Args:
+      candidates: settings, or groups of settings.
+      rows: of all their settings in order, as `run` returns them.
+      by: what is least of the best.
+    """
+    repeats, left, ranks = len(rows) // len(members(candidates)), list(rows), []
+    for candidate in candidates:
+        count = len(members([candidate])) * repeats
+        own, left = left[:count], left[count:]
+        ranks.append((count_diverged(own), by(own) if callable(by) else _mean(own, by)))
     best = min(range(len(candidates)), key=ranks.__getitem__)  # the first of equals
     if ranks[best][0]:
+        one = members([candidates[best]])
         print(
             f"tune: each of {len(candidates)} candidates diverged; the chosen one, of "
-            f"learning rate {candidates[best].learning_rate:g}, did on {ranks[best][0]}"
-            f" of {len(replicates)} replicates. Try lower rates.",
+            f"learning rate {one[0].learning_rate:g}, did on {ranks[best][0]} of "
+            f"{len(one) * repeats} runs. Try lower rates.",
             file=sys.stderr,
             flush=True,
         )
     return candidates[best]
 
 
+def _mean(rows: Sequence[Row], metric: str) -> float:
+    """Returns the mean of a metric over the runs that did not diverge; inf if none."""
+    values = [row[metric] for row in rows if row.get("diverged") is None]
+    known = [np.inf if value is None else value for value in values]
+    return float(np.mean(known)) if known else np.inf
+
+
 def count_diverged(rows: Iterable[Row]) -> int:
     """Returns how many rows are of runs that diverged, and so have no metrics."""
-    return sum(row["diverged"] is not None for row in rows)
+    return sum(row.get("diverged") is not None for row in rows)
 
 
 def _refuse_twins(settings: Sequence[Setting], keys: Sequence[Sequence[str]]) -> None:

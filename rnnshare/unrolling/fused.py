@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing.base import Sharing, leaf_at
-from rnnshare.unrolling.padding import check_carry, where_real
+from rnnshare.unrolling.padding import check_carry, where_real, without_padding
 
 Carry = Any
 Path = tuple[str, ...]
@@ -53,13 +53,15 @@ class FusedStep(Protocol):
 
 
 def why_not_fused(
-    step: Any, sharing: Sharing, per_step: Any, inputs: Any
+    step: Any, sharing: Sharing, per_step: Any, inputs: Any, carry: Any
 ) -> str | None:
     """Returns why a step under a sharing has no fused way; None if it has one."""
     if not all(map(functools.partial(hasattr, step), FusedStep.__annotations__)):
         return "the step is not that of an AffineCell (ElmanCell, GRUCell, LSTMCell)"
     if not hasattr(inputs, "ndim"):
         return "the inputs are not one array"
+    if not all(jnp.issubdtype(x.dtype, jnp.inexact) for x in jax.tree.leaves(carry)):
+        return "the carry holds what has no derivative"
     if not sharing.supports_fused(per_step):
         return f"{sharing!r} has no products of all steps at once that would pay"
     return None
@@ -93,16 +95,14 @@ def fused_unroll(
       unroll: see `jax.lax.scan`.
     """
     if is_real is not None:
-        inputs = where_real(is_real, inputs)
+        inputs = without_padding(inputs, is_real)
     traced, rebuild = _part_from_known(per_step)
     rules = _Loop(
         step,
         step.pointwise_cell(),
         sharing,
         rebuild,
-        functools.partial(
-            jax.lax.scan, length=len(inputs), reverse=reverse, unroll=unroll
-        ),
+        functools.partial(jax.lax.scan, reverse=reverse, unroll=unroll),
     )
     loop: Any = jax.custom_jvp(rules.run)
     loop.defjvp(rules.derive)
@@ -120,7 +120,7 @@ class _Loop:
       cell: what `FusedStep.pointwise_cell` returns.
       sharing: how the weights are shared.
       rebuild: `rebuild(traced)` returns the sharing's `per_step`.
-      scan: `jax.lax.scan`, told how many steps and in which direction.
+      scan: `jax.lax.scan`, told the direction.
     """
 
     step: FusedStep
@@ -174,6 +174,7 @@ class _Loop:
     ) -> Any:
         """Runs the loop; also returns what `function` keeps of every step."""
         hoists = _hoists(inputs)
+        initial = carry
         if hoists:
             inputs = self._maps(self.step.input_map, common, traced, inputs)
 
@@ -181,9 +182,10 @@ class _Loop:
             per_step_t, a, is_real = scanned
             if not hoists:
                 a = self._map(self.step.input_map, common, per_step_t, a)
-            h = self.cell.hidden(carry)
+            safe = carry if is_real is None else where_real(is_real, carry, initial)
+            h = self.cell.hidden(safe)
             u = self._map(self.step.recurrent_map, common, per_step_t, h)
-            (new, y), kept = function(carry, a, u)
+            (new, y), kept = function(safe, a, u)
             check_carry(carry, new)
             if is_real is not None:
                 new, y = where_real(is_real, new, carry), where_real(is_real, y)
@@ -227,14 +229,14 @@ class _Loop:
         axis: int | None = 0
         if (
             isinstance(per_step, np.ndarray)
-            and len(x)
+            and len(per_step)
             and np.all(per_step == per_step[0])
         ):
             per_step, axis = per_step[0], None  # the sum over steps is that of tied
-        bias = jax.vmap(bias_of, (0, axis))(jnp.arange(len(x)), per_step)
+        bias = jax.vmap(bias_of, (0, axis))(jnp.arange(x.shape[0]), per_step)
         if bias is None:
             return y
-        return y + bias.reshape(len(x), *(1,) * (y.ndim - 2), bias.shape[-1])
+        return y + bias.reshape(x.shape[0], *(1,) * (y.ndim - 2), bias.shape[-1])
 
 
 def _hoists(inputs: jax.Array) -> bool:
@@ -243,7 +245,10 @@ def _hoists(inputs: jax.Array) -> bool:
     On a CPU not, where a batch fills the products inside the loop: what is done before
     has to be written and read again.
     """
-    return jax.default_backend() != "cpu" or math.prod(inputs.shape[1:-1]) < 8
+    if jax.default_backend() != "cpu":
+        return True
+    batch = math.prod(inputs.shape[1:-1])
+    return isinstance(batch, int) and batch < 8  # a symbolic one may be large
 
 
 @jax.tree_util.register_dataclass

@@ -1,16 +1,21 @@
 """What a loop over time asks of its inputs, lengths and carry; masks of the padding."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnshare.sharing.unseen import as_int32
+
+_INT32_MAX = 2**31 - 1
+
 
 def check_lengths(
     lengths: Any, num_inputs: int, *, name: str = "lengths"
 ) -> jax.Array | np.ndarray:
-    """Returns lengths as an integer array, refused if wrong and clipped if traced.
+    """Returns lengths as int32, refused if wrong and clipped if traced.
 
     Args:
       lengths: int[*batch].
@@ -21,10 +26,11 @@ def check_lengths(
       TypeError: if they are no integers.
       ValueError: if concrete, and one of them lies outside [0, T].
     """
-    if isinstance(lengths, jax.core.Tracer):
+    if isinstance(lengths, jax.core.Tracer) or not isinstance(num_inputs, int):
+        lengths = jnp.asarray(lengths)
         if not jnp.issubdtype(lengths.dtype, jnp.integer):
             raise TypeError(f"{name} must be integers, but are {lengths.dtype}.")
-        return jnp.clip(lengths, 0, num_inputs)
+        return jnp.clip(as_int32(lengths), 0, jnp.asarray(num_inputs, jnp.int32))
     array = np.asarray(lengths)
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{name} must be integers, but are {array.dtype}.")
@@ -57,14 +63,24 @@ def check_batch(batch: tuple[int, ...], inputs: Any, carry: Any) -> None:
 
 def before(lengths: jax.Array | np.ndarray, num_inputs: int) -> jax.Array:
     """Returns bool[T, *batch]: which steps are real."""
-    step = jnp.arange(num_inputs, dtype=lengths.dtype)
+    step = jnp.arange(num_inputs, dtype=jnp.int32)
     return step.reshape((-1,) + (1,) * lengths.ndim) < jnp.asarray(lengths)[None]
 
 
 def where_real(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
-    """Returns the tree where steps are real, else the other one (zeros by default)."""
+    """Returns the tree where steps are real, else the other one (zeros by default).
+
+    Raises:
+      ValueError: if a leaf does not begin with the axes of the lengths.
+    """
 
     def select(leaf, other):
+        if leaf.shape[: is_real.ndim] != is_real.shape:
+            raise ValueError(
+                f"lengths have shape {is_real.shape}, but the step returns an array of "
+                f"shape {leaf.shape}: it must begin with the axes of lengths. Return "
+                "one value a sequence, or give no lengths."
+            )
         mask = is_real.reshape(is_real.shape + (1,) * (leaf.ndim - is_real.ndim))
         return jnp.where(mask, leaf, other)
 
@@ -73,15 +89,62 @@ def where_real(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
     return jax.tree.map(select, tree, otherwise)
 
 
+def stand_in(inputs: Any, is_real: jax.Array) -> Any:
+    """Returns what is read in the padding of each sequence: its first real input.
+
+    What is computed in the padding is thrown away, but a NaN in it would still poison
+    the gradient; so the step gets there what it is known to be finite at, whatever the
+    cell. An empty sequence gets the first input of another; where all are empty, zeros.
+
+    Args:
+      inputs: leaves [T, *batch, ...].
+      is_real: bool[T, *batch].
+
+    Returns:
+      Leaves [*batch, ...], through which no gradient flows.
+    """
+
+    def of_leaf(x: jax.Array) -> jax.Array:
+        if not isinstance(x, jax.Array):
+            x = jnp.asarray(x)
+        if 0 in x.shape or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+            return jnp.zeros(x.shape[1:], x.dtype) if x.shape[0] == 0 else x[0]
+        begins, first = is_real[0], x[0]
+        axes = tuple(range(begins.ndim))
+        number = jnp.arange(math.prod(begins.shape), dtype=jnp.int32)
+        number = number.reshape(begins.shape)
+        chosen = begins & (number == jnp.min(jnp.where(begins, number, _INT32_MAX)))
+        other = jnp.sum(where_real(chosen, first), axes, dtype=x.dtype, keepdims=True)
+        other = jnp.broadcast_to(other, first.shape)
+        return jax.lax.stop_gradient(where_real(begins, first, other))
+
+    return jax.tree.map(of_leaf, inputs)
+
+
+def without_padding(inputs: Any, is_real: jax.Array) -> Any:
+    """Returns the inputs [T, *batch, ...] with their padding filled by `stand_in`."""
+    return where_real(
+        is_real,
+        inputs,
+        jax.tree.map(
+            lambda x, filler: jnp.broadcast_to(filler[None], x.shape),
+            inputs,
+            stand_in(inputs, is_real),
+        ),
+    )
+
+
 def flip_real(tree: Any, lengths: Any) -> Any:
     """Flips the real steps of leaves [T, *B, ...], leaving the padding at the end."""
 
     def flip(y: jax.Array) -> jax.Array:
         if lengths is None:
             return jnp.flip(y, 0)
+        if y.shape[0] == 0:
+            return y
         n = jnp.asarray(lengths)[None]
-        step = jnp.arange(len(y), dtype=n.dtype).reshape((-1,) + (1,) * (n.ndim - 1))
-        index = (n - 1 - step) % len(y)
+        step = jnp.arange(y.shape[0], dtype=n.dtype)
+        index = (n - 1 - step.reshape((-1,) + (1,) * (n.ndim - 1))) % y.shape[0]
         index = index.reshape(index.shape + (1,) * (y.ndim - index.ndim))
         return jnp.take_along_axis(y, index, axis=0)
 

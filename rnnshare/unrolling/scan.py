@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import jax
 
-from rnnshare.sharing.base import Sharing, Stored, as_index
+from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
 from rnnshare.unrolling.cudnn import cudnn_unroll, why_not_cudnn
 from rnnshare.unrolling.fused import fused_unroll, why_not_fused
@@ -16,8 +16,11 @@ from rnnshare.unrolling.padding import (
     check_carry,
     check_lengths,
     count_inputs,
+    stand_in,
     where_real,
+    without_padding,
 )
+from rnnshare.unrolling.placement import place_carry
 
 Carry = Any
 Step = Callable[[Any, Carry, Any], tuple[Carry, Any]]
@@ -100,19 +103,16 @@ def unroll(
         implementation is unknown or does not apply.
       TypeError: if lengths are no integers, or the step changes the carry's type.
     """
-    num_inputs = count_inputs(inputs)
-    if num_steps is not None:
-        check_chunk(start, num_inputs, num_steps)
-        sharing = bounded_to(sharing, num_steps)
-    steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
-    common, per_step = sharing.split(stored, steps)
-    is_real = None
-    if lengths is not None:
-        lengths = check_lengths(lengths, num_inputs)
-        check_batch(lengths.shape, inputs, carry)
-        is_real = before(lengths, num_inputs)
+    sharing, common, per_step, is_real = _prepare(
+        sharing, stored, inputs, carry, lengths, start, num_steps
+    )
 
-    run = _choose(implementation, step, sharing, per_step, inputs, remat)
+    def first_step(carry: Carry) -> Carry:
+        one, x = jax.tree.map(lambda leaf: leaf[0], (per_step, inputs))
+        return run_step(step, sharing, common, one, carry, x)[0]
+
+    carry = place_carry(first_step, carry, (stored, inputs, is_real))
+    run = _choose(implementation, step, sharing, per_step, inputs, carry, remat)
     return run(
         step,
         sharing,
@@ -133,16 +133,17 @@ def _choose(
     sharing: Sharing,
     per_step: Any,
     inputs: Any,
+    carry: Carry,
     remat: bool,
 ) -> Callable[..., Any]:
     """Returns the function that runs an implementation, or the best one for 'auto'."""
     reason = None
     if implementation == "auto":
         implementation = "scan"
-        if not remat and why_not_fused(step, sharing, per_step, inputs) is None:
+        if not remat and why_not_fused(step, sharing, per_step, inputs, carry) is None:
             implementation = "fused"
     elif implementation == "fused":
-        reason = why_not_fused(step, sharing, per_step, inputs)
+        reason = why_not_fused(step, sharing, per_step, inputs, carry)
     elif implementation == "cudnn":
         reason = why_not_cudnn(step, sharing, inputs)
     if reason is not None:
@@ -174,6 +175,8 @@ def scan_unroll(
     `common` and `per_step` are what the sharing's `split` returns; `is_real`,
     bool[T, *batch], says which steps are no padding, None that all are real.
     """
+    if is_real is not None:
+        padding, initial = stand_in(inputs, is_real), jax.lax.stop_gradient(carry)
 
     def body(carry, scanned):
         per_step_t, x, is_real_t = scanned
@@ -181,18 +184,18 @@ def scan_unroll(
             new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
             check_carry(carry, new_carry)
             return new_carry, y
-        # The padding is cleared before the step, not only after it: a NaN that is
+        # The padding is replaced before the step, not only after it: a NaN that is
         # computed and then discarded still poisons the gradient.
-        x = where_real(is_real_t, x)
-        new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
+        x = where_real(is_real_t, x, padding)
+        safe = where_real(is_real_t, carry, initial)
+        new_carry, y = run_step(step, sharing, common, per_step_t, safe, x)
         check_carry(carry, new_carry)
         return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
 
     if remat:
         body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
-    return jax.lax.scan(
-        body, carry, (per_step, inputs, is_real), count_inputs(inputs), reverse, unroll
-    )
+    scanned = (per_step, inputs, is_real)
+    return jax.lax.scan(body, carry, scanned, reverse=reverse, unroll=unroll)
 
 
 IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
@@ -233,22 +236,37 @@ def map_steps(
     `y_t = function(W_t, x_t)`, in parallel over time; under `Tied`, one matrix product
     for all steps. Args, Returns and Raises are those of `unroll`, but for the carry.
     """
+    sharing, common, per_step, is_real = _prepare(
+        sharing, stored, inputs, (), lengths, start, num_steps
+    )
+    if is_real is not None:
+        inputs = without_padding(inputs, is_real)
+
+    def one(per_step_t, x):
+        return sharing.apply(function, common, per_step_t, x)
+
+    outputs = jax.vmap(one)(per_step, inputs)
+    return outputs if is_real is None else where_real(is_real, outputs)
+
+
+def _prepare(
+    sharing: Sharing,
+    stored: Stored,
+    inputs: Any,
+    carry: Carry,
+    lengths: Any,
+    start: Any,
+    num_steps: int | None,
+) -> tuple[Sharing, Any, Any, jax.Array | None]:
+    """Checks what a loop is given; returns sharing, common, per_step and is_real."""
     num_inputs = count_inputs(inputs)
     if num_steps is not None:
         check_chunk(start, num_inputs, num_steps)
         sharing = bounded_to(sharing, num_steps)
-    steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
-    common, per_step = sharing.split(stored, steps)
     is_real = None
     if lengths is not None:
         lengths = check_lengths(lengths, num_inputs)
-        check_batch(lengths.shape, inputs, ())
+        check_batch(lengths.shape, inputs, carry)
         is_real = before(lengths, num_inputs)
-
-    def one(_, per_step_t, x, is_real_t):
-        if is_real_t is None:
-            return sharing.apply(function, common, per_step_t, x)
-        x = where_real(is_real_t, x)
-        return where_real(is_real_t, sharing.apply(function, common, per_step_t, x))
-
-    return jax.vmap(one)(as_index(steps), per_step, inputs, is_real)
+    steps = resolve_steps(sharing, num_inputs, start=start, lengths=lengths)
+    return sharing, *sharing.split(stored, steps), is_real

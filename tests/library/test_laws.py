@@ -29,6 +29,7 @@ from tests.library.law_cases import (
     pulled,
 )
 
+
 # Module scope: the tests of one case stand together, and share what it compiled.
 @pytest.fixture(scope="module", params=PAIRS, ids=ids(PAIRS))
 def c(request):

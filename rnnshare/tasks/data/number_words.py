@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnshare.tasks.data.arrays import locate, sha256
+from rnnshare.tasks.data.arrays import locate
+from rnnshare.tasks.data.checksums import tested_sha256
 
 # Units before tens in German and Danish, twenties in French and Danish.
 LANGUAGES = {
@@ -50,7 +51,8 @@ def number_words(language: str) -> NumberWords:
 
     Raises:
       ValueError: if the language is none of them, or its words hold a character that
-        `CHARACTERS` lacks or are longer than `LONGEST`.
+        `CHARACTERS` lacks, are longer than `LONGEST`, or are not those of the version
+        that rnnshare was tested with.
       ModuleNotFoundError: if num2words is not installed.
     """
     if language not in LANGUAGES:
@@ -75,4 +77,6 @@ def number_words(language: str) -> NumberWords:
     for row, text in zip(tokens, words, strict=True):
         row[: len(text)] = [token_of[character] for character in text]
     lengths = np.array([len(text) for text in words], np.int32)
-    return NumberWords(words, tokens, lengths, sha256("\n".join(words).encode()))
+    content, where = "\n".join(words).encode(), f"the {LANGUAGES[language]} words"
+    digest = tested_sha256(f"number_words_{language}", content, where)
+    return NumberWords(words, tokens, lengths, digest)

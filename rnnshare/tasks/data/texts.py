@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnshare.tasks.data.arrays import Dataset, locate, sha256
+from rnnshare.tasks.data.arrays import Dataset, locate
+from rnnshare.tasks.data.checksums import tested_sha256
 
 # Languages of Latin script; the order is that of the classes.
 LOCALES = ("de_DE", "es_ES", "fi_FI", "fr_FR", "hr_HR", "it_IT", "nl_NL", "sv_SE")
@@ -45,12 +46,15 @@ def surnames() -> Dataset:
     There is no published split of them; the last 80 of each language are the test set.
 
     Raises:
-      ValueError: if a list is not written as a literal, or too short.
+      ValueError: if a list is not the one that rnnshare was tested with, not written as
+        a literal, or too short.
     """
     paths = {
         locale: locate("faker", f"faker/providers/person/{locale}/__init__.py")
         for locale in LOCALES
     }
+    content = b"".join(path.read_bytes() for path in paths.values())
+    digest = tested_sha256("surnames", content, f"the lists of {', '.join(LOCALES)}")
     lists = {k: {name.lower() for name in read_names(p)} for k, p in paths.items()}
     owners = Counter(name for names in lists.values() for name in names)
     rng = np.random.default_rng(0)
@@ -85,7 +89,7 @@ def surnames() -> Dataset:
         np.array([len(name) for name in chosen], np.int32),
         num_train=cut * len(LOCALES),
         num_classes=len(LOCALES),
-        sha256=sha256(b"".join(path.read_bytes() for path in paths.values())),
+        sha256=digest,
         num_tokens=len(letters) + 1,
     )
 
@@ -128,9 +132,10 @@ def folk_tunes() -> Tunes:
     """
     folder = locate("music21", f"{_TUNES}/AcaciaReel.abc").parent
     contents = [path.read_bytes() for path in sorted(folder.glob("*.abc"))]
+    digest = tested_sha256("folk_tunes", b"".join(contents), f"{folder}/*.abc")
     texts = dict.fromkeys(read_tune(content.decode("utf-8")) for content in contents)
     characters = "".join(sorted(set("".join(texts))))
-    return Tunes(tuple(texts), characters, sha256(b"".join(contents)))
+    return Tunes(tuple(texts), characters, digest)
 
 
 _TUNES = "music21/corpus/ryansMammoth"

@@ -13,8 +13,9 @@ from rnnshare.tasks.base import (
     Classification,
     check_counts,
     held_out_key,
-    is_right,
 )
+from rnnshare.tasks.classes import rightness
+from rnnshare.tasks.draws import uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +89,7 @@ class FormalTask(Classification):
             grown = jnp.ceil(jnp.clip(progress / self.curriculum, 0, 1) * span)
             span = jnp.maximum(grown, 1.0)
         for_lengths, for_strings = jax.random.split(key)
-        drawn = (jax.random.uniform(for_lengths, (batch_size,)) * span).astype(
-            jnp.int32
-        )
+        drawn = (uniform(for_lengths, (batch_size,)) * span).astype(jnp.int32)
         lengths = jnp.minimum(self.min_length + drawn, self.max_length)
         return self.draw(for_strings, lengths)
 
@@ -109,7 +108,7 @@ class FormalTask(Classification):
 
     def accuracy_each(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """Returns float32[B], the fraction of each string's answer that is right."""
-        right = is_right(outputs, batch.targets).astype(jnp.float32)
+        right = rightness(outputs, batch.targets, batch.mask)
         if batch.mask is None:
             return right
         right = jnp.where(batch.mask, right, 0.0)

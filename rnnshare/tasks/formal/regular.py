@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, held_out_key
+from rnnshare.tasks.draws import one_hot, randint
 from rnnshare.tasks.formal.base import FormalTask
 
 
@@ -25,7 +26,7 @@ class Regular(FormalTask):
 
     def symbols(self, key: jax.Array, count: int) -> jax.Array:
         """Returns `count` strings int[B, N], before they are cut to their lengths."""
-        return jax.random.randint(key, (count, self.max_length), 0, self.num_symbols)
+        return randint(key, (count, self.max_length), 0, self.num_symbols)
 
     def read_lengths(self, lengths):
         """Returns how much of a string is read that should have these lengths."""
@@ -48,13 +49,13 @@ class Regular(FormalTask):
 
         read = self.read_lengths(jnp.arange(1, self.max_length + 1))
         targets = jax.vmap(answers, out_axes=1)(read)
-        return Batch(jax.nn.one_hot(symbols, self.num_symbols), targets)
+        return Batch(one_hot(symbols, self.num_symbols), targets)
 
     def draw(self, key: jax.Array, lengths: jax.Array) -> Batch:  # noqa: D102
         lengths = self.read_lengths(lengths)
         symbols = self.symbols(key, len(lengths))
         answers = self.answer(symbols, lengths).astype(jnp.int32)
-        inputs = jax.nn.one_hot(symbols, self.num_symbols)
+        inputs = one_hot(symbols, self.num_symbols)
         real = jnp.arange(self.max_length)[None] < lengths[:, None]
         return Batch(jnp.where(real[..., None], inputs, 0.0), answers, lengths)
 
@@ -130,8 +131,8 @@ class ModularArithmetic(Regular):
         is_digit = (jnp.arange(self.max_length) % 2 == 0)[None]
         return jnp.where(
             is_digit,
-            jax.random.randint(digits, shape, 0, 5),
-            jax.random.randint(operators, shape, 5, 8),
+            randint(digits, shape, 0, 5),
+            randint(operators, shape, 5, 8),
         )
 
     def read_lengths(self, lengths):  # noqa: D102

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree
+from rnnshare.tasks.draws import one_hot, randint, uniform
 from rnnshare.tasks.formal.base import FormalTask
 
 
@@ -55,7 +56,7 @@ class Transduction(FormalTask):
             strings, ((0, 0), (0, self.num_steps - self.max_length)),
         )  # fmt: skip
         inputs = jnp.where(steps < column, strings, self.num_symbols)
-        inputs = jax.nn.one_hot(inputs, self.in_features)
+        inputs = one_hot(inputs, self.in_features)
         inputs = jnp.where((steps < total)[..., None], inputs, 0.0)
         asked = (steps >= column) & (steps < total) & counts
         return Batch(inputs, jnp.where(asked, answers, 0), total[:, 0], asked)
@@ -66,7 +67,7 @@ class Transduction(FormalTask):
         return 1 / 2
 
     def _coins(self, key: jax.Array, lengths: jax.Array) -> jax.Array:
-        return jax.random.randint(key, (len(lengths), self.max_length), 0, 2)
+        return randint(key, (len(lengths), self.max_length), 0, 2)
 
 
 @as_pytree()
@@ -123,14 +124,14 @@ class StackManipulation(Transduction):
     def transduce(self, key, lengths, places):  # noqa: D102
         for_size, for_stack, for_actions = jax.random.split(key, 3)
         shape = (len(lengths), self.max_length)
-        drawn = jax.random.uniform(for_size, (len(lengths), 1))
+        drawn = uniform(for_size, (len(lengths), 1))
         size = 1 + (drawn * (lengths - 1).astype(jnp.float32)).astype(jnp.int32)
         size = jnp.clip(size, 1, jnp.maximum(lengths - 1, 1))
         where = jnp.arange(self.max_length)[None]
         strings = jnp.where(
             where < size,
-            jax.random.randint(for_stack, shape, 0, 2),
-            jax.random.randint(for_actions, shape, 2, 5),
+            randint(for_stack, shape, 0, 2),
+            randint(for_actions, shape, 2, 5),
         )
         moves = jnp.where(strings == 2, -1, 1)
         moves = jnp.where(where < lengths, moves, 0)

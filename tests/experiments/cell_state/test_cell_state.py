@@ -21,9 +21,9 @@ from experiments.cell_state.claims import (
     whole,
 )
 from experiments.cell_state.gradients import decay, gradient_norms
-from experiments.cell_state.measure import Measured, candidates, rank, scoring
+from experiments.cell_state.measure import Measured, candidates, scoring
 from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS
-from experiments.lab.trials import Lab
+from experiments.lab.trials import Lab, soonest
 from rnnshare import Tied, Untied
 from rnnshare.cells.blueprint import pure_params
 
@@ -55,7 +55,7 @@ def test_the_goal_that_was_reached_soonest_ranks_first():
     later = [run(0.001, 300), run(0.001, 300)]
     missed = [run(0.021, 50), run(0.001, 50)]
     lost = [run(None, 50), run(0.001, 50)]
-    assert rank(best) < rank(later) < rank(missed) < rank(lost)
+    assert soonest(best) < soonest(later) < soonest(missed) < soonest(lost)
 
 
 def test_the_decay_is_the_slope_of_the_log_norm():
@@ -123,9 +123,11 @@ def test_a_seed_without_a_slope_is_left_out_of_all_but_the_control_has_none():
     broken[3] = np.nan
     scores = np.arange(5.0)[:, None]
     found = {
-        ("adding", LSTM): Measured(scores, ONES, ONES, ""),
-        ("adding", ELMAN): Measured(scores, ONES, broken, ""),
-        ("adding", NO_CARRY): Measured(scores, 0 * ONES, 0 * ONES, ""),
+        ("adding", LSTM): Measured(scores, ONES, ONES, "", np.isnan(scores)),
+        ("adding", ELMAN): Measured(scores, ONES, broken, "", np.isnan(scores)),
+        ("adding", NO_CARRY): Measured(
+            scores, 0 * ONES, 0 * ONES, "", np.isnan(scores)
+        ),
     }
     for m in whole(found).values():
         np.testing.assert_array_equal(m.score[:, 0], [0, 1, 2, 4])

@@ -18,6 +18,7 @@ from experiments.drift_map.claims import (
 from experiments.drift_map.measure import ARMS, CASE, Measured, differences, losses
 from experiments.drift_map.plan import PLANS
 from experiments.lab import frames
+from experiments.lab.choices import equal_width
 from rnnshare import GRUCell, Tied, Untied, count_flops
 from rnnshare.plotting import save
 from rnnshare.plotting.style import COLOURS
@@ -202,11 +203,11 @@ def test_equal_flops_is_equal_width():
     cell = functools.partial(GRUCell, plan.num_features)
     # What a step costs does not depend on how many there are.
     assert count_flops(cell, Untied(10), 32) == count_flops(cell, Tied(), 32)
-    small = dataclasses.replace(plan, hidden_features=8)
-    assert study.equal_width(small, 10, "flops") == 8
+    assert equal_width(cell, Untied(10), 8, "flops") == 8
     tied = 3 * 32 * (32 + 3 + 2)
     for num_steps in plan.steps:
-        narrow = study.equal_width(plan, num_steps, "parameters")
+        narrow = equal_width(cell, Untied(num_steps), 32, "parameters")
+        assert study.arms(plan, num_steps)[ARMS[2]][0].hidden_features == narrow
         assert num_steps * 3 * narrow * (narrow + 5) == pytest.approx(tied, rel=0.2)
 
 

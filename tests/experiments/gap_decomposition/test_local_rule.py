@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from experiments.gap_decomposition import measure as study
-from experiments.gap_decomposition.measure import rule
 from experiments.gap_decomposition.plan import PLANS
 from rnnshare import Untied
 from rnnshare.tasks import LocalRule
@@ -21,7 +20,7 @@ SMOKE = PLANS["smoke"]
 @functools.cache
 def trained(longer):
     """Returns the setting of a small untied model, and it trained on one seed."""
-    make_task = Call(rule, num_steps=4, num_examples=20, test_steps=8)
+    make_task = Call(LocalRule.of, 4, num_examples=20, test_steps=8)
     (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8)
     if longer:
         setting = study.longer(setting)
@@ -108,7 +107,7 @@ def test_no_coin_tells_its_own_answer():
 
 def test_the_rule_and_its_names():
     assert LocalRule.of(4).name == "local_rule_4"
-    task = rule(5, 4, num_examples=20, test_steps=8)
+    task = LocalRule.of(4, 5, num_examples=20, test_steps=8)
     assert (task.name, int(task.seed)) == ("local_rule_4_n20_to_8", 5)
     again = dataclasses.replace(task, num_examples=np.int32(30))
     assert jax.tree.structure(task) == jax.tree.structure(again)

@@ -1,15 +1,24 @@
 """The lab keeps what it measures, and in judging makes nothing."""
 
+import itertools
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.cell_state.measure import rank
 from experiments.lab import controls, frames
-from experiments.lab.trials import Lab, MissingRowError, column, replicates
-from experiments.length_generalisation.reading import ranked
+from experiments.lab.experiment import decide
+from experiments.lab.trials import (
+    Lab,
+    MissingRowError,
+    column,
+    grid,
+    replicates,
+    soonest,
+    to_the_end,
+    tune_each,
+)
 from experiments.spectrum import measure as spectrum
 from experiments.translation import translators
 from experiments.truncated_bptt import measure as truncated_bptt
@@ -71,8 +80,9 @@ def test_trainings_are_rows_and_judging_trains_nothing(tmp_path):
         Lab(tmp_path / "quick" / "other").of("study").train(settings, repeats) == rows
     )
     losses = column(rows)
-    frame = frames.frame([{"arm": "Tied"}, {"arm": "Untied"}], rows, 2)
-    frame["case"] = "adding"
+    made = {("adding", "Tied"): settings[0], ("adding", "Untied"): settings[1]}
+    frame = frames.train(again, made, ("case", "arm"), 2, 10)
+    assert frame["test_loss"].tolist() == losses.tolist()
     apart = frames.contrast(frame, "test_loss", by=["case"])
     np.testing.assert_array_equal(apart.to_numpy()[0], losses[2:] - losses[:2])
 
@@ -118,7 +128,7 @@ def test_a_diverged_candidate_is_never_chosen_while_another_stands(
 
     monkeypatch.setattr(lab, "train", train)
     lost, whole = setting(40.0), setting(0.1)
-    for by in ("validation_loss", rank, lambda rows: ranked(rows, 1e-3)):
+    for by in ("validation_loss", soonest):
         assert lab.tune([lost, whole], 2, by=by) == whole
     assert not capsys.readouterr().err
     assert lab.tune([lost, setting(50.0)], 2) == lost
@@ -148,6 +158,49 @@ def test_sessions_are_counted_whether_they_end_well_or_not(tmp_path):
         pass
     rows = (tmp_path / "sessions.jsonl").read_text().splitlines()
     assert len(rows) == 2 and Lab(tmp_path).seconds > 0
+
+
+def test_a_grid_is_every_rate_under_every_sharing():
+    base, rates = setting(), (0.1, 0.2)
+    made = grid(base, rates, [Tied(), Untied(5)])
+    assert made == [setting(rate, s) for s in (Tied(), Untied(5)) for rate in rates]
+    assert grid(setting(sharing=Untied(5)), rates) == made[2:]
+    recipe = Recipe(40, batch_size=64, validate_every=2, patience=None)
+    assert to_the_end(40, 20, batch_size=64) == recipe
+    assert to_the_end(4, 20).validate_every == 1
+
+
+def test_arms_of_one_size_are_tuned_together(tmp_path, monkeypatch):
+    lab, asked = Lab(tmp_path), []
+
+    def train(settings, repeats):
+        asked.append((len(settings), len(repeats)))
+        return [{"validation_loss": s.learning_rate} for s in settings for _ in repeats]
+
+    monkeypatch.setattr(lab, "train", train)
+    rates = {"a": (0.2, 0.1), "b": (0.1, 0.2, 0.3), "c": (0.5, 0.4), "d": (9.0,)}
+    arms = {arm: [setting(rate) for rate in own] for arm, own in rates.items()}
+    best = tune_each(lab, arms, 6)
+    assert [one.learning_rate for one in best.values()] == [0.1, 0.1, 0.4, 9.0]
+    assert asked == [(4, 3), (3, 2), (2, 3), (3, 2), (2, 3)]
+
+
+def test_runs_that_diverged_are_counted_filled_and_told():
+    found = runs({"Tied": [1.0, None], "Untied": [2.0, 3.0]})
+    counted = frames.count_lost(found, {"test_loss": pd.Series([7.0, 8.0, 9.0, 9.0])})
+    assert counted["test_loss"].tolist() == [1.0, 8.0, 2.0, 3.0]
+    assert counted["lost"].tolist() == [False, True, False, False]
+    told = "1 of 4 runs diverged and count as chance."
+    assert frames.say_lost(counted["lost"], "chance") == f" {told}"
+    assert frames.say_lost(counted["lost"], "chance", "\n\n") == f"\n\n{told}"
+    assert frames.say_lost([False], "chance") == ""
+
+
+def test_a_rule_that_says_neither_is_inconclusive():
+    cases = {(True, False): "supported", (False, True): "refuted"}
+    for said in itertools.product((True, False), repeat=2):
+        wanted = "supported" if all(said) else cases.get(said, "inconclusive")
+        assert decide(*said) == wanted
 
 
 def runs(losses):

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.lab.trials import Lab
-from experiments.length_generalisation import reading
+from experiments.lab.trials import Lab, soonest
 from experiments.length_generalisation import accuracy as length_accuracy
+from experiments.length_generalisation import reading
 from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import PLANS, POLICIES, Arm
 from rnnshare import Untied
@@ -119,9 +119,9 @@ def test_an_arm_is_measured_once(tmp_path):
 
 def test_the_rate_that_is_at_the_goal_the_soonest_is_chosen():
     def ranked(*runs):
-        names = ("validation_loss", "steps_trained")
-        rows = [dict(zip(names, run, strict=True)) for run in runs]
-        return reading.ranked(rows, reading.GOAL)
+        names = ("validation_loss", "steps_trained", "stop_loss")
+        rows = [dict(zip(names, (*run, reading.GOAL), strict=True)) for run in runs]
+        return soonest(rows)
 
     soon, late = ranked((9e-4, 100), (9e-4, 200)), ranked((1e-4, 200), (1e-4, 200))
     short, lost = ranked((1e-4, 100), (0.2, 400)), ranked((1e-4, 100), (None, 50))

@@ -17,6 +17,7 @@ from experiments.position_generalisation.measure import Measured, examples_neede
 from experiments.position_generalisation.plan import PLANS
 from rnnshare import LSTMCell, Tied
 from rnnshare.models.sequence_model import BagOfSteps, SequenceModel
+from rnnshare.tasks import SignalPatch, WordOrder
 from rnnshare.training import Call, Setting
 
 PLAN = dataclasses.replace(PLANS["quick"], num_seeds=3, most_examples=2**12)
@@ -48,7 +49,7 @@ class Learners:
 
 
 def search(plan, lab, first):
-    make_task = Call(study.patch, num_steps=4, num_examples=8)
+    make_task = Call(SignalPatch, 8, num_steps=4)
     chosen = study.tuned(plan, lab, make_task, LSTMCell, [Tied()])
     return examples_needed(study.search(plan, lab, chosen, first), plan.accuracy)
 
@@ -225,7 +226,7 @@ def test_the_runs_are_of_each_cells_arms_and_of_the_bag(score):
     told = WORD_ORDER.judge(PLAN, Measured(None, None, runs.assign(facts=1)))
     assert told.verdict == "inconclusive"
     assert ("15 of 15 runs diverged" in told.details) == (score is None)
-    task = Call(study.grammar, num_examples=20, num_facts=1)
+    task = Call(WordOrder.of, 20, num_facts=1)
     for kind, cell, model in (
         (study.BagSetting, BagOfSteps, BagOfSteps),
         (Setting, LSTMCell, SequenceModel),

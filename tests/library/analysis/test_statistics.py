@@ -26,6 +26,12 @@ def test_a_wider_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.estimate < narrow.high < wide.high
 
 
+def test_an_interval_is_formatted_number_by_number():
+    interval = statistics.Interval(0.1234, -1.0, 2.5)
+    assert f"{interval:+.2f}" == "+0.12 [-1.00, +2.50]"
+    assert f"{interval}" == str(interval) == repr(interval)
+
+
 def test_pairing_removes_what_the_seeds_share():
     rng = np.random.default_rng(1)
     shared = rng.normal(0.0, 10.0, size=12)

@@ -6,7 +6,15 @@ import pytest
 
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting import panels as figures
-from rnnshare.plotting.style import COLOURS, MUTED, colour_of, spread
+from rnnshare.plotting.curves import draw_lines
+from rnnshare.plotting.style import (
+    COLOURS,
+    MUTED,
+    colour_of,
+    name_powers,
+    new_figure,
+    spread,
+)
 from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
 
 T = 12
@@ -65,6 +73,25 @@ def test_one_colour_a_sharing_whatever_names_it():
 def test_labels_are_kept_apart():
     places = np.array(spread([1.0, 1.1, 5.0], [1.0, 1.0, 1.0]))
     assert np.diff(places).min() >= 1.0 and places[2] == 5.0
+
+
+def test_powers_are_named_and_lines_look_as_their_labels():
+    figure = new_figure(height=3)
+    panel = figure.subplots()
+    curves = {
+        "Tied": ([0.25, 1, 4], np.ones((3, 5))),
+        "Untied, a": ([1, 2], [Interval(1, 0, 3), Interval(2, 2, 2)]),
+    }
+    drawn = draw_lines(panel, curves, ["Untied, b", "Untied, a", "Tied"], lw=7)
+    places = name_powers(panel, [x for x, _ in curves.values()], 2)
+    assert places.tolist() == [0.25, 1, 2, 4] and panel.get_xscale() == "log"
+    names = [tick.get_text() for tick in panel.get_xticklabels()]
+    assert names == ["1/4", "2"]
+    line, _, (bars,) = drawn["Untied, a"]
+    assert (line.get_linestyle(), line.get_linewidth()) == ("--", 7)
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == [[0, 3], [2, 2]]
+    assert list(drawn) == list(curves)
 
 
 def test_intervals_are_drawn_with_what_lies_on_each_side():

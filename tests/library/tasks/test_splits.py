@@ -17,8 +17,8 @@ from rnnshare.tasks import (
     surnames,
 )
 from rnnshare.tasks.base import SPLITS
-from rnnshare.tasks.data import texts
 from rnnshare.tasks.data import arrays as data
+from rnnshare.tasks.data import texts
 from tests.library.tasks.test_data import PUBLISHED
 
 by_data = pytest.mark.parametrize(

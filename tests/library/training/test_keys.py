@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 import rnnshare
-from rnnshare import GRUCell, Untied, cells, sharing, tasks
+from rnnshare import GRUCell, Untied, sharing, tasks
 from rnnshare.tasks import Adding, drift, drift_stream
 from rnnshare.training import (
     Call,

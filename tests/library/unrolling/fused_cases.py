@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from rnnshare import (
     AffineCell,
     Cyclic,
-    LSTMCell,
     LowRank,
+    LSTMCell,
     Partition,
     Scaled,
     Segments,
