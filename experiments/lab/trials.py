@@ -57,8 +57,8 @@ class Lab:
         self.judge_only = judge_only
         self.num_made = 0
         self.asked: dict[str, Lab] = {}
-        # Of the folders that a session writes to, its labs' all.
-        self._session: tuple[contextlib.ExitStack, set[pathlib.Path]] | None = None
+        self._first = self  # that was not asked for, and whose session it is
+        self._locks: dict[pathlib.Path, FolderLock] | None = None  # of a session
 
     @functools.cached_property
     def trained(self) -> JsonLines:
@@ -85,25 +85,24 @@ class Lab:
           LockedError: if another process writes there.
         """
         began = time.perf_counter()
-        with contextlib.ExitStack() as locks:
-            if not self.judge_only:
-                self._join((locks, set()))
-            try:
-                yield
-            finally:
-                made = self.num_made or any(o.num_made for o in self.asked.values())
-                if made and not self.judge_only:
-                    took = round(time.perf_counter() - began, 3)
-                    JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
-                self._session = None
+        self._locks = None if self.judge_only else {}
+        try:
+            self._lock()
+            yield
+        finally:
+            made = self.num_made or any(o.num_made for o in self.asked.values())
+            if made and not self.judge_only:
+                took = round(time.perf_counter() - began, 3)
+                JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
+            for lock in (self._locks or {}).values():
+                lock.release()
+            self._locks = None
 
-    def _join(self, session: tuple[contextlib.ExitStack, set[pathlib.Path]]) -> None:
-        """Locks the folder for the session, before anything in it is read."""
-        self._session = session
-        locks, locked = session
-        if self.folder not in locked:
-            locks.enter_context(FolderLock(self.folder))
-            locked.add(self.folder)
+    def _lock(self) -> None:
+        """Locks the folder in a session, before anything in it is read."""
+        locks = self._first._locks
+        if locks is not None and self.folder not in locks:
+            locks[self.folder] = FolderLock(self.folder).take()
 
     @property
     def seconds(self) -> float:
@@ -116,8 +115,8 @@ class Lab:
         if name not in self.asked:
             folder = self.folder.parent / name
             self.asked[name] = type(self)(folder, judge_only=self.judge_only)
-            if self._session is not None:
-                self.asked[name]._join(self._session)
+            self.asked[name]._first = self._first
+            self.asked[name]._lock()
         return self.asked[name]
 
     def train(

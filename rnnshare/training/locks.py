@@ -44,6 +44,14 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> "FolderLock":
+        """Takes the lock."""
+        return self.take()
+
+    def __exit__(self, *_: Any) -> None:
+        """Releases it."""
+        self.release()
+
+    def take(self) -> "FolderLock":
         """Takes the lock; makes the folder if it is missing.
 
         Raises:
@@ -53,10 +61,10 @@ class FolderLock:
         with named_in_errors(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             while self._file is None:
-                self._file = self._take(path)
+                self._file = self._try(path)
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def release(self) -> None:
         """Gives the folder back, and removes the file."""
         if self._file is not None:
             # While it is locked still: who opened it meanwhile sees that it is gone.
@@ -69,7 +77,7 @@ class FolderLock:
         """Renames the folder that is kept; the lock goes with it."""
         self.folder = self.folder.rename(folder)
 
-    def _take(self, path: pathlib.Path) -> IO[str] | None:
+    def _try(self, path: pathlib.Path) -> IO[str] | None:
         """Returns the locked file; None if it was removed between opening and locking.
 
         The file that was locked may be one that its last holder has removed since: then

@@ -14,7 +14,7 @@ from rnnshare.training.locks import FolderLock
 HOLD = """
 import os, sys, time
 from rnnshare.training.locks import FolderLock
-lock = FolderLock(sys.argv[1]).__enter__()
+lock = FolderLock(sys.argv[1]).take()
 if sys.argv[2] == "fork" and os.fork():
     os._exit(0)
 print(os.getpid(), flush=True)
@@ -66,7 +66,7 @@ def test_a_child_of_an_ended_process_holds_it_still(tmp_path):
 
 def test_the_same_process_is_refused_too(tmp_path):
     with FolderLock(tmp_path), pytest.raises(ValueError, match=r"by this process \("):
-        FolderLock(tmp_path).__enter__()
+        FolderLock(tmp_path).take()
     with FolderLock(tmp_path):
         pass
 
@@ -76,10 +76,10 @@ def test_a_pid_that_was_given_anew_is_not_the_holder(tmp_path):
         path = tmp_path / ".lock"
         path.write_text(path.read_text().replace('"started": ', '"started": 1'))
         with pytest.raises(ValueError, match="a child of the ended process"):
-            FolderLock(tmp_path).__enter__()
+            FolderLock(tmp_path).take()
         path.write_text("")
         with pytest.raises(ValueError, match="written by another process"):
-            FolderLock(tmp_path).__enter__()
+            FolderLock(tmp_path).take()
 
 
 def test_a_race_has_one_winner_at_a_time(tmp_path):
