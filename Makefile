@@ -1,11 +1,12 @@
-# make answer | test | fuzz | lint | bench | venv: each creates .venv when it is missing.
+# make answer | test | fuzz | soak | lint | bench | venv: each creates .venv if missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
+SOAK_FLAGS ?= --cycles=200
 
-.PHONY: answer test fuzz lint bench venv clean
+.PHONY: answer test fuzz soak lint bench venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
@@ -24,6 +25,9 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m experiments.benchmark $(BENCH_FLAGS)
+
+soak: .venv/ready
+	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
 
 venv: .venv/ready
 

@@ -99,9 +99,8 @@ def main() -> None:
     import jax
 
     from experiments.lab import report, script
-    from experiments.lab.finding import write as write_text
     from experiments.lab.finding import write_findings
-    from rnnshare.training import environment
+    from rnnshare.training import environment, write_atomically
 
     preset, folder = common.PRESET.value, common.workdir()
     experiments = {name: script.load(name) for name in EXPERIMENTS}
@@ -142,7 +141,7 @@ def main() -> None:
     )
     print(f"The report is {page}")
     if _COLLECT.value:
-        write_text(folder / "README.md", table_page(findings))
+        write_atomically(folder / "README.md", table_page(findings))
 
 
 TABLE_PAGE = """\

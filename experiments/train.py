@@ -2,7 +2,8 @@
 
 Question: what does this sharing do on this task?
 Command:  python -m experiments.train --task=japanese_vowels --sharing=untied
-Time:     about half a minute on 2 cores.
+Time:     about half a minute on 2 cores. With --workdir the same command goes on where
+          it was ended, and on from its end with more --num_steps.
 Expect:   a test accuracy of about 0.9 untied; with --sharing=tied, about 0.97.
 """
 
@@ -79,7 +80,13 @@ _SEED = flags.DEFINE_integer(
 _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds", 1, "Seeds to train side by side.", lower_bound=1
 )
-# Where to leave metrics.jsonl, setting.json and params.npz; nowhere by default.
+_CHECKPOINTS = common.define_float(
+    "checkpoint_every", 30.0, "Seconds between checkpoints in --workdir.", least=0.0
+)
+_RESTART = flags.DEFINE_bool(
+    "restart", False, "Move what --workdir holds aside, and begin anew."
+)
+# Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
 
@@ -141,69 +148,74 @@ def make_setting():
 def main() -> None:
     """Trains, and prints what came of it."""
     common.use_devices()
+    import contextlib
+    import pathlib
+
+    from experiments.lab import run_folder
+
+    with contextlib.ExitStack() as stack:
+        with common.user_errors():
+            setting, task = make_setting(), make_task(_SPLIT.value)
+            size = setting.num_parameters()
+            seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
+            names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
+            folder = None
+            if common.WORKDIR.value:
+                names["num_seeds"] = len(seeds)
+                path = pathlib.Path(common.WORKDIR.value).expanduser()
+                opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
+                folder = stack.enter_context(opened)
+                common.keeps(f"{path} is kept up to its last checkpoint")
+        what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
+        print(f"{task.name}: {what}", flush=True)
+        fitted = _train(setting, task, seeds, folder)
+        if folder is not None:
+            folder.finish(*fitted)
+    _report(fitted, seeds, size)
+
+
+def _train(setting, task, seeds, folder):
+    """Returns what `fit` returns; keeps what it measures in a folder, or nowhere."""
     from statistics import median
 
-    from rnnshare.training import fit
-    from rnnshare.training import rows as runs
+    from rnnshare.training import fit, progress
 
-    with common.user_errors():
-        setting = make_setting()
-        task = make_task(_SPLIT.value)
-        size = setting.num_parameters()
-        names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
-        metrics = _open(names) if common.WORKDIR.value else None
-    print(f"{names['task']}: {names['cell']}, {setting.sharing}, {size:,} parameters")
-
-    seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
     total, done = setting.recipe.num_steps * len(seeds), {}
-    with runs.progress(total, str(setting.sharing)) as update:
+    with progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
             for i, row in measured.items():
                 done[seeds[i]] = step
-                if metrics is not None:
-                    metrics.append({"seed": seeds[i], "step": step, **row})
+                if folder is not None:
+                    folder.add(i, step, row)
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 
-        fitted = fit(
+        return fit(
             setting.make_model(),
             setting.recipe,
             [(task, seed, setting.learning_rate) for seed in seeds],
             per_device=common.PER_DEVICE.value,
             on_chunk=on_chunk,
+            checkpoints=None if folder is None else folder.checkpoints,
+            checkpoint_every=_CHECKPOINTS.value,
         )
+
+
+def _report(fitted, seeds, size):
+    """Prints the metrics of every seed, and their median."""
+    from statistics import median
+
     for seed, final in zip(seeds, fitted.metrics, strict=True):
         shown = {k: v for k, v in final.items() if k.startswith(("test", "train"))}
         text = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in shown.items())
+        if final["diverged"]:
+            text = f"diverged: the loss of step {final['diverged']} is not finite"
         print(f"seed {seed}: {text}")
-        if metrics is not None:
-            metrics.append({"seed": seed, "final": final})
     score = "test_accuracy" if "test_accuracy" in fitted.metrics[0] else "test_loss"
     value = median(final[score] for final in fitted.metrics)
     print(f"{score.replace('_', ' ')}: {value:.4f} (median of {len(seeds)} seeds)")
     print(f"parameters: {size:,}")
-    if metrics is not None:
-        runs.save_params(metrics.path.with_name("params.npz"), fitted.params[0])
-
-
-def _open(names):
-    """Returns the metrics file of the workdir, empty; refuses another run's folder."""
-    import pathlib
-
-    from rnnshare.training import rows as runs
-
-    folder = pathlib.Path(common.WORKDIR.value or "")
-    line = runs.json_line({**names, "num_seeds": _NUM_SEEDS.value})
-    record = folder / "setting.json"
-    if record.exists() and record.read_text() != line:
-        raise ValueError(
-            f"{folder} holds another run (see {record}). Name another --workdir."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    record.write_text(line)
-    (folder / "metrics.jsonl").unlink(missing_ok=True)
-    return runs.JsonLines(folder / "metrics.jsonl")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.lab.racing import geometric_mean
 from rnnshare.analysis.statistics import Interval
+from rnnshare.training import write_atomically
 
 OURS, FLOOR = "rnnshare ", "floor"
 
@@ -12,8 +13,9 @@ OURS, FLOOR = "rnnshare ", "floor"
 def write(results: dict[str, Any], folder: Any) -> None:
     """Writes benchmark.json, benchmark.md and benchmark.png into a folder."""
     found = {**results, "ratios": ratios(results)}
-    (folder / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "benchmark.md").write_text(tables(results))
+    text = json.dumps(found, indent=1) + "\n"
+    write_atomically(folder / "benchmark.json", text)
+    write_atomically(folder / "benchmark.md", tables(results))
     if results["tied"] or results["untied"]:
         from rnnshare.plotting.panels import save
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rnnshare.training.files import write_atomically
+
 VERDICTS = ("supported", "refuted", "inconclusive")
 EVIDENCE = ("full", "quick", "smoke")  # presets, the best evidence first
 
@@ -121,9 +123,9 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 def write_findings(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     """Writes `claims.json` and `findings.json`."""
-    write(folder / "claims.json", to_json(findings))
+    write_atomically(folder / "claims.json", to_json(findings))
     records = [dataclasses.asdict(finding) for finding in findings]
-    write(folder / "findings.json", _text(records))
+    write_atomically(folder / "findings.json", _text(records))
 
 
 def read_findings(folder: pathlib.Path) -> list[Finding]:
@@ -132,14 +134,6 @@ def read_findings(folder: pathlib.Path) -> list[Finding]:
     if not path.is_file():
         return []
     return [_of_record(record) for record in json.loads(path.read_text("utf-8"))]
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """Writes a text file, beside its place first and then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(path)
 
 
 def _of_record(record: dict[str, Any]) -> Finding:

@@ -4,13 +4,14 @@ Only this folder defines flags; the library receives values. Nothing heavy is im
 at the top, so that --help answers at once.
 """
 
-import _thread
 import contextlib
 import difflib
 import math
+import os
 import pathlib
+import shlex
+import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -103,6 +104,12 @@ CACHE = flags.DEFINE_string(
     "Folder that keeps compiled programs for the next run; by default rnnshare in the "
     "user's cache folder; '' keeps none.",
 )
+KEEP_MEMORY = flags.DEFINE_bool(
+    "keep_memory",
+    True,
+    "Keep freed memory for the next step, where the C library is glibc: faster steps, "
+    "and the process holds the most that it ever used.",
+)
 
 
 def workdir(below: str = "") -> pathlib.Path:
@@ -117,7 +124,12 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
     """Parses the flags and runs `main`.
 
     A wrong flag, or a word that is no flag, ends the program with one line and exit
-    code 2, before anything is compiled or created.
+    code 2, before anything is compiled or created; a signal, with one line and exit
+    code 130 (Ctrl-C) or 143 (SIGTERM).
+
+    Args:
+      main: the script.
+      resumes: whether the same command goes on from the rows that it has kept.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -133,26 +145,48 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
         return argv[:1]
 
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[CACHE.name])
-    app.run(lambda _: _interruptible(main, resumes), flags_parser=parse)
+    for flag in (CACHE, KEEP_MEMORY):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
+    app.run(lambda _: _in_order(main, resumes), flags_parser=parse)
 
 
-def _interruptible(main: Callable[[], None], resumes: bool) -> None:
-    sys.unraisablehook = _interrupt_again
-    try:
-        main()
-    except KeyboardInterrupt:
-        text = f"interrupted{': rows are kept, the same command goes on' * resumes}"
-        print(f"\n{text}", file=sys.stderr)
-        sys.exit(130)
+def _in_order(main: Callable[[], None], resumes: bool) -> None:
+    """Runs `main`; a signal ends it in one line that says what is kept."""
+    keeps("rows are kept" if resumes else "")
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _end)
+    from rnnshare.training import LockedError, handle_signals  # a second or more
+
+    with handle_signals(_tell):
+        try:
+            main()
+        except (LockedError, OSError) as error:  # a full disk, a read-only folder
+            fail(error)
 
 
-def _interrupt_again(unraisable: Any) -> None:
-    """Interrupts once more where Python swallowed it, in a callback of its own."""
-    if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        threading.Timer(0.05, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(unraisable)
+def _end(signum: int, _: Any) -> None:
+    """Ends the program at once, before it does anything that could be lost."""
+    os.write(2, f"{_tell()}\n".encode())
+    os._exit(128 + signum)
+
+
+_kept = ""  # when it is interrupted; '' is nothing
+
+
+def keeps(text: str) -> None:
+    """Says what is kept from now on, for the line of an interrupt: 'rows are kept'."""
+    global _kept
+    _kept = text
+
+
+def _tell() -> str:
+    if not _kept:
+        return "interrupted: nothing is kept"
+    spec = sys.modules["__main__"].__spec__
+    name = spec.name.removesuffix(".__main__") if spec else sys.argv[0]
+    command = shlex.join(["python", "-m", name, *sys.argv[1:]])
+    return f"interrupted: {_kept}; go on by: {command}"
 
 
 def fail(error: object) -> None:
@@ -175,13 +209,15 @@ def use_devices(count: int | None = None) -> None:
     """Makes the cores of a CPU `count` devices (all of them by default).
 
     Replicas are laid over devices. Call it before JAX starts its backend. Compiled
-    programs are kept where --compilation_cache says.
+    programs are kept where --compilation_cache says, freed memory as --keep_memory.
     """
-    import os
-
     import jax
 
+    from rnnshare.training import keep_memory
+
     use_cache()
+    if KEEP_MEMORY.value:
+        keep_memory()
     jax.config.update("jax_num_cpu_devices", count or os.cpu_count() or 1)
 
 
@@ -190,8 +226,6 @@ def use_cache() -> None:
 
     A folder that cannot be used costs the time to compile, and a warning.
     """
-    import os
-
     import jax
 
     folder = CACHE.value and str(pathlib.Path(CACHE.value).expanduser())

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from experiments.lab.finding import Finding, write_findings
-from experiments.lab.finding import write as write_text
 from experiments.lab.report_style import PAGE, STYLE
+from rnnshare.training.files import write_atomically
 
 MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?"}
 _MINUS = "\N{MINUS SIGN}"
@@ -116,8 +116,8 @@ def write(
         "\n".join(f"- {escape(k)}: {escape(v)}" for k, v in environment.items()),
     ]
     markdown = "\n\n".join(blocks) + "\n"
-    write_text(folder / "report.md", markdown)
-    write_text(folder / "report.html", html_page(markdown, question, folder))
+    write_atomically(folder / "report.md", markdown)
+    write_atomically(folder / "report.html", html_page(markdown, question, folder))
     write_findings(findings, folder)
     return folder / "report.html"
 

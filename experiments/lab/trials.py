@@ -22,7 +22,15 @@ import numpy as np
 
 from experiments.lab import flags as common
 from rnnshare.sharing.base import Sharing
-from rnnshare.training import SCHEMA, JsonLines, Recipe, Replicate, Setting, study
+from rnnshare.training import (
+    SCHEMA,
+    FolderLock,
+    JsonLines,
+    Recipe,
+    Replicate,
+    Setting,
+    study,
+)
 from rnnshare.training.rows import Row
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
@@ -49,6 +57,8 @@ class Lab:
         self.judge_only = judge_only
         self.num_made = 0
         self.asked: dict[str, Lab] = {}
+        self._first = self  # that was not asked for, and whose session it is
+        self._locks: dict[pathlib.Path, FolderLock] | None = None  # of a session
 
     @functools.cached_property
     def trained(self) -> JsonLines:
@@ -66,15 +76,33 @@ class Lab:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
-        """Counts a session that makes rows, whether it comes to its end or not."""
+        """Counts a session that makes rows, whether it comes to its end or not.
+
+        Unless it only judges, it is the one writer of its folder, and of those of the
+        labs that it asks.
+
+        Raises:
+          LockedError: if another process writes there.
+        """
         began = time.perf_counter()
+        self._locks = None if self.judge_only else {}
         try:
+            self._lock()
             yield
         finally:
             made = self.num_made or any(o.num_made for o in self.asked.values())
             if made and not self.judge_only:
                 took = round(time.perf_counter() - began, 3)
                 JsonLines(self.folder / "sessions.jsonl").append({"seconds": took})
+            for lock in (self._locks or {}).values():
+                lock.release()
+            self._locks = None
+
+    def _lock(self) -> None:
+        """Locks the folder in a session, before anything in it is read."""
+        locks = self._first._locks
+        if locks is not None and self.folder not in locks:
+            locks[self.folder] = FolderLock(self.folder).take()
 
     @property
     def seconds(self) -> float:
@@ -87,6 +115,8 @@ class Lab:
         if name not in self.asked:
             folder = self.folder.parent / name
             self.asked[name] = type(self)(folder, judge_only=self.judge_only)
+            self.asked[name]._first = self._first
+            self.asked[name]._lock()
         return self.asked[name]
 
     def train(

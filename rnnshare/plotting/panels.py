@@ -201,8 +201,9 @@ def save(figure: "Figure", path: str | pathlib.Path) -> pathlib.Path:
     if target.suffix != ".png":
         raise ValueError(f"Figures are saved as PNG: end {target.name!r} in .png.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=2 * DPI, facecolor="white", metadata={"Software": None})
-    return target
+    partial = target.with_suffix(".partial.png")
+    figure.savefig(partial, dpi=2 * DPI, facecolor="white", metadata={"Software": None})
+    return partial.replace(target)
 
 
 def _draw_pairs(panel: "Axes", scores: Mapping[str, np.ndarray]) -> None:

@@ -9,24 +9,23 @@ A large accelerator takes several replicas at once (`per_device`), under `vmap`:
 then fuses a replica's arithmetic in other ways, and the last bits differ.
 """
 
-import functools
 import math
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
-from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
+from rnnshare.training.checkpoints import Checkpoints
+from rnnshare.training.interrupts import Interrupted, deferred
+from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
+from rnnshare.training.resuming import Keeper, Progress
+from rnnshare.training.slots import Row, Slots, Triple, compile_programs
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
-
-Row = dict[str, Any]  # numbers, or None where there is none
-Triple = tuple[Any, int, float]  # task, seed, learning rate
 
 
 class Fitted(NamedTuple):
@@ -55,6 +54,8 @@ def fit(
     compiler_options: Mapping[str, str] | None = None,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
     on_result: Callable[[int, Row], None] | None = None,
+    checkpoints: Checkpoints | str | pathlib.Path | None = None,
+    checkpoint_every: float = 30.0,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -71,14 +72,22 @@ def fit(
         index of the replica, of those that were still training.
       on_result: called with the index of a replica and its final metrics, as soon as
         it is done.
+      checkpoints: where the training is kept, and gone on with when it is called again
+        (on a CPU with the same numbers, bit for bit); one folder a training. It may
+        have more steps then, or other devices, and nothing else that differs. What was
+        measured before is told to `on_chunk` and `on_result` again.
+      checkpoint_every: seconds between two checkpoints, which are after a chunk; 0:
+        after each.
 
     Returns:
       Best parameters and final metrics of each replica.
 
     Raises:
-      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive, or
-        no replica a device.
+      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive,
+        no replica a device, or checkpoints of another training.
       TypeError: on a learning rate that is no number, as a schedule.
+      Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
+        checkpoint of it.
     """
     _check(replicas)
     if per_device < 1:
@@ -86,163 +95,62 @@ def fit(
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
     rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
-    programs = _compile(
-        Loop(make_model, recipe, rates),
+    loop = Loop(make_model, recipe, rates)
+    programs = compile_programs(
+        loop,
         mesh,
         per_device,
         type(replicas[0][0]),  # type: ignore[arg-type]
         tuple(sorted((compiler_options or {}).items())),
     )
-    slots = _Slots(programs, recipe, mesh, per_device, replicas)
-    done: dict[int, tuple[Any, Row]] = {}
-    while len(done) < len(replicas):
-        slots.fill()
-        for step, rows in slots.run_chunk():
-            if on_chunk is not None:
-                on_chunk(step, rows)
-        for index, best, row in slots.take_finished():
-            done[index] = (best, row)
-            if on_result is not None:
-                on_result(index, row)
+    keeper = None
+    if checkpoints is not None:
+        if not isinstance(checkpoints, Checkpoints):
+            checkpoints = Checkpoints(checkpoints)
+        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas)
+    on_chunk = on_chunk or (lambda step, rows: None)
+    on_result = on_result or (lambda index, row: None)
+    progress = Progress() if keeper is None else keeper.load()
+    for step, rows in progress.told:
+        on_chunk(step, rows)
+    for index, row in progress.rows.items():
+        on_result(index, row)
+    begun = {i: s for i, s in progress.states.items() if i not in progress.rows}
+    slots = Slots(programs, recipe, mesh, per_device, replicas, [*progress.rows], begun)
+    with deferred() as requested:
+        while len(progress.rows) < len(replicas):
+            _advance(slots, progress, keeper, on_chunk, on_result)
+            done, signum = len(progress.rows) == len(replicas), requested()
+            if keeper is not None and (done or keeper.due or signum is not None):
+                progress.states |= slots.states()
+                keeper.save(progress)
+            if signum is not None and not done:
+                raise Interrupted(signum)
+    order = range(len(replicas))
     return Fitted(
-        *map(list, zip(*(done[i] for i in range(len(replicas))), strict=True))
+        [progress.states[i].best_params for i in order],
+        [progress.rows[i] for i in order],
     )
 
 
-class _Slots:
-    """Places for replicas, `per_device` on each device of a mesh; some may rest."""
-
-    def __init__(
-        self,
-        programs: dict[str, Callable[..., Any]],
-        recipe: Recipe,
-        mesh: Mesh,
-        per_device: int,
-        replicas: Sequence[Triple],
-    ):
-        count = mesh.size * per_device
-        self._programs = programs
-        self._recipe = recipe
-        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
-        self._replicas = replicas
-        self._waiting = list(reversed(range(len(replicas))))
-        self._index: list[int | None] = [None] * count  # of each slot's replica
-        self._held = [0] * count  # a resting slot holds its last replica's data
-        self._steps = np.zeros(count, int)
-        self._stacked: Any = None
-        self._state: Any = None
-
-    def fill(self) -> None:
-        """Gives every empty slot the next replica, while there are any."""
-        new = np.zeros(len(self._index), bool)
-        for slot, index in enumerate(self._index):
-            if index is None and self._waiting:
-                self._index[slot] = self._held[slot] = self._waiting.pop()
-                self._steps[slot], new[slot] = 0, True
-        if new.any():
-            held = _stack([self._replicas[i] for i in self._held])
-            self._stacked = jax.device_put(held, self._sharding)
-            fresh = self._programs["init"](self._stacked)
-            if self._state is None:
-                self._state = fresh
-            else:
-                which = jax.device_put(new, self._sharding)
-                self._state = self._programs["select"](which, fresh, self._state)
-        rests = np.array([index is None for index in self._index])
-        if rests.any():
-            stopped = jax.device_get(self._state.stopped) | rests
-            stopped = jax.device_put(stopped, self._sharding)
-            self._state = self._state._replace(stopped=stopped)
-
-    def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
-        """Trains to the next validation; returns what was measured, by the step."""
-        self._state, measured = self._programs["chunk"](self._stacked, self._state)
-        self._steps += self._recipe.validate_every
-        told: dict[int, dict[int, Row]] = {}
-        for index, step, row in zip(
-            self._index, self._steps.tolist(), _rows(measured), strict=True
-        ):
-            if index is not None:
-                told.setdefault(step, {})[index] = row
-        return sorted(told.items(), key=lambda item: item[0])
-
-    def take_finished(self) -> list[tuple[int, Any, Row]]:
-        """Returns index, parameters and metrics of replicas that are done; empties."""
-        stopped = jax.device_get(self._state.stopped)
-        done = stopped | (self._steps >= self._recipe.num_steps)
-        slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
-        if not slots:
-            return []
-        metrics = _rows(self._programs["finish"](self._stacked, self._state))
-        state = self._state
-        best, best_step, trained, diverged = jax.device_get(
-            (state.best_params, state.best_step, state.step, state.diverged)
-        )
-        found = []
-        for slot in slots:
-            measured = metrics[slot]
-            if diverged[slot]:
-                measured = dict.fromkeys(measured, math.nan)
-            row = {
-                **measured,
-                "best_step": int(best_step[slot]),
-                "steps_trained": int(trained[slot]),
-                "diverged": int(diverged[slot]) or None,
-            }
-            index = self._index[slot]
-            assert index is not None  # for the type checker
-            found.append((index, _slice(best, slot), row))
-            self._index[slot] = None
-        return found
-
-
-@functools.lru_cache(maxsize=64)
-def _compile(
-    loop: Loop,
-    mesh: Mesh,
-    per_device: int,
-    task_type: type,
-    options: tuple[tuple[str, str], ...],
-) -> dict[str, Callable[..., Any]]:
-    """Returns the loop's programs, jitted: `per_device` replicas on each device.
-
-    Each type of task has programs of its own: JAX takes pytrees of two classes for the
-    same if their fields are equal, and now and then runs the program of the other.
-    """
-    del task_type
-    spec = PartitionSpec(mesh.axis_names)
-
-    def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
-        # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
-        return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
-
-    def on_devices(
-        function: Callable[..., Any], together: Callable[..., Any] = jax.vmap
-    ) -> Callable[..., Any]:
-        def alone(*stacked: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[None], function(*_slice(stacked, 0)))
-
-        on_device = alone if per_device == 1 else together(function)
-
-        program = jax.jit(
-            jax.shard_map(
-                on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-            ),
-            compiler_options=dict(options),
-        )
-
-        def under_own_mesh(*stacked: Any) -> Any:
-            with jax.set_mesh(mesh):  # a caller's may be another one
-                return program(*stacked)
-
-        return under_own_mesh
-
-    return {
-        "init": on_devices(loop.init, one_by_one),
-        "select": on_devices(_select),
-        "chunk": on_devices(loop.chunk),
-        "finish": on_devices(loop.finish),
-    }
+def _advance(
+    slots: Slots,
+    progress: Progress,
+    keeper: Keeper | None,
+    on_chunk: Callable[[int, dict[int, Row]], None],
+    on_result: Callable[[int, Row], None],
+) -> None:
+    """Trains a chunk, and tells what came of it."""
+    slots.fill()
+    for step, rows in slots.run_chunk():
+        if keeper is not None:
+            progress.told.append((step, rows))
+        on_chunk(step, rows)
+    for index, state, row in slots.take_finished():
+        if keeper is None:  # nobody goes on from it
+            state = state._replace(params=None, optimizer_state=None)
+        progress.states[index], progress.rows[index] = state, row
+        on_result(index, row)
 
 
 def _check(replicas: Sequence[Triple]) -> None:
@@ -258,29 +166,3 @@ def _check(replicas: Sequence[Triple]) -> None:
             f"The replicas' tasks differ in more than their arrays: {structures}. "
             "Train them by separate calls."
         )
-
-
-def _stack(held: Sequence[Triple]) -> Replica:
-    """Returns the replicas as one pytree [count, ...]."""
-    tasks, seeds, rates = zip(*held, strict=True)
-    return Replica(
-        jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *tasks),
-        np.array(seeds, np.uint32),
-        np.array(rates, np.float32),
-    )
-
-
-def _select(which: jax.Array, new: TrainState, old: TrainState) -> TrainState:
-    return jax.tree.map(functools.partial(jnp.where, which), new, old)
-
-
-def _rows(metrics: Metrics) -> list[Row]:
-    values = jax.device_get(metrics)
-    count = len(next(iter(values.values())))
-    return [
-        {name: float(value[i]) for name, value in values.items()} for i in range(count)
-    ]
-
-
-def _slice(tree: Any, i: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[i], tree)

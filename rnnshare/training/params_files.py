@@ -15,6 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from rnnshare.training.files import replacing
+
 _FORMAT = b"rnnshare params 2"
 _ESCAPES = {"%": "%25", "/": "%2F", ":": "%3A"}
 
@@ -27,7 +29,6 @@ def save_params(path: str | pathlib.Path, params: Any) -> None:
     Raises:
       TypeError: if a leaf is no array of numbers, before anything is written.
     """
-    path = pathlib.Path(path)
     named = {}
     for keys, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
         name, array = _name(keys), _array_of(keys, leaf)
@@ -35,15 +36,12 @@ def save_params(path: str | pathlib.Path, params: Any) -> None:
             name += f":{array.dtype.name}"
             array = array.view(f"uint{8 * array.dtype.itemsize}")
         named[name] = array
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
     # Not np.savez, whose own argument `file` would hide a leaf of that name.
-    with zipfile.ZipFile(partial, "w") as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.comment = _FORMAT
         for name, array in named.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
-    partial.replace(path)
 
 
 def load_params(

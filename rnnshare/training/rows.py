@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rnnshare.training.files import named_in_errors, sync
 from rnnshare.training.params_files import load_params as load_params
 from rnnshare.training.params_files import save_params as save_params
 
@@ -73,10 +74,14 @@ class JsonLines:
         """Writes a row."""
         line = json_line(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        with named_in_errors(self.path), self.path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(line.encode())
+                sync(file)
+            except BaseException:  # of a line that was cut short, nothing stays
+                os.truncate(self.path, before)
+                raise
         self.rows.append(json.loads(line))
 
 

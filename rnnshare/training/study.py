@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from rnnshare.training.fitting import fit
+from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
 
@@ -90,6 +91,7 @@ def run(
                 per_device=per_device,
                 compiler_options=compiler_options,
             )
+            release_memory()
     done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
     return [done[key] for of_setting in keys for key in of_setting]
 

@@ -113,22 +113,6 @@ def test_train(sharing, tmp_path):
         assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
-def test_the_same_command_twice_gives_the_same_bytes(tmp_path):
-    def bytes_of_files():
-        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-    seen = []
-    for _ in range(2):
-        assert run("train", *TINY, f"--workdir={tmp_path}").returncode == 0
-        seen.append(bytes_of_files())
-    assert set(seen[0]) == {"metrics.jsonl", "setting.json", "params.npz"}
-    assert seen[0]["metrics.jsonl"] == seen[1]["metrics.jsonl"]
-    assert seen[0]["setting.json"] == seen[1]["setting.json"]
-    other = run("train", *TINY, "--seed=5", f"--workdir={tmp_path}")
-    assert_refused(other, "holds another run")
-    assert bytes_of_files() == seen[1]
-
-
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
     # A parent in the background may have it ignored; no fork, which JAX warns of.
@@ -150,7 +134,8 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "Traceback" not in told
-    assert told.endswith("interrupted: rows are kept, the same command goes on\n")
+    command = f"python -m experiments.drift_map {' '.join(flags)}"
+    assert told.endswith(f"\ninterrupted: rows are kept; go on by: {command}\n")
     kept = rows.read_bytes()
     done = run("drift_map", *flags)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from experiments.translation import translators
 from experiments.truncated_bptt import measure as truncated_bptt
 from rnnshare import ElmanCell, Tied, Untied
 from rnnshare.tasks import Adding
-from rnnshare.training import Call, Recipe, Setting, public_name
+from rnnshare.training import Call, LockedError, Recipe, Setting, public_name
 
 
 def adding(split, num_steps=4):
@@ -242,3 +242,19 @@ def test_files_are_strict_json(tmp_path):
     (line,) = (tmp_path / "kept.jsonl").read_text().splitlines()
     row = json.loads(line)
     assert (row["a"], row["x"], row["schema"]) == (1, 0.5, 2)
+
+
+def test_a_session_is_the_one_writer_of_its_folder_and_of_those_that_it_asks(tmp_path):
+    lab = Lab(tmp_path / "one")
+    with lab.clock():
+        lab.of("two").of("three").of("one")  # which is its own
+        for name in ("one", "two", "three"):
+            with (
+                pytest.raises(LockedError, match=f"/{name} is being written by this"),
+                Lab(tmp_path / name).clock(),
+            ):
+                pass
+        with Lab(tmp_path / "one", judge_only=True).clock():  # writes nothing
+            pass
+    with Lab(tmp_path / "two").clock():
+        lab.of("three").of("two")

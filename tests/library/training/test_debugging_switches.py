@@ -19,9 +19,9 @@ from rnnshare.training import (
     Setting,
     Truncation,
     fit,
-    fitting,
     tune,
 )
+from rnnshare.training.slots import compile_programs
 
 TASK = Adding(4, num_held_out=8)
 # Some stop early, so that places rest while others train.
@@ -39,13 +39,13 @@ SWITCHES = {
 def switched(name):
     """JAX with one of its switches on; what `fit` compiles is traced anew."""
     before = getattr(jax.config, name)
-    fitting._compile.cache_clear()
+    compile_programs.cache_clear()
     jax.config.update(name, SWITCHES[name])
     try:
         yield
     finally:
         jax.config.update(name, before)
-        fitting._compile.cache_clear()
+        compile_programs.cache_clear()
 
 
 def adding(split):

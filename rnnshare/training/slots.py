@@ -1,0 +1,233 @@
+"""Places for replicas on the devices of a mesh, and the programs that run there."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
+
+Row = dict[str, Any]  # numbers, or None where there is none
+Triple = tuple[Any, int, float]  # task, seed, learning rate
+
+
+class Slots:
+    """Places for replicas, `per_device` on each device of a mesh; some may rest."""
+
+    def __init__(
+        self,
+        programs: dict[str, Callable[..., Any]],
+        recipe: Recipe,
+        mesh: Mesh,
+        per_device: int,
+        replicas: Sequence[Triple],
+        done: Sequence[int] = (),
+        begun: Mapping[int, TrainState] | None = None,
+    ):
+        """Makes the places; nothing is trained yet.
+
+        Args:
+          programs: of `compile_programs`.
+          recipe: how to train.
+          mesh: of one axis.
+          per_device: how many replicas a device trains at once.
+          replicas: all of them.
+          done: indices of those that are not to be trained.
+          begun: the states, on the host, of those that go on from them.
+        """
+        count = mesh.size * per_device
+        self._programs = programs
+        self._recipe = recipe
+        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+        self._replicas = replicas
+        # Those that were begun go on first, in the order that they are in.
+        self._begun = dict(begun or {})
+        new = [i for i in range(len(replicas)) if i not in {*done, *self._begun}]
+        self._waiting = [*self._begun, *new]
+        self._index: list[int | None] = [None] * count  # of each slot's replica
+        self._held = [0] * count  # a resting slot holds its last replica's data
+        self._steps = np.zeros(count, int)
+        self._stacked: Any = None
+        self._state: Any = None
+
+    def fill(self) -> None:
+        """Gives every empty slot the next replica, while there are any."""
+        new = np.zeros(len(self._index), bool)
+        for slot, index in enumerate(self._index):
+            if index is None and self._waiting:
+                self._index[slot] = self._held[slot] = self._waiting.pop(0)
+                self._steps[slot], new[slot] = 0, True
+        if new.any():
+            held = _stack([self._replicas[i] for i in self._held])
+            self._stacked = jax.device_put(held, self._sharding)
+            fresh = self._with_begun(self._programs["init"](self._stacked), new)
+            if self._state is None:
+                self._state = fresh
+            else:
+                which = jax.device_put(new, self._sharding)
+                self._state = self._programs["select"](which, fresh, self._state)
+        rests = np.array([index is None for index in self._index])
+        if rests.any():
+            stopped = jax.device_get(self._state.stopped) | rests
+            stopped = jax.device_put(stopped, self._sharding)
+            self._state = self._state._replace(stopped=stopped)
+
+    def _with_begun(self, fresh: TrainState, new: np.ndarray) -> TrainState:
+        """Returns the states of new replicas; of those begun before, theirs."""
+        begun = [
+            (slot, self._begun.pop(index))
+            for slot, index in enumerate(self._index)
+            if index is not None and new[slot] and index in self._begun
+        ]
+        if not begun:
+            return fresh
+        leaves, structure = jax.tree.flatten(jax.device_get(fresh))
+        for slot, state in begun:
+            self._steps[slot] = state.step
+            leaves = [
+                _replace(leaf, slot, row)
+                for leaf, row in zip(leaves, jax.tree.leaves(state), strict=True)
+            ]
+        return jax.device_put(jax.tree.unflatten(structure, leaves), self._sharding)
+
+    def states(self) -> dict[int, TrainState]:
+        """Returns the states of the replicas that are being trained, on the host."""
+        host = jax.device_get(self._state)
+        return {
+            index: _copy(host, slot)
+            for slot, index in enumerate(self._index)
+            if index is not None
+        }
+
+    def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
+        """Trains to the next validation; returns what was measured, by the step."""
+        self._state, measured = self._programs["chunk"](self._stacked, self._state)
+        self._steps += self._recipe.validate_every
+        told: dict[int, dict[int, Row]] = {}
+        for index, step, row in zip(
+            self._index, self._steps.tolist(), _rows(measured), strict=True
+        ):
+            if index is not None:
+                told.setdefault(step, {})[index] = row
+        return sorted(told.items(), key=lambda item: item[0])
+
+    def take_finished(self) -> list[tuple[int, TrainState, Row]]:
+        """Returns index, state and metrics of replicas that are done; empties."""
+        stopped = jax.device_get(self._state.stopped)
+        done = stopped | (self._steps >= self._recipe.num_steps)
+        slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
+        if not slots:
+            return []
+        metrics = _rows(self._programs["finish"](self._stacked, self._state))
+        host = jax.device_get(self._state)
+        found = []
+        for slot in slots:
+            state = _copy(host, slot)
+            measured = metrics[slot]
+            if state.diverged:
+                measured = dict.fromkeys(measured, math.nan)
+            row = {
+                **measured,
+                "best_step": int(state.best_step),
+                "steps_trained": int(state.step),
+                "diverged": int(state.diverged) or None,
+            }
+            index = self._index[slot]
+            assert index is not None  # for the type checker
+            found.append((index, state, row))
+            self._index[slot] = None
+        return found
+
+
+@functools.lru_cache(maxsize=64)
+def compile_programs(
+    loop: Loop,
+    mesh: Mesh,
+    per_device: int,
+    task_type: type,
+    options: tuple[tuple[str, str], ...],
+) -> dict[str, Callable[..., Any]]:
+    """Returns the loop's programs, jitted: `per_device` replicas on each device.
+
+    Each type of task has programs of its own: JAX takes pytrees of two classes for the
+    same if their fields are equal, and now and then runs the program of the other.
+    """
+    del task_type
+    spec = PartitionSpec(mesh.axis_names)
+
+    def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+        # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
+        return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
+
+    def on_devices(
+        function: Callable[..., Any], together: Callable[..., Any] = jax.vmap
+    ) -> Callable[..., Any]:
+        def alone(*stacked: Any) -> Any:
+            return jax.tree.map(lambda leaf: leaf[None], function(*_slice(stacked, 0)))
+
+        on_device = alone if per_device == 1 else together(function)
+
+        program = jax.jit(
+            jax.shard_map(
+                on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+            ),
+            compiler_options=dict(options),
+        )
+
+        def under_own_mesh(*stacked: Any) -> Any:
+            with jax.set_mesh(mesh):  # a caller's may be another one
+                return program(*stacked)
+
+        return under_own_mesh
+
+    return {
+        "init": on_devices(loop.init, one_by_one),
+        "select": on_devices(_select),
+        "chunk": on_devices(loop.chunk),
+        "finish": on_devices(loop.finish),
+    }
+
+
+def _stack(held: Sequence[Triple]) -> Replica:
+    """Returns the replicas as one pytree [count, ...]."""
+    tasks, seeds, rates = zip(*held, strict=True)
+    return Replica(
+        jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *tasks),
+        np.array(seeds, np.uint32),
+        np.array(rates, np.float32),
+    )
+
+
+def _select(which: jax.Array, new: TrainState, old: TrainState) -> TrainState:
+    return jax.tree.map(functools.partial(jnp.where, which), new, old)
+
+
+def _rows(metrics: Metrics) -> list[Row]:
+    values = jax.device_get(metrics)
+    count = len(next(iter(values.values())))
+    return [
+        {name: float(value[i]) for name, value in values.items()} for i in range(count)
+    ]
+
+
+def _replace(stacked: Any, slot: int, row: Any) -> Any:
+    """Returns an array [count, ...] with another row: NumPy's, or one of typed keys."""
+    if not isinstance(stacked, np.ndarray):
+        return stacked.at[slot].set(row)
+    stacked = stacked.copy()
+    stacked[slot] = row
+    return stacked
+
+
+def _slice(tree: Any, i: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def _copy(tree: Any, i: int) -> Any:
+    """Returns a slice of host arrays that does not keep the others in memory."""
+    return jax.tree.map(lambda leaf: leaf[i].copy(), tree)

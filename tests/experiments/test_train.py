@@ -1,0 +1,168 @@
+"""What `train` leaves in its folder, and how it goes on from there."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from experiments import train
+from rnnshare.training import Fitted
+from tests.experiments.scripts import ROOT, TINY, assert_refused, run, strict_json
+
+
+def bytes_of(folder):
+    """Returns the content of every file, by its path; arrays by their values.
+
+    An `.npz` file holds the time that it was written at.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix == ".npz":
+            with np.load(path) as arrays:
+                found[str(path.relative_to(folder))] = {
+                    name: arrays[name].tobytes() for name in arrays
+                }
+        elif path.is_file() and path.name != "SHA256SUMS":
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def modified(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_path):
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    flags = (*TINY, "--num_seeds=2")
+    here, longer = f"--workdir={folder}", "--num_steps=6"
+    first = run("train", *flags, here)
+    assert first.returncode == 0, first.stderr
+    names = {
+        "metrics.jsonl", "setting.json", "params.npz", "params/seed_0.npz",
+        "params/seed_1.npz",
+    }  # fmt: skip
+    checkpoints = {n for n in bytes_of(folder) if n.startswith("checkpoints/")}
+    assert set(bytes_of(folder)) == names | checkpoints
+    assert checkpoints
+    before = modified(folder)
+    again = run("train", *flags, here)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == first.stdout
+    assert modified(folder) == before
+
+    refused = run("train", *flags, "--seed=5", "--batch_size=2", here)
+    assert refused.returncode == 2
+    table, error = refused.stderr.splitlines()[:-1], refused.stderr.splitlines()[-1]
+    assert [line.split() for line in table] == [
+        ["name", "there", "here"], ["batch_size", "4", "2"], ["seed", "0", "5"]
+    ]  # fmt: skip
+    assert "holds another run, as the table shows" in error
+
+    more = run("train", *flags, longer, here)
+    assert more.returncode == 0, more.stderr
+    assert run("train", *flags, longer, f"--workdir={whole}").returncode == 0
+    assert_same(folder, whole)
+    fewer = run("train", *flags, here)
+    assert "num_steps  6      4" in fewer.stderr
+    setting = folder / "setting.json"
+    written = setting.read_bytes()
+    setting.write_bytes(written[:-9])
+    assert_refused(run("train", *flags, here), f"{setting} is no setting (")
+    setting.write_bytes(written)
+
+    kept = bytes_of(folder)
+    anew = run("train", *flags, "--restart", here)
+    assert anew.stdout == first.stdout
+    assert bytes_of(tmp_path / "run.1") == kept
+    assert set(bytes_of(folder)) >= names
+
+
+def assert_same(one, other):
+    """The same rows, parameters, and newest checkpoint."""
+    a, b = bytes_of(one), bytes_of(other)
+    newest = max(n.split("/")[1] for n in b if n.startswith("checkpoints/"))
+    names = {n for n in b if not n.startswith("checkpoints/") or newest in n}
+    assert names <= set(a)
+    for name in names - {"metrics.jsonl"}:
+        assert a[name] == b[name], name
+    rows = [
+        sorted(map(json.dumps, map(strict_json, files["metrics.jsonl"].splitlines())))
+        for files in (a, b)
+    ]
+    assert rows[0] == rows[1]
+
+
+def start(*flags):
+    """Starts `train` with the signals that a terminal has, whatever the parent's are.
+
+    No fork, which JAX warns of.
+    """
+    code = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        "; runpy.run_module('experiments.train', run_name='__main__', alter_sys=True)"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path):
+    folder = tmp_path / "run"
+    flags = (*TINY, "--num_steps=100000", "--patience=0", f"--workdir={folder}")
+    process = start(*flags)
+    while not (folder / "metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.05)
+    assert_refused(run("train", *flags), f"being written by process {process.pid} on ")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    command = f"python -m experiments.train {' '.join(flags)}"
+    last = told.splitlines()[-1]
+    assert last == (
+        f"interrupted: {folder} is kept up to its last checkpoint; go on by: {command}"
+    )
+    assert "Traceback" not in told
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    assert checkpoint.name == f"step_{strict_json(rows[-1])['step']:09d}"
+
+
+def test_a_seed_that_diverged_is_named(capsys):
+    lost = {"test_loss": math.nan, "diverged": 7}
+    train._report(Fitted([None], [lost]), [3], 117)
+    told = capsys.readouterr().out
+    assert told.startswith("seed 3: diverged: the loss of step 7 is not finite\n")
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
+    folder = tmp_path / "run"
+    code = (
+        "import resource, runpy, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
+        "; resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))"
+        "; runpy.run_module('experiments.train', run_name='__main__', alter_sys=True)"
+    )
+    flags = (*TINY, "--compilation_cache=", f"--workdir={folder}")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: [Errno 27] File too large: ")
+    assert f"{folder}/checkpoints/step_000000004" in last
+    assert "Traceback" not in done.stderr
+    assert not list((folder / "checkpoints").iterdir())
+    again = run("train", *flags)
+    assert again.returncode == 0, again.stderr
+    assert [p.name for p in (folder / "checkpoints").iterdir()] == ["step_000000004"]

@@ -1,0 +1,39 @@
+"""Small files are the old or the new one, whole, and an error names them."""
+
+import errno
+import os
+
+import pytest
+
+from rnnshare.training import files
+
+
+def test_a_file_is_written_whole(tmp_path):
+    path = tmp_path / "made" / "a.json"
+    files.write_atomically(path, "ä\n")
+    assert path.read_bytes() == "ä\n".encode()
+    files.write_atomically(path, b"\0\1")
+    assert path.read_bytes() == b"\0\1"
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_an_error_keeps_what_stood_there_and_names_the_file(
+    call, tmp_path, monkeypatch
+):
+    path = tmp_path / "a.json"
+    files.write_atomically(path, "old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a.json'"):
+        files.write_atomically(path, "new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "old"}
+
+
+def test_a_folder_in_the_way_is_named(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(OSError, match=r"taken/a.json"):
+        files.write_atomically(tmp_path / "taken" / "a.json", "new")

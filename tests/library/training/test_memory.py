@@ -1,0 +1,55 @@
+"""Memory stays between steps where glibc is asked to keep it, and is given back."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from rnnshare.training import memory
+
+# 64 MB at a time, each page of it touched; without JAX, whose threads do the same.
+CODE = """
+import resource, runpy, sys
+memory = runpy.run_path(sys.argv[1])
+took = sys.argv[2] == "keep" and memory["keep_memory"]()
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+bytearray(b"1" * 2**25)
+before = faults()
+for _ in range(4):
+    bytearray(b"1" * 2**25)
+made = faults() - before
+blocks = [bytearray(b"1" * 2**12) for _ in range(2**14)]
+del blocks[:-1]
+before = held()
+print(took, made, memory["release_memory"](), before - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_pages_are_touched_once_and_given_back():
+    found = {}
+    for how in ("keep", "leave"):
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, memory.__file__, how],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        took, faults, released, freed = done.stdout.split()
+        assert (took, released) == (str(how == "keep"), "True")
+        found[how] = int(faults), int(freed)
+    assert found["keep"][0] < 100 < 8_000 < found["leave"][0]
+    assert found["keep"][1] > 2**25
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    assert not memory.keep_memory()
+    assert not memory.release_memory()
