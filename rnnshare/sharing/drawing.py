@@ -70,8 +70,8 @@ def orthogonal(
             f"orthogonal draws floating or complex numbers, but the dtype is "
             f"{jnp.dtype(dtype).name}. Use float32."
         )
-    least = jnp.promote_types(dtype, jnp.float32)  # complex64 of complex dtypes
-    precise = dtype if jnp.finfo(dtype).bits > 32 else least
+    # At least float32; of complex dtypes complex64, whose parts are float32.
+    precise = np.promote_types(dtype, np.float32)
     # Column k reflects x_k, normal in rows k..n, onto the k-th axis.
     x = jnp.tril(jax.random.normal(key, (size, size), precise))
     first = jnp.diagonal(x)
