@@ -20,9 +20,11 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
-    """What scripts compile is kept for other tests, of all workers, and not longer."""
+    """What is compiled is kept for the other tests, of all workers, and not longer."""
     shared = tmp_path_factory.getbasetemp().parent / "cache"
-    os.environ["XDG_CACHE_HOME"] = str(shared)
+    os.environ["XDG_CACHE_HOME"] = str(shared)  # of scripts
+    jax.config.update("jax_compilation_cache_dir", str(shared / "tests"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.fixture(autouse=True)

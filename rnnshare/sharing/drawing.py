@@ -1,5 +1,6 @@
 """Draws of many weight sets at once, and of orthogonal matrices by products alone."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ def draw_many(draw: Callable[[jax.Array], Any], keys: jax.Array) -> Any:
       draw: from one key to a pytree of arrays.
       keys: [N] random keys.
     """
+    draw = jax.jit(draw)  # so that it is traced once
     jaxpr, shapes = jax.make_jaxpr(draw, return_shape=True)(keys[0])
     if any(e.primitive.name in _FACTORISATIONS for e in equations_of(jaxpr.jaxpr)):
         return jax.lax.map(draw, keys)
@@ -63,13 +65,17 @@ def orthogonal(
             f"{tuple(shape)}. jax.nn.initializers.orthogonal() draws others."
         )
     del out_sharding
-    size = shape[0]
     dtype = jnp.float32 if dtype is None else dtype
     if not jnp.issubdtype(dtype, jnp.inexact):
         raise TypeError(
             f"orthogonal draws floating or complex numbers, but the dtype is "
             f"{jnp.dtype(dtype).name}. Use float32."
         )
+    return _orthogonal(key, shape[0], jnp.dtype(dtype))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))  # so that it is traced once
+def _orthogonal(key: jax.Array, size: int, dtype: Any) -> jax.Array:
     # At least float32; of complex dtypes complex64, whose parts are float32.
     precise = np.promote_types(dtype, np.float32)
     # Column k reflects x_k, normal in rows k..n, onto the k-th axis.
