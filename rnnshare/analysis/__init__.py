@@ -1,5 +1,6 @@
 """What finished trainings say: statistics, the score test, and the advice."""
 
+from rnnshare.analysis import law
 from rnnshare.analysis.score_tests import (
     ScoreTest,
     score_test,
@@ -33,6 +34,7 @@ __all__ = [
     "alternatives",
     "bootstrap_interval",
     "holm",
+    "law",
     "line_fit",
     "log_log_slope",
     "memorised_bits",
