@@ -12,10 +12,12 @@ from rnnshare.analysis.statistics import (
     holm,
     line_fit,
     log_log_slope,
+    mean_interval,
     memorised_bits,
     paired_difference,
     paired_p_value,
     rank_correlation,
+    solved_interval,
 )
 from rnnshare.analysis.untying import (
     Advice,
@@ -37,6 +39,7 @@ __all__ = [
     "law",
     "line_fit",
     "log_log_slope",
+    "mean_interval",
     "memorised_bits",
     "paired_difference",
     "paired_p_value",
@@ -44,4 +47,5 @@ __all__ = [
     "run_tests",
     "score_test",
     "scores_of",
+    "solved_interval",
 ]
