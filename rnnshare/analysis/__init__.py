@@ -17,6 +17,7 @@ from rnnshare.analysis.statistics import (
     paired_difference,
     paired_p_value,
     rank_correlation,
+    seeds_interval,
     solved_interval,
 )
 from rnnshare.analysis.untying import (
@@ -47,5 +48,6 @@ __all__ = [
     "run_tests",
     "score_test",
     "scores_of",
+    "seeds_interval",
     "solved_interval",
 ]

@@ -20,6 +20,7 @@ from rnnshare.analysis.intervals import (
 )
 from rnnshare.analysis.intervals import bootstrap_interval as bootstrap_interval
 from rnnshare.analysis.intervals import mean_interval as mean_interval
+from rnnshare.analysis.intervals import seeds_interval as seeds_interval
 from rnnshare.analysis.intervals import solved_interval as solved_interval
 
 
@@ -96,7 +97,7 @@ def log_log_slope(
     if rows.ndim == 1:
         return line_fit(log_x, np.log(rows), confidence=confidence).slope
     slopes = [line_fit(log_x, np.log(row)).slope.estimate for row in rows]
-    return bootstrap_interval(slopes, confidence=confidence)
+    return seeds_interval(slopes, confidence=confidence)
 
 
 def line_fit(
