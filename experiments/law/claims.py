@@ -246,8 +246,8 @@ LAW = Claim(
     draw=draw_law,
     table=law_table,
     refuted_if=(
-        "the points' slope is beyond 0.7 to 1.3, or a curve is above 1.2 at the "
-        "predicted strength"
+        f"the slope of the points is beyond {1 - FAR:g} to {1 + FAR:g}, or a curve is "
+        f"above {WORSE:g} at the predicted strength"
     ),
 )
 EXPERIMENT = Experiment("law", PLANS, measure, (LAW,))

@@ -12,7 +12,6 @@ from rnnshare.plotting.style import (
     dress,
     legend_below,
     new_figure,
-    note,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _HUES = ("Tied", "Untied", "Segments", "Cyclic", "LowRank")
 _MARKS = ("o", "s", "^", "D", "v")
-_TOP = 3.0  # of the best loss, as far as curves are drawn
 
 
 def draw_law(
@@ -51,19 +49,22 @@ def draw_law(
             inner = sorted(f for f in curve if 0 < f < np.inf)
             right.plot(inner, [curve[f] for f in inner], color=colour, lw=1.2)
             for end, factor in ((0.0, inner[0] / 2), (np.inf, inner[-1] * 2)):
-                right.plot(factor, min(curve[end], _TOP), mark, color=colour, ms=4)
+                right.plot(factor, curve[end], mark, color=colour, ms=4)
     _draw_line(left, crossings, error)
     right.set_xscale("log")
-    right.set_ylim(0.97, _TOP * 1.05)
-    for level, text in zip(levels, ("supports", "refutes"), strict=True):
+    right.set_yscale("log")
+    ticks = (1, 1.5, 2, 3, 5, 10)
+    right.set_yticks(ticks, list(map(str, ticks)))
+    right.minorticks_off()
+    for level in levels:
         right.axhline(level, color=INK, lw=1, ls=":")
-        note(right, text, (right.get_xlim()[0], level), (4, 6), "left", MUTED)
     right.axvline(1.0, color=MUTED, lw=1, zorder=0)
+    supports, refutes = levels
     dress(
         right,
-        "strength over the predicted one",
-        "excess loss over that of the best",
-        title="ends: untied, tied",
+        "strength / predicted strength",
+        "excess loss / the least one",
+        title=f"marks: untied (left), tied (right)\ndotted: {supports:g}, {refutes:g}",
     )
     legend_below(figure, handles)
     return figure
@@ -83,5 +84,5 @@ def _draw_line(panel: "Axes", crossings: Mapping[str, Any], error: float) -> Non
         panel,
         "predicted N* - p - 1",
         "measured N* - p - 1",
-        title=f"band: within {error:.0%}",
+        title=f"line: as predicted\nband: within {error:.0%}",
     )

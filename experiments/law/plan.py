@@ -112,7 +112,7 @@ PLANS = {
     ),
     "quick": Plan(5, (*_SHORT, *_LONG, *_CORRELATED)),
     "full": Plan(
-        20,
+        10,
         (
             *_SHORT,
             *_LONG,
