@@ -42,6 +42,7 @@ QUESTION = (
 EXPERIMENTS = (
     "identities",
     "resources",  # before the process is large, since it takes times
+    "law",
     *("drift_map", "real_data", "core_claim", "temporal_structure", "spectrum"),
     *("length_generalisation", "position_generalisation", "over_fitting"),
     *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),

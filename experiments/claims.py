@@ -1,7 +1,7 @@
 """The claims that the project puts to the test, in the order of the report.
 
 They come from the question "Why are the weights of RNN/LSTM networks shared across
-time?", its three answers (A, B, C) and their comments (c).
+time?", its three answers (A, B, C) and their comments (c); L is the law behind them.
 """
 
 CLAIMS = {
@@ -48,12 +48,16 @@ CLAIMS = {
     "C2": "So weights per step are not more powerful.",
     "Cc1": '"Powerful" is ambiguous.',
     "Cc2": "A model is more powerful if it solves what none of the other kind does.",
+    "L1": (
+        "Sharing is a bias against a variance: from N* sequences on a rule is better "
+        "un-shared, and the best strength of tying is s^2 / tau^2."
+    ),
 }
 
 # The five questions under which a report tells them.
 QUESTIONS = {
     "Why are the weights shared: does one rule hold at every step?": (
-        *("Q1", "Q4", "A4", "A5", "A6", "Ac1", "Ac2c", "Ac2d"),
+        *("Q1", "Q4", "A4", "A5", "A6", "Ac1", "Ac2c", "Ac2d", "L1"),
     ),
     "Would un-shared weights do better?": ("Q5", "A2", "B5", "B7", "Ac2a", "Ac2b"),
     "What happens at steps and lengths that were never trained?": (

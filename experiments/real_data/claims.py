@@ -15,7 +15,7 @@ from experiments.real_data.measure import (
     measure,
 )
 from experiments.real_data.plan import PLANS, Plan
-from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.analysis.statistics import Interval, seeds_interval
 from rnnshare.plotting import IntervalRow, draw_intervals, draw_paired
 
 METRICS = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
@@ -66,7 +66,7 @@ def result_of(found: Measured) -> Result:
     confirmed = [
         case
         for case, row in differences(found.fresh).iterrows()
-        if map_.wins[case] < 0 and bootstrap_interval(row.to_numpy()).high < 0
+        if map_.wins[case] < 0 and seeds_interval(row.to_numpy()).high < 0
     ]
     pair = found.runs[found.runs["arm"].isin(PAIR)]
     early = (pair["best_step"] < pair["num_steps"]) & ~pair["lost"]
@@ -116,7 +116,7 @@ def data_details(found: Measured, result: Result) -> Iterator[str]:
         if arm.startswith("Cyclic"):
             apart = {other: losses[case, arm] - losses[case, other] for other in PAIR}
             text = " and ".join(
-                f"less {other.lower()} {bootstrap_interval(values):+.3f}"
+                f"less {other.lower()} {seeds_interval(values):+.3f}"
                 for other, values in apart.items()
             )
             yield f"{case}: test loss of weights by {arm.lower()}, {text} nats."
@@ -196,7 +196,7 @@ def judge_compute(plan: Plan, found: Measured) -> Verdict:
     ]
     return Verdict(
         decide(tied and not untied, untied and not tied),
-        bootstrap_interval(result.differences.mean().to_numpy()),
+        seeds_interval(result.differences.mean().to_numpy()),
         "untied less tied test loss, in nats, mean over the pairs",
         f"Trained until validation no longer gets better, at most {longest:,} steps, "
         f"tied has the lower test loss on {result.count(+1)} and untied on "

@@ -19,9 +19,9 @@ from experiments.resources.telling import (
     span,
 )
 from rnnshare.analysis.statistics import (
-    bootstrap_interval,
     line_fit,
     log_log_slope,
+    seeds_interval,
 )
 
 SLOPE_WITHIN = 0.05
@@ -78,8 +78,7 @@ def judge_stored(plan: Plan, measured: Measured) -> Verdict:
     """Returns the verdict of A1."""
     memory, slopes = measured.memory, stored_slopes(plan, measured.stored)
     arms = {
-        arm: bootstrap_interval([one[arm] for one in slopes.values()])
-        for arm in plan.arms
+        arm: seeds_interval([one[arm] for one in slopes.values()]) for arm in plan.arms
     }
     untied, tied = arms["Untied"], arms["Tied"]
     crossings = ", ".join(

@@ -1,5 +1,6 @@
 """What finished trainings say: statistics, the score test, and the advice."""
 
+from rnnshare.analysis import law
 from rnnshare.analysis.score_tests import (
     ScoreTest,
     score_test,
@@ -11,10 +12,13 @@ from rnnshare.analysis.statistics import (
     holm,
     line_fit,
     log_log_slope,
+    mean_interval,
     memorised_bits,
     paired_difference,
     paired_p_value,
     rank_correlation,
+    seeds_interval,
+    solved_interval,
 )
 from rnnshare.analysis.untying import (
     Advice,
@@ -33,8 +37,10 @@ __all__ = [
     "alternatives",
     "bootstrap_interval",
     "holm",
+    "law",
     "line_fit",
     "log_log_slope",
+    "mean_interval",
     "memorised_bits",
     "paired_difference",
     "paired_p_value",
@@ -42,4 +48,6 @@ __all__ = [
     "run_tests",
     "score_test",
     "scores_of",
+    "seeds_interval",
+    "solved_interval",
 ]

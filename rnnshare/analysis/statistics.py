@@ -6,32 +6,22 @@ that a figure, a report and a test read the same numbers. scipy does the statist
 Shape letters: S seeds, X points on an axis, such as numbers of steps.
 """
 
-import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Statistic = Callable[..., Any]  # takes values and, where it can, `axis`
-_BATCH = 1_000_000  # resampled values at once: 8 MB
-
-
-class Interval(NamedTuple):
-    """An estimate and the two ends of its confidence interval.
-
-    A format is that of each number: `f"{interval:+.2f}"` is `-0.12 [-0.20, -0.04]`.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return str(self)
-        estimate, low, high = (format(value, spec) for value in self)
-        return f"{estimate} [{low}, {high}]"
+from rnnshare.analysis.intervals import Interval as Interval
+from rnnshare.analysis.intervals import (
+    Statistic,
+    check_confidence,
+    finite,
+    scipy_stats,
+)
+from rnnshare.analysis.intervals import bootstrap_interval as bootstrap_interval
+from rnnshare.analysis.intervals import mean_interval as mean_interval
+from rnnshare.analysis.intervals import seeds_interval as seeds_interval
+from rnnshare.analysis.intervals import solved_interval as solved_interval
 
 
 class LineFit(NamedTuple):
@@ -74,60 +64,6 @@ def paired_difference(
     )
 
 
-def bootstrap_interval(
-    values: npt.ArrayLike,
-    *,
-    confidence: float = 0.95,
-    statistic: Statistic = np.mean,
-    num_resamples: int = 9_999,
-    seed: int = 0,
-) -> Interval:
-    """Returns the bootstrap interval (BCa) of a statistic of one sample.
-
-    Equal values give a zero-width interval. Where BCa is not defined (a median whose
-    jackknife does not move, for one), the interval is that of the percentiles. The
-    bootstrap is too narrow for few values: on normal data a 95 % interval of a mean
-    holds the truth in about 84 % of studies of 5 seeds, and 90 % of studies of 12.
-
-    Args:
-      values: [S].
-      confidence: the coverage that the interval aims at.
-      statistic: takes [S] (with `axis`, it is vectorised) and returns a number.
-      num_resamples: bootstrap resamples.
-      seed: of the resampling.
-
-    Returns:
-      The statistic of the values and the ends of its interval.
-
-    Raises:
-      ValueError: unless there are at least 2 values, all finite.
-
-    Reference: Efron, 1987, "Better bootstrap confidence intervals".
-    """
-    sample = _finite("values", values)
-    _check_confidence(confidence)
-    estimate = float(statistic(sample))
-    if np.ptp(sample) == 0.0:
-        return Interval(estimate, estimate, estimate)
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
-            # A degenerate BCa warns and returns NaN: percentiles then take its place.
-            warnings.simplefilter("ignore")
-            result = _stats().bootstrap(
-                (sample,),
-                statistic,
-                confidence_level=confidence,
-                n_resamples=num_resamples,
-                batch=max(1, _BATCH // len(sample)),
-                method=method,
-                rng=np.random.default_rng(seed),
-            )
-        low, high = map(float, result.confidence_interval)
-        if np.isfinite(low) and np.isfinite(high):
-            break
-    return Interval(estimate, low, high)
-
-
 def log_log_slope(
     x: npt.ArrayLike, y: npt.ArrayLike, *, confidence: float = 0.95
 ) -> Interval:
@@ -161,7 +97,7 @@ def log_log_slope(
     if rows.ndim == 1:
         return line_fit(log_x, np.log(rows), confidence=confidence).slope
     slopes = [line_fit(log_x, np.log(row)).slope.estimate for row in rows]
-    return bootstrap_interval(slopes, confidence=confidence)
+    return seeds_interval(slopes, confidence=confidence)
 
 
 def line_fit(
@@ -184,7 +120,7 @@ def line_fit(
       ValueError: if the points are not finite, fewer than 3, or all at one x.
     """
     first, second = _pair(x, y, names=("x", "y"), least=3)
-    _check_confidence(confidence)
+    check_confidence(confidence)
     if np.ptp(first) == 0.0:
         raise ValueError(
             f"line_fit needs points at different x, but all are at {first[0]:g}."
@@ -199,7 +135,7 @@ def line_fit(
     if np.abs(residuals).max() <= 32 * np.finfo(np.float64).eps * scale:
         return LineFit(Interval(slope, slope, slope), intercept, 1.0)
     error = np.sqrt(residuals @ residuals / (count - 2) / (dx @ dx)) * count
-    half = float(error * _stats().t.ppf(0.5 + confidence / 2, count - 2))
+    half = float(error * scipy_stats().t.ppf(0.5 + confidence / 2, count - 2))
     r_squared = float(1.0 - residuals @ residuals / (dy @ dy) * count**2)
     return LineFit(Interval(slope, slope - half, slope + half), intercept, r_squared)
 
@@ -220,7 +156,7 @@ def paired_p_value(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     differences = _differences(*_pair(a, b))
     if np.ptp(differences) == 0.0:
         return 1.0 if differences[0] == 0.0 else 0.0
-    return float(_stats().ttest_1samp(differences, 0.0).pvalue)
+    return float(scipy_stats().ttest_1samp(differences, 0.0).pvalue)
 
 
 def holm(p_values: npt.ArrayLike) -> np.ndarray:
@@ -266,7 +202,7 @@ def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     first, second = _pair(x, y, names=("x", "y"))
     if np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
         return 0.0
-    return float(_stats().spearmanr(first, second).statistic)
+    return float(scipy_stats().spearmanr(first, second).statistic)
 
 
 def memorised_bits(accuracy: npt.ArrayLike, num_examples: npt.ArrayLike) -> np.ndarray:
@@ -315,41 +251,10 @@ def _pair(
     least: int = 2,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns both as float64 of one length, or says what is wrong with them."""
-    first, second = _finite(names[0], a, least), _finite(names[1], b, least)
+    first, second = finite(names[0], a, least), finite(names[1], b, least)
     if len(first) != len(second):
         raise ValueError(
             f"{names[0]} has {len(first)} values and {names[1]} has {len(second)}, "
             "but they are compared one by one. Give both for the same points."
         )
     return first, second
-
-
-def _finite(name: str, values: npt.ArrayLike, least: int = 2) -> np.ndarray:
-    """Returns the values as float64[n], or says what is wrong with them."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(
-            f"{name} has shape {array.shape}, but one axis is expected. Flatten it."
-        )
-    if len(array) < least:
-        raise ValueError(f"{name} has {len(array)} values. Give at least {least}.")
-    if not np.isfinite(array).all():
-        where = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(
-            f"{name}[{where}] is {array[where]}, but only finite values can be "
-            "compared. Leave that run out of both sides, and say so."
-        )
-    return array
-
-
-def _check_confidence(confidence: float) -> None:
-    """Raises unless the confidence lies between 0 and 1."""
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence is {confidence}. Use one between 0 and 1.")
-
-
-def _stats() -> Any:
-    """Returns scipy.stats, imported when it is first needed."""
-    import scipy.stats
-
-    return scipy.stats

@@ -29,15 +29,16 @@ from rnnshare.tasks.drifting_rule import (
 
 
 @as_pytree(
-    "train", "validation", "test", "step_weights", "num_examples", "amount", "oracle"
+    *("train", "validation", "test", "step_weights"),
+    *("num_examples", "amount", "oracle", "noise"),
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class DriftTask(DriftRegression):
     """Regression of every step on the inputs of the l steps before it.
 
     The loss is the mean squared error over the scored steps, those with l steps before
-    them, in units of the variance of the training targets: predicting their mean costs
-    1.
+    them, in units of the variance of the training targets without their noise:
+    predicting their mean costs 1, and the noise's variance.
 
     Attributes:
       train, validation, test: the sets: inputs [N, T, D], targets [N, T, 1], and the
@@ -49,6 +50,7 @@ class DriftTask(DriftRegression):
       amount: float32[], how much the weights drift.
       oracle: float32[], the test loss of the best time-invariant linear model.
       path: how they drift.
+      noise: float32[], the standard deviation of the targets' noise; None for none.
     """
 
     train: Batch
@@ -59,13 +61,15 @@ class DriftTask(DriftRegression):
     amount: Any
     oracle: Any
     path: str
+    noise: Any = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Path and amount, and where they are not 1000, the examples."""
+        """Path, amount and noise, and where they are not 1000, the examples."""
         count = int(self.num_examples)
         size = "" if count == 1_000 else f"_n{count}"
-        return f"drift_{self.path}_{float(self.amount):g}{size}"
+        noise = self._noise_of_name()
+        return f"drift_{self.path}_{float(self.amount):g}{noise}{size}"
 
     @property
     def num_steps(self) -> int:  # type: ignore[override]
@@ -101,6 +105,7 @@ def drift(
     period: int = 5,
     test_steps: int | None = None,
     num_rows: int = 1_000,
+    noise: float = 0.0,
 ) -> DriftTask:
     """Returns a task whose weights drift: `y_t = sum_j k_tj (d_t . x_{t-j})`, j = 1..l.
 
@@ -130,6 +135,8 @@ def drift(
         scored.
       num_rows: of each set, at least num_examples; tasks that differ in how many of
         them are training examples share one compilation.
+      noise: s, the standard deviation of normal noise on the targets of all sets, in
+        units of that of the targets without it.
 
     Raises:
       ValueError: on an unknown path, or sizes that leave nothing to score.
@@ -137,7 +144,7 @@ def drift(
     Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing".
     """
     longest = num_steps if test_steps is None else test_steps
-    check_drift(split, amount, path, num_steps, num_lags, longest)
+    check_drift(split, amount, path, num_steps, num_lags, longest, noise)
     sizes = {"num_examples": num_examples, "num_features": num_features}
     for name, size in (sizes | {"period": period}).items():
         if size < 1:
@@ -155,29 +162,34 @@ def drift(
     scored = raw["train"][1][:num_examples, num_lags:]
     mean, deviation = scored.mean(), max(float(scored.std()), 1e-6)
 
-    def batch(name: str) -> Batch:
+    def batch(number: int, name: str) -> Batch:
         inputs, targets = raw[name]
+        targets = (targets - mean) / deviation
+        if noise:
+            draw = np.random.default_rng([split, PATHS.index(path), number, 1])
+            targets += noise * draw.normal(size=targets.shape)
         steps = np.arange(inputs.shape[1])
         beyond = name == "test" and longest > num_steps
         real = steps >= (num_steps if beyond else num_lags)
         there = np.arange(rows) < (num_examples if name == "train" else rows)
         return Batch(
             (inputs / math.sqrt(INPUT_VARIANCE)).astype(np.float32),
-            ((targets - mean) / deviation).astype(np.float32)[..., None],
+            targets.astype(np.float32)[..., None],
             mask=there[:, None] & real[None],
         )
 
     first = num_steps if longest > num_steps else num_lags
     weights = weights * math.sqrt(INPUT_VARIANCE) / deviation
     return DriftTask(
-        train=batch("train"),
-        validation=batch("validation"),
-        test=batch("test"),
+        train=batch(0, "train"),
+        validation=batch(1, "validation"),
+        test=batch(2, "test"),
         step_weights=weights,
         num_examples=np.int32(num_examples),
         amount=np.float32(amount),
-        oracle=np.float32(drift_oracles(weights[first:], 1.0)[0]),
+        oracle=np.float32(drift_oracles(weights[first:], 1.0)[0] + noise**2),
         path=path,
+        noise=np.float32(noise) if noise else None,
     )
 
 

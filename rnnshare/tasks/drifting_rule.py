@@ -26,9 +26,12 @@ class DriftRegression(Task):
 
     Attributes:
       oracle: float32[], the test loss of the best time-invariant linear model.
+      noise: float32[], the standard deviation of what is added to the targets; None for
+        none.
     """
 
     oracle: Any
+    noise: Any
     readout = "every"
     out_features = 1
 
@@ -43,11 +46,15 @@ class DriftRegression(Task):
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """The best linear models, and predicting the mean; of the test set's steps."""
+        floor = 0.0 if self.noise is None else float(self.noise) ** 2
         return {
-            "mean": {"loss": 1.0},
+            "mean": {"loss": 1.0 + floor},
             "time-invariant linear": {"loss": float(self.oracle)},
-            "per-step linear": {"loss": 0.0},
+            "per-step linear": {"loss": floor},
         }
+
+    def _noise_of_name(self) -> str:
+        return "" if self.noise is None else f"_s{float(self.noise):g}"
 
 
 def drift_oracles(step_weights: Any, input_variance: float) -> tuple[float, float]:
@@ -134,9 +141,15 @@ def _normalised(values: np.ndarray) -> np.ndarray:
 
 
 def check_drift(
-    split: Any, amount: float, path: str, num_steps: int, num_lags: int, longest: int
+    split: Any,
+    amount: float,
+    path: str,
+    num_steps: int,
+    num_lags: int,
+    longest: int,
+    noise: float = 0.0,
 ) -> None:
-    """Refuses a split, a drift or sizes of which no task can be made."""
+    """Refuses a split, a drift, a noise or sizes of which no task can be made."""
     if isinstance(split, bool) or not isinstance(split, int) or split < 0:
         raise ValueError(f"split is {split!r}. Use a whole number of at least 0.")
     if path not in PATHS:
@@ -145,6 +158,8 @@ def check_drift(
         )
     if not 0 <= amount < math.inf:
         raise ValueError(f"drift: amount is {amount}. Use a number of at least 0.")
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"drift: noise is {noise}. Use a number of at least 0.")
     if not 1 <= num_lags < num_steps <= longest:
         raise ValueError(
             f"drift: num_lags={num_lags}, num_steps={num_steps}, test_steps={longest} "

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, as_pytree, generated
-from rnnshare.tasks.draws import uniform
+from rnnshare.tasks.draws import normal, uniform
 from rnnshare.tasks.drifting_rule import (
     FILLED,
     INPUT_VARIANCE,
@@ -33,19 +33,22 @@ STREAMING = 2**31 - 1  # so many examples that none is met twice
 _PATH = "random_walk"
 
 
-@as_pytree("num_examples", "seed", "step_weights", "constant", "amount", "oracle")
+@as_pytree(
+    "num_examples", "seed", "step_weights", "constant", "amount", "oracle", "noise"
+)
 @dataclasses.dataclass(frozen=True, eq=False)
 class DriftStream(GeneratedTask, DriftRegression):
     """`drift` along a random walk, its training set N draws; made by `drift_stream`.
 
     Targets are `y_t = sum_j W_tj . x_{t-j} - constant`, j = 1..l, of mean 0 and
-    variance 1 over the scored steps, those with l steps before them.
+    variance 1 over the scored steps, those with l steps before them; and noise.
 
     Attributes:
       step_weights: float32[T, l, D], the true weights of every step.
       constant: float32[], what takes the targets' mean to 0.
       amount: float32[], how much the weights drift.
       oracle: float32[], the loss of the best time-invariant linear model.
+      noise: float32[], the standard deviation of the targets' noise; None for none.
     """
 
     # Filled by `drift_stream`; defaults only because those of the base have some.
@@ -53,14 +56,16 @@ class DriftStream(GeneratedTask, DriftRegression):
     constant: Any = None
     amount: Any = None
     oracle: Any = None
+    noise: Any = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """T, l, the drift, and N."""
+        """T, l, the drift, the noise, and N."""
         count = int(self.num_examples)
         size = "streaming" if count == STREAMING else f"n{count}"
         lags = self.step_weights.shape[-2]
-        return f"drift_t{self.num_steps}_l{lags}_d{float(self.amount):g}_{size}"
+        drift = f"d{float(self.amount):g}{self._noise_of_name()}"
+        return f"drift_t{self.num_steps}_l{lags}_{drift}_{size}"
 
     @property
     def num_steps(self) -> int:  # type: ignore[override]
@@ -88,6 +93,9 @@ class DriftStream(GeneratedTask, DriftRegression):
             [before[lags - j : lags - j + steps] for j in range(1, lags + 1)], axis=1
         )
         targets = jnp.sum(self.step_weights * past, axis=(1, 2)) - self.constant
+        if self.noise is not None:  # of a stream apart from those of the inputs
+            draws = normal(jax.random.fold_in(key, 2), (steps,))
+            targets += self.noise * draws
         return Batch(inputs, targets[:, None], mask=jnp.arange(steps) >= lags)
 
 
@@ -102,6 +110,7 @@ def drift_stream(
     num_lags: int = 5,
     num_examples: int = STREAMING,
     num_held_out: int = 1_000,
+    noise: float = 0.0,
 ) -> DriftStream:
     """Returns the drifting regression as a stream; see `drift` for the rule.
 
@@ -116,13 +125,16 @@ def drift_stream(
       num_lags: l.
       num_examples: N of the training set; `STREAMING` for ever new ones.
       num_held_out: sequences in each held-out set.
+      noise: s, the standard deviation of normal noise on the targets of all sets, in
+        units of that of the targets without it. Tasks of other noise above 0 share one
+        compilation.
 
     Raises:
       ValueError: on sizes that leave nothing to score, or no example.
 
     Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing".
     """
-    check_drift(split, amount, _PATH, num_steps, num_lags, num_steps)
+    check_drift(split, amount, _PATH, num_steps, num_lags, num_steps, noise)
     rng = np.random.default_rng([split, PATHS.index(_PATH)])
     weights = draw_weights(rng, amount, _PATH, num_steps, num_lags, num_features, 1)
     unit = math.sqrt(INPUT_VARIANCE)
@@ -139,7 +151,8 @@ def drift_stream(
         step_weights=scaled.astype(np.float32),
         constant=np.float32(means.mean() / deviation),
         amount=np.float32(amount),
-        oracle=np.float32(drift_oracles(scaled[num_lags:], apart)[0]),
+        oracle=np.float32(drift_oracles(scaled[num_lags:], apart)[0] + noise**2),
+        noise=np.float32(noise) if noise else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from rnnshare.analysis import statistics
 
@@ -17,6 +18,74 @@ def test_interval_covers_the_mean_as_often_as_promised():
     # Four binomial standard deviations below 0.95 and above: 0.90 to 1.00.
     tolerance = 4 * np.sqrt(0.95 * 0.05 / studies)
     assert abs(hits / studies - 0.95) < tolerance
+
+
+def coverage(interval, draw, truth, size, studies=1_500):
+    """Returns how often the interval of some values holds the truth."""
+    rng = np.random.default_rng(size)
+    held = 0
+    for _ in range(studies):
+        _, low, high = interval(draw(rng, size))
+        held += low <= truth <= high
+    return held / studies
+
+
+@pytest.mark.parametrize("size", [5, 6, 10])
+def test_the_interval_of_a_mean_covers_normal_values(size):
+    """At least 93 %, and no more than four binomial deviations above 95."""
+
+    def log_normal(rng, size):
+        return np.exp(rng.normal(size=size))
+
+    def on_log_scale(values):
+        return statistics.mean_interval(values, scale="log")
+
+    def normal(rng, size):
+        return rng.normal(1.0, 2.0, size=size)
+
+    for covered in (
+        coverage(statistics.mean_interval, normal, 1.0, size),
+        coverage(on_log_scale, log_normal, 1.0, size),
+    ):
+        assert 0.93 <= covered <= 0.95 + 4 * np.sqrt(0.95 * 0.05 / 1_500)
+    # What the docstring says of skewed values, on the scale that is not theirs.
+    skewed = coverage(statistics.mean_interval, log_normal, np.exp(0.5), size)
+    assert skewed == pytest.approx({5: 0.822, 6: 0.823, 10: 0.84}[size], abs=0.04)
+    assert skewed < 0.9
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("size", [5, 6, 10])
+def test_the_exact_interval_of_a_rate_covers_at_least_what_it_says(size, rate):
+    chances = scipy.stats.binom.pmf(np.arange(size + 1), size, rate)
+    held = [
+        interval.low <= rate <= interval.high
+        for interval in (statistics.solved_interval(k, size) for k in range(size + 1))
+    ]
+    assert chances @ held >= 0.95
+
+
+def test_intervals_against_tables():
+    # t(0.975, 4) = 2.776; 8 of 10: Clopper and Pearson's 0.444 to 0.975.
+    interval = statistics.mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    half = 2.776445 * np.sqrt(2.5 / 5)
+    assert interval == pytest.approx((3.0, 3 - half, 3 + half), rel=1e-6)
+    assert statistics.solved_interval(8, 10) == pytest.approx(
+        (0.8, 0.4439045, 0.9747893), rel=1e-6
+    )
+    assert statistics.solved_interval(0, 5)[:2] == (0.0, 0.0)
+    assert statistics.solved_interval(5, 5)[2] == 1.0
+    assert statistics.mean_interval([2.0, 2.0]) == (2.0, 2.0, 2.0)
+    assert statistics.mean_interval([1.0, 4.0], scale="log").estimate == 2.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_values_take_a_wider_interval_than_the_bootstrap(seed):
+    values = np.random.default_rng(seed).normal(size=5)
+    wide, narrow = (
+        of(values) for of in (statistics.mean_interval, statistics.bootstrap_interval)
+    )
+    assert wide.high - wide.low > narrow.high - narrow.low
 
 
 def test_a_wider_confidence_is_a_wider_interval():
@@ -146,6 +215,14 @@ def test_holm_by_hand():
             lambda: statistics.paired_difference([1, np.nan], [1, 2]),
             r"a\[1\] is nan.*Leave that run out",
         ),
+        (
+            lambda: statistics.mean_interval([1, 0], scale="log"),
+            "positive values, but the least is 0",
+        ),
+        (lambda: statistics.mean_interval([1, 2], scale="log10"), "scale is 'log10'"),
+        (lambda: statistics.mean_interval([1.0]), "values has 1 values"),
+        (lambda: statistics.solved_interval(6, 5), "6 of 5 is no count"),
+        (lambda: statistics.solved_interval(0, 0), "0 of 0 is no count"),
         (lambda: statistics.bootstrap_interval([[1, 2]]), r"values has shape \(1, 2\)"),
         (
             lambda: statistics.bootstrap_interval([1, 2], confidence=95),

@@ -80,13 +80,13 @@ BASES = {
         tasks.DriftStream(5, 0, 2, WEIGHTS, *np.float32([0, 1, 2])),
         DRAWN
         | {"step_weights": 2 * WEIGHTS}
-        | dict.fromkeys(("constant", "amount", "oracle"), np.float32(3)),
+        | dict.fromkeys(("constant", "amount", "oracle", "noise"), np.float32(3)),
     ),
     tasks.DriftTask: (
         tasks.DriftTask(SETS, SETS, SETS, WEIGHTS, *np.float32([2, 1, 2]), "linear"),
         {"train": OTHER, "validation": OTHER, "test": OTHER, "path": "periodic"}
         | {"step_weights": 2 * WEIGHTS}
-        | dict.fromkeys(("num_examples", "amount", "oracle"), np.float32(3)),
+        | dict.fromkeys(("num_examples", "amount", "oracle", "noise"), np.float32(3)),
     ),
     tasks.LagRecall: (
         tasks.LagRecall(12, 3),

@@ -25,6 +25,8 @@ CycleNavigation: min_length=1 num_held_out=1000 curriculum=0.0
 Cyclic: same_init=False
 Drift: unit=1.0
 DriftStream: num_held_out=1000 step_weights=None constant=None amount=None oracle=None
+    noise=None
+DriftTask: noise=None
 DuplicateString: min_length=1 num_held_out=1000 curriculum=0.0
 ElmanCell: activation=tanh
 EvenPairs: min_length=1 num_held_out=1000 curriculum=0.0
@@ -67,9 +69,9 @@ Truncation: carry='hand_on'
 Untied: same_init=False beyond='error'
 WordOrder: num_held_out=1000 held_out_order=None num_facts=1
 drift: split=0 amount=0.05 path='random_walk' num_steps=30 num_features=3 num_lags=10
-    num_examples=1000 period=5 test_steps=None num_rows=1000
+    num_examples=1000 period=5 test_steps=None num_rows=1000 noise=0.0
 drift_stream: split=0 amount=0.05 num_steps=20 num_features=3 num_lags=5
-    num_examples=2147483647 num_held_out=1000
+    num_examples=2147483647 num_held_out=1000 noise=0.0
 folk_tune_streams: split=0 num_steps=256
 folk_tunes: split=0 num_steps=64
 italy_power_demand: split=0 validation_fraction=0.2
