@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.cell_comparison.measure import PLANS, Measured, Plan, measure
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
-from rnnshare.analysis.statistics import Interval, bootstrap_interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, bootstrap_interval, mean_interval
 from rnnshare.plotting import IntervalRow, draw_intervals
 from rnnshare.plotting.style import GRID
 
@@ -35,7 +35,7 @@ def judge(plan: Plan, found: Measured) -> Verdict:
 def agree(by_cell: Mapping[str, np.ndarray]) -> bool:
     """Returns whether all cells have the effect, within the factor."""
     means = [np.mean(values) for values in by_cell.values()]
-    above = all(seeds_interval(values).low > 0 for values in by_cell.values())
+    above = all(mean_interval(values).low > 0 for values in by_cell.values())
     return len(means) > 1 and above and max(means) <= FACTOR * min(means)
 
 
@@ -59,7 +59,7 @@ def relative(found: Measured) -> Interval:
     """
     pairs = ratios_of(found).values()
     if not pairs:  # one cell alone is like itself
-        return seeds_interval(np.ones(2))
+        return mean_interval(np.ones(2))
 
     def ratio(seeds):
         chosen = np.asarray(seeds).astype(int)
@@ -97,7 +97,7 @@ def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     for name, by_cell in found.items():
         for cell, values in by_cell.items():
             alike = "yes" if agree(by_cell) else "no"
-            rows.append((name, cell, f"{seeds_interval(values):+.3f}", alike))
+            rows.append((name, cell, f"{mean_interval(values):+.3f}", alike))
     return tuple(rows)
 
 
@@ -107,7 +107,7 @@ def draw(plan: Plan, found: Measured, verdict: Verdict):
     for name, by_cell in found.items():
         means = [values.mean() for values in by_cell.values()]
         for cell, values in by_cell.items():
-            interval = seeds_interval(values / (abs(np.mean(means)) or 1.0))
+            interval = mean_interval(values / (abs(np.mean(means)) or 1.0))
             rows.append(IntervalRow(f"{name}: {cell}", interval))
     figure = draw_intervals(
         rows,

@@ -17,7 +17,7 @@ from experiments.cell_state.measure import (
 from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS, Plan
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import say_lost
-from rnnshare.analysis.statistics import Interval, paired_difference, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval, paired_difference
 
 UNITS = {"adding": "steps T", "copy memory": "blanks to wait (steps)"}
 SCORES = {"adding": "test loss", "copy memory": "accuracy of recall"}
@@ -111,7 +111,7 @@ def doublings(longest: dict) -> Interval:
     """Returns the Interval of log2 of LSTM's longest over Elman's, mean over tasks."""
     tasks = dict.fromkeys(task for task, _ in longest)
     each = [np.log2(longest[task, LSTM] / longest[task, ELMAN]) for task in tasks]
-    return seeds_interval(np.mean(each, axis=0))
+    return mean_interval(np.mean(each, axis=0))
 
 
 def _against(names: list[str], values: list[str]) -> str:

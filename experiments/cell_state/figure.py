@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     INK,
@@ -108,7 +108,7 @@ def _draw_gradients(
     there = (norms > 0).all(0)
     if len(norms) < 2 or not there.any():
         return
-    ends = np.exp([seeds_interval(one) for one in np.log(norms[:, there]).T])
+    ends = np.exp([mean_interval(one) for one in np.log(norms[:, there]).T])
     style = line_style(label, names)
     every = max(1, there.sum() // 6)
     panel.plot(back[there], ends[:, 0], markevery=every, **style)

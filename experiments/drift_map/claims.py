@@ -16,7 +16,7 @@ from experiments.drift_map.measure import (
 from experiments.drift_map.plan import PLANS, Plan
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, say_lost, tests
-from rnnshare.analysis.statistics import Interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval
 
 MATCHINGS = {
     "Untied": "equal width (and FLOPs)",
@@ -44,7 +44,7 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
     apart, again = differences(found.runs), differences(found.fresh)
     map_ = tests(apart)
     confirmed = {
-        case: seeds_interval(row.to_numpy()).high < 0 for case, row in again.iterrows()
+        case: mean_interval(row.to_numpy()).high < 0 for case, row in again.iterrows()
     }
     lost = [c for c in map_.index if map_.wins[c] < 0 and not confirmed.get(c, False)]
     map_.loc[lost, "wins"] = 0
@@ -63,7 +63,7 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
             won[moves].any(),
             not won.any() and 2 * (map_.wins > 0).sum() >= len(map_),
         ),
-        seeds_interval(told.loc[best].to_numpy()),
+        mean_interval(told.loc[best].to_numpy()),
         "untied less tied test loss, of the target's variance "
         f"({MATCHINGS[arm]}, T = {steps}, d = {drift:g}, N = {size:,}; {seeds})",
         " ".join(map_sentences(plan, result)),
@@ -132,8 +132,7 @@ def map_details(found: Measured) -> list[str]:
         f"Tuned at the middle d and N, by equal budgets: {'; '.join(settings)}.",
         "N* is where the line through the mean differences, over log N, first changes "
         "to untied's favour; its interval is of resampled seeds, and infinite where it "
-        "does not. The intervals of a few seeds are too narrow, which is why a win "
-        "asks for the t test as well."
+        "does not."
         + say_lost(
             pd.concat([found.runs, found.fresh])["test_loss"].isna(), LOST, "\n\n"
         ),

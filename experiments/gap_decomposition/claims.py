@@ -13,7 +13,7 @@ from experiments.gap_decomposition.measure import (
 )
 from experiments.gap_decomposition.plan import PLANS, Plan
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
-from rnnshare.analysis.statistics import Interval, bootstrap_interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, bootstrap_interval, mean_interval
 
 PARTS = "resources", "in-distribution estimation", "unseen positions", "unseen lengths"
 _SIGN = {"loss": 1.0, "accuracy": -1.0}  # gaps are those of 1 - accuracy
@@ -29,7 +29,7 @@ def judge_parts(plan: Plan, found: Measured) -> Verdict:
     parts = {metric: parts_of(pairs[metric], metric) for metric in GUESSING}
     bars = {m: [_bar(*each) for each in parts[m].items()] for m in parts}
     apart = np.mean([contrast(values) for values in parts["loss"].values()], axis=0)
-    overall = seeds_interval(apart)
+    overall = mean_interval(apart)
     contrasts = [bar.contrast for bar in bars["loss"]]
     shares, errors = (
         np.mean([values.mean(0) for values in by_cell.values()], axis=0)
@@ -113,8 +113,8 @@ def contrast(parts):
 
 
 def _bar(cell, parts):
-    intervals = [seeds_interval(column) for column in parts.T]
-    return figure.Bar(cell, intervals, seeds_interval(contrast(parts)))
+    intervals = [mean_interval(column) for column in parts.T]
+    return figure.Bar(cell, intervals, mean_interval(contrast(parts)))
 
 
 def parts_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
@@ -251,7 +251,7 @@ def draw_agreement(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of the two gaps, a point a setting."""
     cases, x, y, _ = verdict.data
     points = [
-        figure.GapPoint(label, cell, size, seeds_interval(a), seeds_interval(b))
+        figure.GapPoint(label, cell, size, mean_interval(a), mean_interval(b))
         for (label, cell, _, size), a, b in zip(cases, x, y, strict=True)
     ]
     told = f"correlation {verdict.effect:.2f}: supported above {HIGH:g}, "

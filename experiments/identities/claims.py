@@ -8,7 +8,7 @@ from experiments.identities import figure
 from experiments.identities.measure import Measured, measure, sharings
 from experiments.identities.plan import PLANS, Plan
 from experiments.lab.experiment import Claim, Experiment, Verdict
-from rnnshare.analysis.statistics import Interval, line_fit, seeds_interval
+from rnnshare.analysis.statistics import Interval, line_fit, mean_interval
 
 TOLERANCE = 1e-5  # of the largest reference value; float32 rounding is 1.2e-7 a step
 # Parameters of one cell, by the formulas of the cells' docstrings.
@@ -78,7 +78,7 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
     return _verdict(
         plan,
         set(slopes) == {1.0} and least == 1,
-        seeds_interval(slopes),
+        mean_interval(slopes),
         "slope against T, in parameters of one cell",
         "Each further step adds exactly one cell's parameters, for every cell and "
         f"size tried (R2 = {least:g}). The growth is linear, and the constant "
@@ -99,7 +99,7 @@ def judge_unrolling(plan: Plan, found: Measured, key: str, summary: str) -> Verd
     return _verdict(
         plan,
         max(labelled.values()) <= TOLERANCE,
-        seeds_interval(own.max(axis=1).groupby("seed").max()),
+        mean_interval(own.max(axis=1).groupby("seed").max()),
         "largest relative difference of a seed's runs, mean over seeds",
         summary,
         labelled,

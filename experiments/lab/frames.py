@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.lab.trials import replicates
-from rnnshare.analysis.statistics import holm, paired_p_value, seeds_interval
+from rnnshare.analysis.statistics import holm, mean_interval, paired_p_value
 from rnnshare.training import Setting
 from rnnshare.training.rows import Row
 
@@ -167,7 +167,7 @@ def tests(differences: "pd.DataFrame", level: float = LEVEL) -> "pd.DataFrame":
     import pandas as pd
 
     values = differences.to_numpy(float)
-    intervals = np.array([seeds_interval(row) for row in values]).reshape(-1, 3)
+    intervals = np.array([mean_interval(row) for row in values]).reshape(-1, 3)
     p = holm([paired_p_value(row, np.zeros_like(row)) for row in values])
     low, high = intervals[:, 1], intervals[:, 2]
     wins = np.where(p < level, 1 * (low > 0) - 1 * (high < 0), 0)

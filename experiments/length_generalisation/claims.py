@@ -23,7 +23,7 @@ from experiments.length_generalisation.measure import (
     paired,
 )
 from experiments.length_generalisation.plan import PLANS, POLICIES, REGULAR, Plan
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting import IntervalRow, draw_intervals
 from rnnshare.plotting.style import INK, say_what_refutes
 
@@ -58,7 +58,7 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
             words.count("supported") / len(words) >= MOST,
             words.count("refuted") / len(words) > SOME,
         ),
-        seeds_interval(over_rows(tied - literal)),
+        mean_interval(over_rows(tied - literal)),
         "tied less literal untied accuracy at twice the trained length, mean over "
         "languages, cells and starts",
         f"Of {len(words)} cases {words.count('supported')} are supported, "
@@ -84,7 +84,7 @@ def judge_varied(plan: Plan, found: Measured) -> Verdict:
     keeps = (own < LOST).sum()
     return Verdict(
         decide(loses > len(own) / 2, keeps > len(own) / 2),
-        seeds_interval(over_rows(untied[counted] if len(own) else untied)),
+        mean_interval(over_rows(untied[counted] if len(own) else untied)),
         f"untied accuracy at length {plan.train_max_length}, trained at that length "
         "alone less trained at all lengths",
         f"Untied reaches {GOOD:g} when trained at one length in {len(own)} of "
@@ -104,7 +104,7 @@ def judge_unseen(plan: Plan, found: Measured) -> Verdict:
     literal, tied = (each[judged.learnt] if some else each for each in falls)
     return Verdict(
         decide(some and gone.mean() >= MOST, some and gone.mean() < SOME),
-        seeds_interval(over_rows(literal)),
+        mean_interval(over_rows(literal)),
         "accuracy that literal untied loses from the last three trained lengths to the "
         "next three",
         f"In {gone.sum()} of the {len(gone)} cases that untied learnt (of "
@@ -123,7 +123,7 @@ def judge_controls(plan: Plan, found: Measured) -> Verdict:
     good, poor = medians >= GOOD, medians < POOR
     return Verdict(
         decide(good.mean() > 0.5, poor.mean() > 0.5),
-        seeds_interval(over_rows(beyond)),
+        mean_interval(over_rows(beyond)),
         "tied accuracy on the controls at lengths N + 1 to 2N",
         f"Tied is below {POOR:g} on {poor.sum()} of {len(medians)} controls, which a "
         f"finite state cannot solve, and at least {GOOD:g} on {good.sum()}.",
@@ -221,7 +221,7 @@ def draw_varied(plan: Plan, found: Measured, verdict: Verdict):
     rows = []
     for (language, cell, sharing), seeds in (fixed - varied).iterrows():
         label = f"{language.replace('_', ' ')}, {cell}: {NAMES[sharing]}"
-        rows.append(IntervalRow(label, seeds_interval(seeds), NAMES[sharing]))
+        rows.append(IntervalRow(label, mean_interval(seeds), NAMES[sharing]))
     figure = draw_intervals(
         rows,
         f"accuracy at length N = {plan.train_max_length}:\n"

@@ -6,7 +6,7 @@ from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import contrast, say_lost
 from experiments.over_fitting import figure
 from experiments.over_fitting.plan import Plan
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 
 
 def judge_capacity(plan: Plan, found) -> Verdict:
@@ -15,7 +15,7 @@ def judge_capacity(plan: Plan, found) -> Verdict:
     keys = ["case", "arm", "seed"]
     most = runs.groupby(keys, sort=False)["bits"].max().reset_index()
     differences = contrast(most, "bits", by=["case"])
-    apart = {case: seeds_interval(row) for case, row in differences.iterrows()}
+    apart = {case: mean_interval(row) for case, row in differences.iterrows()}
     held = capacities(runs)
     # A tied model that holds all of the largest set leaves no room to hold more.
     open_ = held["bits"].xs("Tied", level="arm") < max(plan.capacity.sizes)
@@ -31,7 +31,7 @@ def judge_capacity(plan: Plan, found) -> Verdict:
     )
     return Verdict(
         decide(all(more), 2 * sum(not_more) > len(not_more)),
-        seeds_interval(differences.mean()),
+        mean_interval(differences.mean()),
         "untied less tied bits memorised, equal width",
         _summary(held, apart),
         differences.shape[1],

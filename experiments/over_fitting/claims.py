@@ -24,7 +24,7 @@ from experiments.over_fitting.measure import (
     untied_less_tied,
 )
 from experiments.over_fitting.plan import PLANS, Plan
-from rnnshare.analysis.statistics import Interval, rank_correlation, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval, rank_correlation
 
 NO_EFFECT = 0.02  # nats: so near to 0 a difference of gaps is none
 VANISHED = 0.1  # of the difference without regularisation
@@ -40,8 +40,8 @@ def judge_growth(plan: Plan, found: Measured) -> Verdict:
     both = [all(i.low > 0 for i in pair) for pair in tests.values()]
     neither = [not any(i.low > 0 for i in pair) for pair in tests.values()]
     verdict = _verdict(both, neither, gaps.decides)
-    plain = seeds_interval(larger.mean())
-    tuned = seeds_interval(over_grid(untied_less_tied(gaps.runs, "tuned")).mean())
+    plain = mean_interval(larger.mean())
+    tuned = mean_interval(over_grid(untied_less_tied(gaps.runs, "tuned")).mean())
     summary = (
         "Without regularisation untied's train-test gap less tied's is "
         f"{plain:.3f} nats; the difference grows with T / N in "
@@ -78,7 +78,7 @@ def _trend(by_size: pd.Series) -> float:
 def _intervals(*frames: pd.DataFrame) -> dict:
     """Returns {cell: an interval of each frame}."""
     return {
-        cell: tuple(seeds_interval(each.loc[cell]) for each in frames)
+        cell: tuple(mean_interval(each.loc[cell]) for each in frames)
         for cell in frames[0].index
     }
 
@@ -102,7 +102,7 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
         gap.high < 0 or (gap.low <= 0 and abs(gap.estimate) < NO_EFFECT)
         for gap, _ in tests.values()
     ]
-    gap, loss = seeds_interval(gaps.mean()), seeds_interval(losses.mean())
+    gap, loss = mean_interval(gaps.mean()), mean_interval(losses.mean())
     own = runs[(runs["regime"] == "tuned") & (runs["arm"] == "Untied")]
     untied, share = own.groupby("seed")["gap"].mean(), ""
     if untied.min() > 0:

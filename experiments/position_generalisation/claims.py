@@ -15,7 +15,7 @@ from experiments.position_generalisation.measure import (
     measure,
 )
 from experiments.position_generalisation.plan import PLANS, Plan
-from rnnshare.analysis.statistics import log_log_slope, seeds_interval
+from rnnshare.analysis.statistics import log_log_slope, mean_interval
 from rnnshare.plotting import draw_paired
 
 NEAR = 0.05  # so near are accuracies at shown and at unseen steps that are alike
@@ -47,10 +47,10 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
         for arm, values in needed.items():
             each = [log_log_slope(steps, row[used]).estimate for row in values]
             slopes[arm] = np.array(each)
-        gap = seeds_interval(slopes["Untied"] - slopes["Tied"])
+        gap = mean_interval(slopes["Untied"] - slopes["Tied"])
         label = "untied less tied slope of log examples needed on log T"
     else:  # no slope: what is left is the local rule
-        gap = seeds_interval(_apart(runs).mean(0))
+        gap = mean_interval(_apart(runs).mean(0))
         label = "tied less untied accuracy at steps never shown"
     steeper = gap.estimate >= STEEPER and gap.low > 0
     told = "; ".join(f"{arm} {v.mean():.2f}" for arm, v in slopes.items())
@@ -110,8 +110,8 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
     both = runs[runs.arm != NO_ORDER].groupby(["cell", "arm"], sort=False)
     learnt = both.seen.median().groupby("cell", sort=False).min() >= LEARNT
     counted = apart[learnt]
-    mean = seeds_interval(apart.mean(0))
-    above = [g.mean() >= ABOVE and seeds_interval(g).low > 0 for g in counted]
+    mean = mean_interval(apart.mean(0))
+    above = [g.mean() >= ABOVE and mean_interval(g).low > 0 for g in counted]
     alike = [gap.mean() < ALIKE for gap in counted]
     return Verdict(
         decide(above and all(above), alike and all(alike)),

@@ -15,7 +15,7 @@ from experiments.real_data.measure import (
     measure,
 )
 from experiments.real_data.plan import PLANS, Plan
-from rnnshare.analysis.statistics import Interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval
 from rnnshare.plotting import IntervalRow, draw_intervals, draw_paired
 
 METRICS = {"accuracy": "test accuracy", "bits_per_character": "bits a character"}
@@ -66,7 +66,7 @@ def result_of(found: Measured) -> Result:
     confirmed = [
         case
         for case, row in differences(found.fresh).iterrows()
-        if map_.wins[case] < 0 and seeds_interval(row.to_numpy()).high < 0
+        if map_.wins[case] < 0 and mean_interval(row.to_numpy()).high < 0
     ]
     pair = found.runs[found.runs["arm"].isin(PAIR)]
     early = (pair["best_step"] < pair["num_steps"]) & ~pair["lost"]
@@ -116,7 +116,7 @@ def data_details(found: Measured, result: Result) -> Iterator[str]:
         if arm.startswith("Cyclic"):
             apart = {other: losses[case, arm] - losses[case, other] for other in PAIR}
             text = " and ".join(
-                f"less {other.lower()} {seeds_interval(values):+.3f}"
+                f"less {other.lower()} {mean_interval(values):+.3f}"
                 for other, values in apart.items()
             )
             yield f"{case}: test loss of weights by {arm.lower()}, {text} nats."
@@ -131,8 +131,7 @@ def data_details(found: Measured, result: Result) -> Iterator[str]:
     yield (
         "Seeds are paired: a seed has the same split and the same batches for every "
         "model. The splits overlap, so the intervals speak of these data sets, not of "
-        "a wider population; with few seeds a bootstrap interval is too narrow, which "
-        "is why the rule asks for the t test as well."
+        "a wider population."
     )
 
 
@@ -196,7 +195,7 @@ def judge_compute(plan: Plan, found: Measured) -> Verdict:
     ]
     return Verdict(
         decide(tied and not untied, untied and not tied),
-        seeds_interval(result.differences.mean().to_numpy()),
+        mean_interval(result.differences.mean().to_numpy()),
         "untied less tied test loss, in nats, mean over the pairs",
         f"Trained until validation no longer gets better, at most {longest:,} steps, "
         f"tied has the lower test loss on {result.count(+1)} and untied on "

@@ -21,7 +21,7 @@ from experiments.resources.telling import (
 from rnnshare.analysis.statistics import (
     line_fit,
     log_log_slope,
-    seeds_interval,
+    mean_interval,
 )
 
 SLOPE_WITHIN = 0.05
@@ -78,7 +78,7 @@ def judge_stored(plan: Plan, measured: Measured) -> Verdict:
     """Returns the verdict of A1."""
     memory, slopes = measured.memory, stored_slopes(plan, measured.stored)
     arms = {
-        arm: seeds_interval([one[arm] for one in slopes.values()]) for arm in plan.arms
+        arm: mean_interval([one[arm] for one in slopes.values()]) for arm in plan.arms
     }
     untied, tied = arms["Untied"], arms["Tied"]
     crossings = ", ".join(

@@ -20,10 +20,10 @@ from rnnshare import tasks
 from rnnshare.analysis.statistics import (
     Interval,
     holm,
+    mean_interval,
     paired_difference,
     paired_p_value,
     rank_correlation,
-    seeds_interval,
 )
 from rnnshare.plotting import draw_paired
 from rnnshare.plotting.style import mark_level
@@ -46,7 +46,7 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
     drift, size = (best.index.get_level_values(name) for name in ("d", "N"))
     tied_is_best = best[drift == 0].median(axis=1) == validation.shape[1] - 1
     moving, effort = best[drift > 0], (drift * size)[drift > 0]
-    interval = seeds_interval(
+    interval = mean_interval(
         [rank_correlation(effort, moving[seed]) for seed in moving]
     )
     details = (
@@ -214,7 +214,7 @@ def draw_spectrum(plan: Plan, found: Measured):
     curves: dict[str, list] = {panel: [] for panel in found.lines}
     for (panel, arm), own in found.spectrum.groupby(["panel", "arm"], sort=False):
         size, losses = own["num_parameters"].iloc[0], own["test_loss"].to_numpy()
-        curves[panel].append(TradeOffPoint(arm, size, seeds_interval(losses)))
+        curves[panel].append(TradeOffPoint(arm, size, mean_interval(losses)))
     return draw_trade_off(
         curves, ylabel="test loss (of\ntarget variance)", lines=found.lines
     )

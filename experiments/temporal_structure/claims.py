@@ -20,7 +20,7 @@ from experiments.temporal_structure.measure import (
 )
 from experiments.temporal_structure.plan import PLANS, Plan
 from rnnshare import tasks
-from rnnshare.analysis.statistics import Interval, rank_correlation, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval, rank_correlation
 
 VANISHED = 0.05  # of accuracy
 STAYED = 0.5  # of the plain gap
@@ -39,9 +39,9 @@ class Outcome(NamedTuple):
 def on_rotation(gap: pd.DataFrame) -> Outcome:
     """Returns the outcome on the dialled task, of `gaps`."""
     rows = gap.xs("rotation").xs(IN_ORDER, level="time")
-    growth = seeds_interval(rows.iloc[-1] - rows.iloc[0])
+    growth = mean_interval(rows.iloc[-1] - rows.iloc[0])
     trend = [rank_correlation(rows.index, rows[seed]) for seed in rows]
-    grows = growth.low > 0 and seeds_interval(trend).low > 0
+    grows = growth.low > 0 and mean_interval(trend).low > 0
     shuffled = gap.xs("rotation").xs(EACH, level="time").iloc[-1]
     return _outcome(growth, grows, rows.iloc[-1], shuffled)
 
@@ -49,12 +49,12 @@ def on_rotation(gap: pd.DataFrame) -> Outcome:
 def on_mnist(gap: pd.DataFrame) -> Outcome:
     """Returns the outcome on MNIST-1D, of `gaps`."""
     rows = gap.xs("MNIST-1D").droplevel("dial")
-    plain = seeds_interval(rows.loc[IN_ORDER])
+    plain = mean_interval(rows.loc[IN_ORDER])
     return _outcome(plain, plain.low > 0, rows.loc[IN_ORDER], rows.loc[EACH])
 
 
 def _outcome(growth: Interval, grows: bool, plain, shuffled) -> Outcome:
-    rest = seeds_interval(shuffled)
+    rest = mean_interval(shuffled)
     stays = rest.estimate > STAYED * plain.mean()
     return Outcome(growth, rest, grows, rest.estimate <= VANISHED, stays)
 

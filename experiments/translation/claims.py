@@ -8,7 +8,7 @@ from experiments.translation.figure import draw_translations
 from experiments.translation.measure import Measured, measure
 from experiments.translation.plan import ALL, PLANS, SHORT, Plan
 from experiments.translation.translators import LABELS, told_settings
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.tasks.data.number_words import LANGUAGES
 
 SOLVED = 0.95  # exact match
@@ -35,7 +35,7 @@ def judge(plan: Plan, measured: Measured) -> Verdict:
         )
     return Verdict(
         verdict,
-        seeds_interval(copies_less_trained(scores)),
+        mean_interval(copies_less_trained(scores)),
         "exact match on held-out numbers, untied weights that are copies of the tied "
         "ones less untied weights as trained",
         summary(verdict, found, missed, scores),

@@ -20,7 +20,7 @@ from rnnshare.analysis.statistics import (
     Interval,
     line_fit,
     log_log_slope,
-    seeds_interval,
+    mean_interval,
 )
 
 PART = 4  # the shorter window of B8 is T over this
@@ -41,7 +41,7 @@ def judge_cost(plan: Plan, found: Measured) -> Verdict:
     bits, memory = bits_of(found), {k: size for k, (size, _) in found.raced.items()}
     whole, part = plan.windows[-1], plan.windows[-1] // PART
     line = line_fit(list(memory), list(memory.values()))
-    apart = seeds_interval(bits[part] - bits[whole])
+    apart = mean_interval(bits[part] - bits[whole])
     times = memory[whole] / memory[part]
     in_proportion = line.r_squared >= FIT and times >= TIMES
     best = min(bits, key=lambda k: bits[k].mean())
@@ -81,7 +81,7 @@ def cost_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         )
     ]
     for window, bits in bits_of(found).items():
-        (memory, times), interval = found.raced[window], seeds_interval(bits)
+        (memory, times), interval = found.raced[window], mean_interval(bits)
         steps = plan.num_batches * plan.windows[-1] // window
         costs = f"{memory / 2**20:.2f}", f"{np.median(times):.2f}"
         told = f"{window}", f"{steps:,}", f"{rates[window]:g}"
@@ -112,7 +112,7 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of B9."""
     k, by_arm = plan.lag_window, found.lags.groupby("training")
     main = [beyond(r, found) for _, r in by_arm.get_group(MAIN).groupby("cell")]
-    came = [learnt(seeds_interval(accuracies)) for accuracies in main]
+    came = [learnt(mean_interval(accuracies)) for accuracies in main]
     most = [2 * came.count(state) > len(came) for state in ("learnt", "chance")]
     values = {label: beyond(runs, found).mean() for label, runs in by_arm}
     others = ", ".join(
@@ -122,7 +122,7 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
     )
     return Verdict(
         decide(*most),
-        seeds_interval(np.mean(main, axis=0)),
+        mean_interval(np.mean(main, axis=0)),
         f"test accuracy at lags of {FAR} k to {FOLD} k, carry handed on (chance "
         f"{CHANCE:g})",
         f"Tied weights trained through {k} steps answer questions of {FAR * k} to "
@@ -145,7 +145,7 @@ def lag_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     heads = [f"lags {lags}" for lags in found.parts]
     table: list[tuple] = [("cell", "training", *heads, f"lags >= {FAR} k")]
     for case, runs in found.lags.groupby(["cell", "training"], sort=False):
-        interval = seeds_interval(beyond(runs, found))
+        interval = mean_interval(beyond(runs, found))
         told = f"[{interval.low:.2f}, {interval.high:.2f}] {learnt(interval)}"
         means = runs[found.parts].mean()
         table.append((*case, *(f"{mean:.2f}" for mean in means), told))

@@ -21,7 +21,7 @@ from experiments.universality.measure import (
 )
 from experiments.universality.plan import PLANS, Plan
 from experiments.universality.power_claim import POWER, UNSOLVED, by_seed, setup
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.tasks import STREAMING
 
 UNITS = {
@@ -84,7 +84,7 @@ def columns_rule(pairs: dict) -> tuple:
     for pair, columns in pairs.items():
         tests[pair] = {}
         for name, values in columns.items():
-            interval = seeds_interval(values)
+            interval = mean_interval(values)
             less = pair[0] if interval.high < 0 else pair[1] if interval.low > 0 else ""
             tests[pair][name] = interval, less
     winners = [{less for _, less in c.values() if less} for c in tests.values()]

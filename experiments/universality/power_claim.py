@@ -18,7 +18,7 @@ from experiments.universality.measure import (
     string,
 )
 from experiments.universality.plan import Plan
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 
 EXACT = 1e-5  # the largest error of a compiled network's outputs
 LEAST_NETWORKS = 100  # to compile
@@ -47,7 +47,7 @@ def judge_power(plan: Plan, found: Measured) -> Verdict:
     )
     return Verdict(
         verdict,
-        seeds_interval(np.mean(list(ratios.values()), axis=0)),
+        mean_interval(np.mean(list(ratios.values()), axis=0)),
         "log2 of the least H of tied over that of untied",
         f"(i) In more units{', no new function' if exact else ''}: {len(errors)} "
         "random untied networks run as tied ones with a clock, of up to "
@@ -71,7 +71,7 @@ def power_rule(errors, ratios, undecided=()):
       undecided: cells whose ratio says nothing, see `undecided_cells`.
     """
     exact = len(errors) >= LEAST_NETWORKS and bool(np.max(errors) < EXACT)
-    tests = {cell: seeds_interval(values) for cell, values in ratios.items()}
+    tests = {cell: mean_interval(values) for cell, values in ratios.items()}
     more = all(i.low > 0 for i in tests.values())
     no_more = all(i.low <= 0 and i.high <= SAME_SIZE for i in tests.values())
     decided = exact and not undecided

@@ -17,7 +17,6 @@ from rnnshare.analysis.statistics import (
     paired_difference,
     paired_p_value,
     rank_correlation,
-    seeds_interval,
     solved_interval,
 )
 from rnnshare.analysis.untying import (
@@ -48,6 +47,5 @@ __all__ = [
     "run_tests",
     "score_test",
     "scores_of",
-    "seeds_interval",
     "solved_interval",
 ]

@@ -111,22 +111,6 @@ def solved_interval(solved: int, tried: int, *, confidence: float = 0.95) -> Int
     return Interval(float(solved / tried), float(low), float(high))
 
 
-def seeds_interval(values: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """Returns the interval of a mean over seeds, as claims judge and figures draw it.
-
-    It is the bootstrap's, by which the kept verdicts were judged; `mean_interval` here
-    in its place changes all of them, and covers what it says for few seeds.
-
-    Args:
-      values: [S].
-      confidence: the coverage that the interval aims at.
-
-    Raises:
-      ValueError: unless there are at least 2 values, all finite.
-    """
-    return bootstrap_interval(values, confidence=confidence)
-
-
 def bootstrap_interval(
     values: npt.ArrayLike,
     *,

@@ -20,7 +20,6 @@ from rnnshare.analysis.intervals import (
 )
 from rnnshare.analysis.intervals import bootstrap_interval as bootstrap_interval
 from rnnshare.analysis.intervals import mean_interval as mean_interval
-from rnnshare.analysis.intervals import seeds_interval as seeds_interval
 from rnnshare.analysis.intervals import solved_interval as solved_interval
 
 
@@ -41,22 +40,26 @@ def paired_difference(
     num_resamples: int = 9_999,
     seed: int = 0,
 ) -> Interval:
-    """Returns the `bootstrap_interval` of a - b, entry s of both from one seed.
+    """Returns the interval of a - b, entry s of both from one seed.
+
+    Of the mean it is `mean_interval`, of other statistics `bootstrap_interval`.
 
     Args:
       a: [S] measurements of one model.
       b: [S] measurements of the other, in the same order of seeds.
       confidence: the coverage that the interval aims at.
       statistic: of the differences; the mean by default.
-      num_resamples: bootstrap resamples.
+      num_resamples: of the bootstrap.
       seed: of the resampling.
 
     Raises:
       ValueError: unless both are finite, of one length, and that at least 2.
     """
-    first, second = _pair(a, b)
+    differences = _differences(*_pair(a, b))
+    if statistic is np.mean:
+        return mean_interval(differences, confidence=confidence)
     return bootstrap_interval(
-        _differences(first, second),
+        differences,
         confidence=confidence,
         statistic=statistic,
         num_resamples=num_resamples,
@@ -97,7 +100,7 @@ def log_log_slope(
     if rows.ndim == 1:
         return line_fit(log_x, np.log(rows), confidence=confidence).slope
     slopes = [line_fit(log_x, np.log(row)).slope.estimate for row in rows]
-    return seeds_interval(slopes, confidence=confidence)
+    return mean_interval(slopes, confidence=confidence)
 
 
 def line_fit(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnshare.analysis.statistics import Interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval
 from rnnshare.plotting.style import line_style
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw_means(
       samples: [X] of repeats [S], or of `Interval`s that were worked out before.
       **style: of the line, as `line_style` returns it.
     """
-    found = [s if isinstance(s, Interval) else seeds_interval(s) for s in samples]
+    found = [s if isinstance(s, Interval) else mean_interval(s) for s in samples]
     middle, low, high = np.array(found, np.float64).reshape(-1, 3).T
     # An interval of a skewed sample may lie beside its mean.
     sides = np.maximum([middle - low, high - middle], 0.0)

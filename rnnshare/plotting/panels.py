@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import Interval, seeds_interval
+from rnnshare.analysis.statistics import Interval, mean_interval
 from rnnshare.plotting.style import (
     DPI,
     FONT,
@@ -215,7 +215,7 @@ def _draw_pairs(panel: "Axes", scores: Mapping[str, np.ndarray]) -> None:
         panel.plot(np.full(len(score), place), score, "o", color=colour, alpha=0.6)
         beside = place + (0.25 if place else -0.25)
         if len(score) > 1:
-            _, low, high = seeds_interval(score)
+            _, low, high = mean_interval(score)
             panel.plot([beside, beside], [low, high], color=colour, lw=3)
         panel.plot(beside, score.mean(), "D", color=colour, ms=8)
     panel.set_xticks(range(len(scores)), [textwrap.fill(name, 12) for name in scores])

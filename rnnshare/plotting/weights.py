@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnshare.analysis.statistics import seeds_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting.style import (
     FONT,
     INK,
@@ -215,7 +215,7 @@ def _draw_lines(
             )
         mean = rows.mean(axis=0)
         if len(rows) > 1:
-            spans = np.array([seeds_interval(column) for column in rows.T])
+            spans = np.array([mean_interval(column) for column in rows.T])
             band = {"color": look["color"], "alpha": 0.18, "lw": 0}
             panel.fill_between(places, spans[:, 1], spans[:, 2], **band)
         every = max(1, len(places) // 6)

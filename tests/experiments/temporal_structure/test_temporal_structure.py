@@ -16,7 +16,7 @@ from experiments.temporal_structure.claims import (
 )
 from experiments.temporal_structure.measure import BAG, EACH, IN_ORDER, OTHER
 from experiments.temporal_structure.plan import PLANS
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.plotting.style import COLOURS
 
@@ -149,7 +149,7 @@ def test_gaps_are_drawn_along_the_dial_and_beside_it():
     assert points.get_color() == COLOURS["Tied"]
     (spans,) = left.containers[0].lines[2]
     ends = spans.get_segments()[1][:, 1]
-    np.testing.assert_allclose(ends, bootstrap_interval(rows[1])[1:])
+    np.testing.assert_allclose(ends, mean_interval(rows[1])[1:])
     texts = {text.get_text() for panel in drawn.axes for text in panel.texts}
     assert {"refuted if flat", "refuted if the last"} <= texts
 

@@ -4,7 +4,7 @@ import matplotlib.colors
 import numpy as np
 import pytest
 
-from rnnshare.analysis.statistics import Interval, bootstrap_interval
+from rnnshare.analysis.statistics import Interval, mean_interval
 from rnnshare.plotting import panels as figures
 from rnnshare.plotting.curves import draw_lines
 from rnnshare.plotting.style import (
@@ -120,7 +120,7 @@ def test_pairs_are_joined_seed_by_seed_with_their_interval():
     spans = [tuple(np.ravel(line.get_ydata())) for line in panel.lines]
     for pair in zip(tied, untied, strict=True):
         assert pair in spans
-    _, low, high = bootstrap_interval(np.array(untied))
+    _, low, high = mean_interval(np.array(untied))
     assert (low, high) in spans
     assert (panel.get_title(), panel.get_ylabel()) == ("vowels", "accuracy")
 

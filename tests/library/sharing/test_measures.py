@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnshare import Cyclic, Segments, Tied, Untied, expand, unroll
-from rnnshare.analysis.statistics import bootstrap_interval
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting import weights as figures
 from rnnshare.plotting.style import COLOURS, MUTED
 from rnnshare.sharing import measures
@@ -246,7 +246,7 @@ def test_norms_are_lines_over_steps_with_a_band_over_seeds():
         np.testing.assert_allclose(line.get_ydata(), shown)
     (band,) = panel.collections
     corners = band.get_paths()[0].vertices
-    _, low, high = bootstrap_interval(seeds[:, 3])
+    _, low, high = mean_interval(seeds[:, 3])
     assert {low, high} <= set(corners[corners[:, 0] == 3.0, 1])
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("step t", "gradient norm")
     assert texts_of(panel) == list(norms) and panel.get_yscale() == "linear"
