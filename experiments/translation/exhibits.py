@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from experiments.lab.trials import Lab, layout
-from experiments.translation.plan import ALL, SHORT, Plan
+from experiments.translation.plan import Plan
 from experiments.translation.translators import (
     ARMS,
     NUM_TARGET_STEPS,
@@ -17,7 +17,7 @@ from experiments.translation.translators import (
 from rnnshare import Tied, expand
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks.data.number_words import number_words
-from rnnshare.tasks.translation import read_answers, translation
+from rnnshare.tasks.translation import read_answers
 from rnnshare.training import Replicate, fit
 
 NUM_EXAMPLES = 10
@@ -27,12 +27,12 @@ class Exhibit(NamedTuple):
     """What the best tied translator of a language does, decoded greedily.
 
     Attributes:
-      exact_match: {arm: {what: exact match}} of its weights copied to every step of an
-        arm; what is 'held out' or 'longer'.
-      num_different: answers, of all numbers and arms, that the copies change.
+      exact_match: {arm: {'held out': exact match}} of its weights copied to every step
+        of an arm.
+      num_different: answers, of all arms, that the copies change.
       seed: of the training.
-      examples: (words, digits, answer) of ten numbers, up to five of them wrong, which
-        stand last; held-out ones, then longer ones than were trained.
+      examples: (words, digits, answer) of ten held-out numbers, up to five of them
+        wrong, which stand last.
     """
 
     exact_match: dict[str, dict[str, float]]
@@ -83,43 +83,22 @@ def exhibit(
 
 def copy_and_decode(plan, setting, seed, params):
     """Returns the exhibit of a tied translator with these parameters."""
-    asked = setting.make_task.keywords
-    words = number_words(asked["language"]).words
-    short, everything = (
-        translation(seed, language=asked["language"], trained_below=below).test
-        for below in (SHORT, ALL)
-    )
-    source, target, lengths = (
-        np.concatenate([read(short), read(everything)])
-        for read in (
-            lambda test: test.inputs.source,
-            lambda test: test.targets,
-            lambda test: test.lengths,
-        )
-    )
-    num_short, end = SHORT // 10, len(short.lengths)  # `short` ends in longer numbers
-    is_short = asked["trained_below"] == SHORT
-    held_out = slice(0, num_short) if is_short else slice(end, None)
-    places = {"held out": held_out, "longer": slice(num_short, end)}
+    language = setting.make_task.keywords["language"]
+    words = number_words(language).words
+    test = setting.make_task(seed).test
+    source, target, lengths = test.inputs.source, test.targets, test.lengths
     truth = np.array(read_answers(target))
     answers = {
         arm: np.array(read_answers(decode(setting, arm, params, source, lengths)))
         for arm in plan.arms
     }
-    pairs = [
-        pair
-        for place in ([held_out, places["longer"]] if is_short else [held_out])
-        for pair in zip(truth[place], answers["Tied"][place], strict=True)
-    ]
+    pairs = [*zip(truth, answers["Tied"], strict=True)]
     wrong = [pair for pair in pairs if pair[0] != pair[1]][: NUM_EXAMPLES // 2]
     right = [pair for pair in pairs if pair[0] == pair[1]]
     shown = right[: NUM_EXAMPLES - len(wrong)] + wrong
     return Exhibit(
         {
-            arm: {
-                what: float(np.mean(answer[place] == truth[place]))
-                for what, place in places.items()
-            }
+            arm: {"held out": float(np.mean(answer == truth))}
             for arm, answer in answers.items()
         },
         sum(int(np.sum(answer != answers["Tied"])) for answer in answers.values()),

@@ -17,9 +17,13 @@ import numpy as np
 
 from experiments.universality.measure import (
     CASES,
+    SEARCHED,
     compile_networks,
     draw_networks,
     one_unit_allows,
+    strings_of_one_unit,
+    threshold_strings,
+    untied_outputs,
 )
 from rnnshare import ElmanCell, Tied, Untied, expand, unroll
 from rnnshare.cells.blueprint import Blueprint
@@ -28,6 +32,8 @@ from rnnshare.models.rnn import step_of
 
 WITNESS = (0, 0, 1, 1, 0)  # no tied unit puts it out on a constant input
 LONG = 10_000  # steps, far beyond any T here
+SIZES = ("equal size", "any size", "unbounded length")
+PROOF, CONSTRUCTION = "proof", "proof by construction"
 _GAIN = 40.0  # of units that are to be saturated
 
 
@@ -35,7 +41,8 @@ class Existence(NamedTuple):
     """A row of the table.
 
     Attributes:
-      first: a kind of model.
+      size: which networks are held against each other, one of `SIZES`.
+      first: a kind of model, 'tied' or 'untied' its first word.
       second: another.
       holds: whether some of the first solves what none of the second does; None: it
         is not known here.
@@ -45,6 +52,7 @@ class Existence(NamedTuple):
       checked: what was computed of it here.
     """
 
+    size: str
     first: str
     second: str
     holds: bool | None
@@ -53,39 +61,15 @@ class Existence(NamedTuple):
     reason: str
     checked: str
 
+    @property
+    def side(self) -> str:
+        """Which kind the row asks about."""
+        return self.first.split()[0].rstrip(",")
 
-def strings_of_one_unit(num_networks, num_steps, seed=0):
-    """Returns the set of strings of that many random tied units on a constant input."""
-    rng = np.random.default_rng(seed)
-    scale = 10.0 ** rng.uniform(-1, 1, (3, num_networks))
-    drive, weight, h = scale * rng.normal(size=(3, num_networks))
-    values = []
-    for _ in range(num_steps):
-        h = np.tanh(drive + weight * h)
-        values.append(h)
-    orbit = np.stack(values, axis=1)
-    # Every threshold between two values of an orbit gives a string, and its inverse.
-    strings = set()
-    for cut in range(num_steps):
-        bits = orbit > np.sort(orbit, axis=1)[:, cut : cut + 1]
-        strings |= set(map(tuple, np.unique(bits, axis=0).astype(int).tolist()))
-    return strings | {tuple(1 - b for b in bits) for bits in strings}
-
-
-def untied_unit_puts_out(bits):
-    """Returns what an untied unit of biases +1 and -1 puts out, by `unroll`."""
-    count = len(bits)
-    stored = {
-        "input": {
-            "kernel": jnp.zeros((count, 1, 1)),
-            "bias": jnp.asarray(2.0 * np.array(bits) - 1)[:, None],
-        },
-        "recurrent": {"kernel": jnp.zeros((count, 1, 1))},
-    }
-    step = step_of(cell_like(ElmanCell, 1, 1, jnp.float32(0)))
-    ones = jnp.ones((count, 1))
-    _, outputs = unroll(step, Untied(count), stored, ones, jnp.zeros(1))
-    return tuple((np.asarray(outputs)[:, 0] > 0).astype(int).tolist())
+    @property
+    def proven(self) -> bool:
+        """Whether the answer is by proof or construction."""
+        return self.kind in (PROOF, CONSTRUCTION)
 
 
 def tied_copies_error(case=CASES[0], count=5):
@@ -161,27 +145,32 @@ def existence_rows(num_networks=2_000):
     Args:
       num_networks: random tied units, of which strings are collected.
     """
+    equal, anyhow, unbounded = SIZES
+    apart = tied_copies_error()
     return (
-        _one_unit_row(num_networks),
-        _dimensions_row(),
-        _copies_row(),
-        _clock_row(),
-        _longer_row(),
-        _finite_precision_row(),
-        _real_numbers_row(),
+        _one_unit_row(equal, num_networks),
+        _threshold_row(equal),
+        _dimensions_row(equal),
+        _copies_row(equal, apart),
+        _clock_row(anyhow),
+        _copies_row(anyhow, apart),
+        _finite_precision_row(unbounded),
+        _real_numbers_row(unbounded),
+        _longer_row(unbounded),
     )
 
 
-def _one_unit_row(num_networks):
+def _one_unit_row(size, num_networks):
     strings = strings_of_one_unit(num_networks, len(WITNESS))
     every = set(itertools.product((0, 1), repeat=len(WITNESS)))
     allowed = set(filter(one_unit_allows, every))
     tied_allows = one_unit_allows(WITNESS) or WITNESS in strings
     return Existence(
+        size,
         "untied, T steps, one tanh unit",
         "tied, one tanh unit",
-        untied_unit_puts_out(WITNESS) == WITNESS and not tied_allows,
-        "proof",
+        _puts_out(WITNESS) and not tied_allows,
+        PROOF,
         f"the string {''.join(map(str, WITNESS))} on a constant input",
         "the orbit of a tied unit is monotone, or its odd and its even steps are, "
         "so each crosses a threshold at most once",
@@ -191,12 +180,39 @@ def _one_unit_row(num_networks):
     )
 
 
-def _dimensions_row():
+def _threshold_row(size):
+    witnesses = {units: (0,) * 2**units + (1,) for units in SEARCHED}
+    found = {u: threshold_strings(u, len(w)) for u, w in witnesses.items()}
+    none = not any(witnesses[u] in found[u] for u in SEARCHED)
+    counts = ", ".join(
+        f"{len(own)} of {2 ** len(witnesses[units])}" for units, own in found.items()
+    )
     return Existence(
+        size,
+        "untied, T steps, one unit",
+        "tied, H threshold units (or H numbers of b bits)",
+        none and all(map(_puts_out, witnesses.values())),
+        PROOF,
+        "2^H zeros (or 2^(b H)) and then a one, on a constant input, for every H",
+        "before the first one all carries of a tied network differ, as else the zeros "
+        "would go on for ever; there are 2^H, and untied biases put out any string",
+        f"all tied networks of {' and '.join(map(str, SEARCHED))} threshold units put "
+        f"out {counts} strings of 2^H + 1 bits, never this one; an untied unit does",
+    )
+
+
+def _puts_out(bits):
+    """Returns whether an untied unit puts out the bits."""
+    return bool((untied_outputs([bits])[0] == np.array(bits)).all())
+
+
+def _dimensions_row(size):
+    return Existence(
+        size,
         "untied, T steps, H tanh units",
-        "tied, H tanh units",
+        "tied, H tanh units, real numbers",
         True,
-        "proof",
+        PROOF,
         "almost every list of outputs on a constant input, where T > H + 2",
         "untied biases reach every point of (-1, 1)^(T H); the outputs of tied "
         "weights and carry are a smooth map of H (H + 2) numbers, whose image has "
@@ -206,28 +222,30 @@ def _dimensions_row():
     )
 
 
-def _copies_row():
+def _copies_row(size, apart):
     return Existence(
+        size,
         "tied, H units",
         "untied, T steps, H units",
         False,
-        "proof",
+        PROOF,
         "none on T steps",
-        "T copies of the tied weights are an untied network",
-        f"outputs of copies differ by {tied_copies_error():.1g} at most",
+        "T copies of the tied weights are an untied network, at every size",
+        f"outputs of copies differ by {apart:.1g} at most",
     )
 
 
-def _clock_row():
+def _clock_row(size):
     first = {case.cell: case for case in reversed(CASES)}  # one case of each cell
     compiled = {case.name: compile_networks(case, 3) for case in first.values()}
     errors = np.concatenate([found.errors for found in compiled.values()])
     sizes = "; ".join(f"{name}: {x.units[1]} units" for name, x in compiled.items())
     return Existence(
+        size,
         "untied, T steps, H units",
         "tied, any size",
         False,
-        "proof by construction",
+        CONSTRUCTION,
         "none: a clock compiles every untied Elman, LSTM and GRU network, to any "
         "precision on bounded inputs (in floats: to rounding)",
         "compile_with_clock: T (H + 1) units (Elman), T (H + D + 1) (LSTM), "
@@ -236,26 +254,13 @@ def _clock_row():
     )
 
 
-def _longer_row():
-    wrong = parity_errors(LONG)
+def _finite_precision_row(size):
     return Existence(
-        "tied",
-        "untied, T weight sets",
-        wrong == 0,
-        "definition",
-        "parity at every length",
-        "untied weights are no function beyond T steps. With a rule for these "
-        "(hold, cycle) T equal sets are a tied network, and the answer is no",
-        f"two tied tanh units are wrong at {wrong} of {LONG:,} steps",
-    )
-
-
-def _finite_precision_row():
-    return Existence(
-        "new weights at every step, without end",
-        "tied, b bits a number",
+        size,
+        "untied, new weights at every step, without end",
+        "tied, b bits a number, any size",
         True,
-        "proof",
+        PROOF,
         "every string on a constant input that does not end in a cycle",
         "a tied carry of H numbers has at most 2^(b H) states, so its outputs end "
         "in a cycle; and P weights put out at most 2^(b P) strings",
@@ -264,10 +269,11 @@ def _finite_precision_row():
     )
 
 
-def _real_numbers_row():
+def _real_numbers_row(size):
     return Existence(
-        "new weights at every step, without end",
-        "tied, real numbers",
+        size,
+        "untied, new weights at every step, without end",
+        "tied, real numbers, any size",
         None,
         "literature",
         "no string on a constant input: a real weight may hold an infinite one",
@@ -277,12 +283,28 @@ def _real_numbers_row():
     )
 
 
+def _longer_row(size):
+    wrong = parity_errors(LONG)
+    return Existence(
+        size,
+        "tied",
+        "untied, T weight sets",
+        wrong == 0,
+        "definition",
+        "parity at every length",
+        "untied weights are no function beyond T steps. With a rule for these "
+        "(hold, cycle), or new weights at every step, equal sets are a tied network, "
+        "and the answer is no",
+        f"two tied tanh units are wrong at {wrong} of {LONG:,} steps",
+    )
+
+
 def existence_text(rows):
     """Returns the table as paragraphs, a row each."""
     told = {True: "Yes", False: "No", None: "Open"}
     return "\n\n".join(
-        f"Do some of '{row.first}' solve what none of '{row.second}' does? "
-        f"{told[row.holds]} ({row.kind}). Witness: {row.witness}. Why: {row.reason}. "
-        f"Checked here: {row.checked}."
+        f"At {row.size}, do some of '{row.first}' solve what none of '{row.second}' "
+        f"does? {told[row.holds]} ({row.kind}). Witness: {row.witness}. Why: "
+        f"{row.reason}. Checked here: {row.checked}."
         for row in rows
     )

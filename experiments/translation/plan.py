@@ -6,9 +6,6 @@ from collections.abc import Callable
 from flax import nnx
 
 from rnnshare import ElmanCell, LSTMCell
-from rnnshare.tasks.data.number_words import LONGEST
-
-SHORT, ALL = LONGEST  # numbers below are trained: 1000, 10,000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +14,6 @@ class Plan:
 
     Attributes:
       cell: a cell class.
-      trained_below: which numbers are trained, `ALL` or `SHORT`.
       languages: keys of `number_words.LANGUAGES`, the one shown in full first.
       arms: tied, untied.
       num_seeds: paired seeds, each with a split of its own.
@@ -30,7 +26,6 @@ class Plan:
     """
 
     cell: Callable[..., nnx.RNNCellBase]
-    trained_below: tuple[int, ...]
     languages: tuple[str, ...]
     arms: tuple[str, ...]
     num_seeds: int
@@ -43,11 +38,11 @@ class Plan:
 
 
 PLANS = {
-    "smoke": Plan(ElmanCell, (SHORT,), ("de",), ("Tied", "Untied"), 2, (1e-2,), (True,),
+    "smoke": Plan(ElmanCell, ("de",), ("Tied", "Untied"), 2, (1e-2,), (True,),
                   8, 4, 4, 8),
-    "quick": Plan(LSTMCell, (ALL, SHORT), ("de", "fr"), ("Tied", "Untied"), 5,
+    "quick": Plan(LSTMCell, ("de", "fr"), ("Tied", "Untied"), 5,
                   (3e-3, 1e-2), (True,), 32, 16, 1_000, 64),
-    "full": Plan(LSTMCell, (ALL, SHORT), ("de", "fr", "en", "it", "da"),
+    "full": Plan(LSTMCell, ("de", "fr", "en", "it", "da"),
                  ("Tied", "Untied"), 10, (3e-3, 1e-2), (True, False), 48, 16,
                  1_500, 64),
 }  # fmt: skip

@@ -90,12 +90,12 @@ class TranslatorSetting(Setting):
 
 
 def setting_of(
-    plan: Plan, arm: str, language: str, below: int, rate: float, reverse_source: bool
+    plan: Plan, arm: str, language: str, rate: float, reverse_source: bool
 ) -> TranslatorSetting:
     """Returns the setting of an arm."""
     encoder_sharing, decoder_sharing = ARMS[arm]
     return TranslatorSetting(
-        Call(translation, language=language, trained_below=below),
+        Call(translation, language=language, trained_below=NUM_NUMBERS),
         plan.cell,
         encoder_sharing,
         plan.hidden_features,
@@ -110,13 +110,12 @@ def setting_of(
 def told_settings(plan, chosen):
     """Returns what was trained, and how its settings were chosen."""
     rates = "; ".join(
-        f"below {below:,}, {LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
+        f"{LANGUAGES[language]}, {LABELS[arm]}: {s.learning_rate:g}"
         + ("" if s.reverse_source else ", from the beginning")
-        for below, languages in chosen.items()
-        for language, arms in languages.items()
+        for language, arms in chosen.items()
         for arm, s in arms.items()
     )
-    some = next(iter(next(iter(chosen.values())).values()))
+    some = next(iter(chosen.values()))
     sizes = "; ".join(f"{LABELS[a]} {s.num_parameters():,}" for a, s in some.items())
     return (
         f"An encoder of {plan.cell.__name__} reads the words letter by letter, and its "
@@ -124,9 +123,9 @@ def told_settings(plan, chosen):
         f"width (H = {plan.hidden_features}; parameters: {sizes}); embeddings and "
         "read-out are the same at all steps under every sharing; untied weights start "
         "as copies of one initialisation. Four fifths of the numbers are trained, a "
-        "tenth each validates and tests, all chosen anew for each seed. Learning "
-        f"rate{' and reading direction are' if len(plan.directions) > 1 else ' is'} "
-        f"chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
+        "tenth each, 1,000, validates and tests, all chosen anew for each seed. "
+        f"Learning rate{' and reading direction are' * (len(plan.directions) > 1)}"
+        f"{' is' * (len(plan.directions) == 1)} chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
         f"{len(plan.directions)} directions, one seed of its own), for each language "
         f"and sharing. Chosen, read from the end unless said: {rates}."
     )

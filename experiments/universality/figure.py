@@ -37,8 +37,9 @@ def draw_widths(
     solved: float,
     no_memory: float,
     longest: int,
+    separation: Mapping[str, Sequence[int]],
 ) -> "Figure":
-    """Draws what tied and untied networks solve, and the strings they hold, by H.
+    """Draws strings that are put out, and what was trained to be solved and held, by H.
 
     Args:
       accuracies: {label: (H [X], accuracies [X, S])}; a label that begins with a
@@ -47,9 +48,20 @@ def draw_widths(
       solved: the accuracy that solves.
       no_memory: that of the best answer without a carry.
       longest: the longest string there is, in bits.
+      separation: {label: how many strings of 1, 2, ... bits are put out}, on top.
     """
-    figure = new_figure(height=4.3)
-    left, right = figure.subplots(1, 2)
+    figure = new_figure(height=7.6)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+    top = upper.subplots()
+    for index, (label, counts) in enumerate(separation.items()):
+        steps, dash = range(1, len(counts) + 1), ("-", "-", "--", ":")[index]
+        colour = colour_of(label)
+        top.plot(steps, counts, color=colour, ls=dash, marker=".", label=label)
+    top.set_yscale("log", base=2)
+    top.legend(frameon=False, fontsize=FONT - 1)
+    title = "By proof or search: strings that are put out on a constant input"
+    dress(top, "bits T", "strings", "y", title)
+    left, right = lower.subplots(1, 2)
     labels = [*dict.fromkeys([*accuracies, *strings])]
     handles = _draw(left, accuracies, labels) | _draw(right, strings, labels)
     across: Any = ("axes fraction", "data")
@@ -67,7 +79,7 @@ def draw_widths(
     right.set_ylim(0, 1.15 * longest)
     title, ylabel = "random bits, constant input", "longest string held (bits)"
     dress(right, "hidden units H", ylabel, "y", title)
-    legend_below(figure, handles)
+    legend_below(lower, handles)
     return figure
 
 

@@ -3,7 +3,6 @@
 Machines are run in `machines.py`, and networks compiled in `compiled.py`.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,6 +24,14 @@ from experiments.universality.machines import (
     tag_steps,
 )
 from experiments.universality.plan import Plan
+from experiments.universality.separation import SEARCHED as SEARCHED
+from experiments.universality.separation import Separation, separate
+from experiments.universality.separation import one_unit_allows as one_unit_allows
+from experiments.universality.separation import (
+    strings_of_one_unit as strings_of_one_unit,
+)
+from experiments.universality.separation import threshold_strings as threshold_strings
+from experiments.universality.separation import untied_outputs as untied_outputs
 from rnnshare import Tied, Untied
 from rnnshare.tasks import STREAMING
 from rnnshare.tasks.composition import Composition, RandomString
@@ -52,6 +59,7 @@ class Measured(NamedTuple):
       runs: of machines.
       depths: of stacks.
       tag_steps: steps of the tag system that the universal machine makes, if it ran.
+      separation: the strings that are put out on a constant input.
     """
 
     composed: pd.DataFrame
@@ -60,6 +68,7 @@ class Measured(NamedTuple):
     runs: Sequence[Run] = ()
     depths: Sequence[Depth] = ()
     tag_steps: int | None = None
+    separation: Separation | None = None
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
@@ -94,6 +103,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         kept(lab, Run, machines, run_machine),
         kept(lab, Depth, depths, measure_depth),
         tagged,
+        kept(lab, Separation, [{"most_steps": plan.separation_steps}], separate)[0],
     )
 
 
@@ -265,20 +275,3 @@ def longest(strings: pd.DataFrame) -> pd.DataFrame:
     best = best_of(strings)
     held = best.assign(held=best["length"].where(best["test_accuracy"] == 1.0, 0))
     return held.groupby(["arm", "H", "seed"])["held"].max().unstack("seed")
-
-
-def one_unit_allows(bits) -> bool:
-    """Returns whether the proof allows bits of a tied tanh unit on a constant input.
-
-    On a constant input `h' = f(h) = tanh(a + w h)`, and a bit is whether h is past a
-    threshold. For w >= 0 f grows, so h_1, h_2, ... is monotone and the bits change at
-    most once. For w < 0 f(f(.)) grows, so those of the odd steps change at most once,
-    and those of the even steps too. What this refuses cannot be; the proof does not say
-    that all it allows can.
-    """
-
-    def changes(some):
-        return sum(a != b for a, b in itertools.pairwise(some))
-
-    halves = bits[::2], bits[1::2]
-    return changes(bits) <= 1 or all(changes(half) <= 1 for half in halves)

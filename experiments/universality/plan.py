@@ -33,6 +33,7 @@ class Plan:
       lengths: of the strings.
       string_updates: optimiser steps of a string.
       num_bits: of a stack's number that are pushed, more than a float has.
+      separation_steps: the most T whose strings are all gone through.
     """
 
     machine_steps: int
@@ -56,6 +57,7 @@ class Plan:
     lengths: tuple[int, ...]
     string_updates: int
     num_bits: int = 56
+    separation_steps: int = 8
 
 
 _MACHINES = (

@@ -1,24 +1,12 @@
 """The existence table: its proofs hold, and what it says is computed."""
 
-import itertools
 import re
 
 import numpy as np
+import pytest
 
 from experiments.translation import existence
-from experiments.universality.measure import one_unit_allows
-
-
-def test_the_proof_for_one_unit_holds_of_random_ones_and_the_witness_is_refused():
-    every = list(itertools.product((0, 1), repeat=6))
-    allowed = {bits for bits in every if one_unit_allows(bits)}
-    found = existence.strings_of_one_unit(3_000, 6)
-    assert found <= allowed < set(every)
-    assert len(found) > len(allowed) / 2  # the proof is not far from what there is
-    assert not one_unit_allows(existence.WITNESS)
-    assert not any(one_unit_allows((*bits, 0)) for bits in set(every) - allowed)
-    for bits in (existence.WITNESS, *every[::7]):
-        assert existence.untied_unit_puts_out(bits) == bits
+from experiments.translation.claims import answers
 
 
 def test_what_the_existence_table_says_is_computed():
@@ -28,18 +16,43 @@ def test_what_the_existence_table_says_is_computed():
     assert existence.parity_errors(500, weights=broken) > 100
     assert existence.tied_copies_error(count=2) < 1e-6
     rows = existence.existence_rows(200)
-    answers = [(row.holds, row.kind) for row in rows]
-    assert answers == [
-        (True, "proof"), (True, "proof"), (False, "proof"),
-        (False, "proof by construction"), (True, "definition"), (True, "proof"),
-        (None, "literature"),
+    assert [(row.side, row.holds, row.kind) for row in rows] == [
+        ("untied", True, "proof"), ("untied", True, "proof"), ("untied", True, "proof"),
+        ("tied", False, "proof"), ("untied", False, "proof by construction"),
+        ("tied", False, "proof"), ("untied", True, "proof"),
+        ("untied", None, "literature"), ("tied", True, "definition"),
     ]  # fmt: skip
     told = existence.existence_text(rows).split("\n\n")
     assert len(told) == len(rows)
     assert "0 beyond the 24" in told[0]
-    assert all(cell in told[3] for cell in ("ElmanCell", "LSTMCell", "GRUCell"))
-    assert float(re.search(r"to (\S+) in float32", told[3])[1]) < 1e-5
-    assert "Open (literature)" in told[-1]
+    assert "6 of 8, 30 of 32 strings" in told[1]
+    assert all(cell in told[4] for cell in ("ElmanCell", "LSTMCell", "GRUCell"))
+    assert float(re.search(r"to (\S+) in float32", told[4])[1]) < 1e-5
+    assert "Open (literature)" in told[-2]
+    assert [*answers(rows).values()] == ["yes", "no", "no", "no", "yes", "definition"]
+
+
+def row(size, first, holds, kind):
+    return existence.Existence(size, f"{first}, some", "the other", holds, kind, *"abc")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([], "open"),
+        ([(None, "literature")], "open"),
+        ([(True, "definition")], "definition"),
+        ([(False, "proof"), (True, "definition")], "no"),
+        ([(None, "literature"), (True, "proof by construction")], "yes"),
+        ([(False, "proof"), (True, "proof")], "yes"),  # of other precisions
+    ],
+)
+def test_only_a_proof_separates(rows, told):
+    size = existence.SIZES[0]
+    found = answers([row(size, "untied", *one) for one in rows])
+    assert found[size, "untied"] == told
+    others = [answer for key, answer in found.items() if key != (size, "untied")]
+    assert set(others) == {"open"}
 
 
 def test_a_carry_of_few_bits_comes_again():
