@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.lab.trials import Lab
 
 LEVEL = 0.05  # of tests
+LEARNT = 0.8  # of the seeds: 8 of 10 must have learnt, for a case to be counted
 
 
 def frame(
@@ -85,6 +86,28 @@ def say_lost(lost: Any, alike: str, before: str = " ") -> str:
     lost = np.asarray(lost, bool)
     told = f"{before}{lost.sum()} of {lost.size} runs diverged and count as {alike}."
     return told if lost.any() else ""
+
+
+def learnt_first(
+    trained: "pd.DataFrame", scores: "pd.DataFrame", mark: float
+) -> tuple["pd.Series", "pd.DataFrame", "pd.DataFrame"]:
+    """Returns which cases are counted, and their scores at either extreme.
+
+    A model that did not learn what it was trained on says nothing of anything else, so
+    a verdict must hold whatever it would have scored.
+
+    Args:
+      trained: accuracies where they were trained, a row a case, a column a repeat.
+      scores: accuracies elsewhere, of the same cases and repeats.
+      mark: the accuracy of who has learnt.
+
+    Returns:
+      Whether at least `LEARNT` of a case's repeats have learnt; the scores with 0, and
+      with 1, in the place of those that have not.
+    """
+    learnt = trained >= mark
+    counted = learnt.mean(axis=1) >= LEARNT
+    return counted, scores.where(learnt, 0), scores.where(learnt, 1)
 
 
 def mean_oracle(make_task: Callable[[int], Any], num_seeds: int) -> float:

@@ -13,13 +13,14 @@ from experiments.lab.controls import BagSetting
 from experiments.lab.frames import train
 from experiments.lab.trials import Lab, column, grid, replicates, to_the_end
 from experiments.position_generalisation.plan import PLANS as PLANS
-from experiments.position_generalisation.plan import Plan
+from experiments.position_generalisation.plan import Grammar, Plan
 from rnnshare import LSTMCell, Tied, Untied
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.tasks import LocalRule, SignalPatch, WordOrder
 from rnnshare.training import Call, Setting
 
 CHANCE = 0.5  # accuracy of guessing on all three tasks; a run that diverged has it
+STARTS = {"Untied": False, "Untied, one start": True}  # untied arms of the grammar
 NO_ORDER = "no order"  # the arm of the bag of words, the grammar's control
 Patches = Mapping[tuple[str, int], Mapping[int, np.ndarray]]
 
@@ -31,8 +32,9 @@ class Measured(NamedTuple):
       rule: the local rule, a row a training: cell, arm, seed, seen, unseen; accuracies
         at steps whose answers were shown, and at the others.
       patches: {(arm, T): {N: accuracies [S]}} of an LSTM on signal patches.
-      words: the grammar: as `rule`, and facts; accuracies on pairs of word and order
-        as trained, and on those held out. The bag of words is one of the cells.
+      words: the grammar: as `rule`, and facts, one_hot; accuracies on pairs of word
+        and order as trained, and on those held out. The bag of words is one of the
+        cells; an untied arm for each start.
     """
 
     rule: pd.DataFrame
@@ -42,11 +44,11 @@ class Measured(NamedTuple):
 
 def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains what is not yet kept, and returns the accuracies."""
-    words = {facts: word_order(plan, lab, facts) for facts in (1, 2)}
+    words = [word_order(plan, lab, grammar) for grammar in plan.grammars]
     return Measured(
         local_rule(plan, lab),
         signal_patches(plan, lab),
-        pd.concat(words, names=["facts"]).reset_index("facts"),
+        pd.concat(words, ignore_index=True),
     )
 
 
@@ -69,7 +71,11 @@ def local_rule(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Returns the runs of the local rule, as `Measured.rule`."""
     make_task = Call(LocalRule.of, plan.rule_steps)  # a split has other steps shown
     metrics = ["test_accuracy", "test_accuracy_unseen"]
-    return _runs(plan, lab, make_task, standard_cells(*plan.cells), metrics)
+    choices = arms(plan, make_task(0).num_steps)
+    cells = {
+        name: (cell, choices) for name, cell in standard_cells(*plan.cells).items()
+    }
+    return _runs(plan, lab, make_task, cells, metrics)
 
 
 def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
@@ -77,23 +83,29 @@ def local_rule_by_cell(plan: Plan, lab: Lab) -> dict[str, dict[str, tuple]]:
     return by_cell(local_rule(plan, lab))
 
 
-def word_order(plan: Plan, lab: Lab, num_facts: int) -> pd.DataFrame:
-    """Returns the runs of the grammar with so many facts, as `Measured.words`."""
+def word_order(plan: Plan, lab: Lab, grammar: Grammar) -> pd.DataFrame:
+    """Returns the runs of a grammar, as `Measured.words`."""
     # A split has other pairs held out.
-    make_task = Call(WordOrder.of, plan.sentences, num_facts=num_facts)
-    cells = {**standard_cells(*plan.cells), "bag of words": BagOfSteps}
+    options = {"num_facts": grammar.num_facts, "one_hot": grammar.one_hot}
+    make_task = Call(WordOrder.of, plan.sentences, **options)
+    steps = make_task(0).num_steps
+    starts = {name: [Untied(steps, same)] for name, same in STARTS.items()}
+    choices = {"Tied": [Tied()], **starts}
+    each = standard_cells(*grammar.cells)
+    cells: dict[str, tuple] = {name: (cell, choices) for name, cell in each.items()}
+    cells["bag of words"] = BagOfSteps, {NO_ORDER: [Tied()]}
     metrics = ["validation_accuracy", "test_accuracy"]
-    return _runs(plan, lab, make_task, cells, metrics)
+    runs = _runs(plan, lab, make_task, cells, metrics, plan.first_word_seed)
+    return runs.assign(facts=grammar.num_facts, one_hot=grammar.one_hot)
 
 
-def _runs(plan, lab, make_task, cells, metrics) -> pd.DataFrame:
-    choices = arms(plan, make_task(0).num_steps)
+def _runs(plan, lab, make_task, cells, metrics, first=0) -> pd.DataFrame:
+    """Returns the runs of {cell's name: (cell, {arm: sharings to choose from})}."""
     found = []
-    for name, cell in cells.items():
-        own = {NO_ORDER: [Tied()]} if cell is BagOfSteps else choices
-        for arm, sharings in own.items():
+    for name, (cell, choices) in cells.items():
+        for arm, sharings in choices.items():
             chosen = {(name, arm): tuned(plan, lab, make_task, cell, sharings)}
-            found.append(train(lab, chosen, ("cell", "arm"), plan.num_seeds))
+            found.append(train(lab, chosen, ("cell", "arm"), plan.num_seeds, first))
     runs = pd.concat(found, ignore_index=True)[["cell", "arm", "seed", *metrics]]
     runs = runs.set_axis(["cell", "arm", "seed", "seen", "unseen"], axis=1)
     return runs.astype({"seen": float, "unseen": float})

@@ -125,7 +125,8 @@ def told_settings(plan, chosen):
         "as copies of one initialisation. Four fifths of the numbers are trained, a "
         "tenth each, 1,000, validates and tests, all chosen anew for each seed. "
         f"Learning rate{' and reading direction are' * (len(plan.directions) > 1)}"
-        f"{' is' * (len(plan.directions) == 1)} chosen by validation loss, on equal budgets ({len(plan.rates)} rates, "
-        f"{len(plan.directions)} directions, one seed of its own), for each language "
-        f"and sharing. Chosen, read from the end unless said: {rates}."
+        f"{' is' * (len(plan.directions) == 1)} chosen by validation loss, on equal "
+        f"budgets ({len(plan.rates)} rates, {len(plan.directions)} directions, one seed "
+        "of its own), for each language and sharing. Chosen, read from the end unless said: "
+        f"{rates}."
     )

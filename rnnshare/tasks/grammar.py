@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree
-from rnnshare.tasks.draws import bernoulli, randint
+from rnnshare.tasks.draws import bernoulli, one_hot, randint
 from rnnshare.tasks.generated import GeneratedTask
 
 TIME_FIRST, CLAUSE_FIRST = 0, 1
@@ -64,13 +64,14 @@ class WordOrder(GeneratedTask, Classification):
       held_out_order: int32[8], of each weather: 0 never after the time, 1 never before
         it, 2 met in both orders. See `of`.
       num_facts: 1, or 2 with a question for one of two days.
+      one_hot: whether words are float[T, words] instead of token numbers, so that
+        nothing of how a word is read is shared by the steps but the RNN's weights.
     """
 
     held_out_order: Any = None
     num_facts: int = 1
+    one_hot: bool = False
     out_features = 2
-    in_features = 16  # of the embedding
-    num_tokens = len(words())
 
     @classmethod
     def of(
@@ -95,8 +96,19 @@ class WordOrder(GeneratedTask, Classification):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """`word_order_`, the number of facts, and N."""
-        return f"word_order_{self.num_facts}_n{int(self.num_examples)}"
+        """`word_order_`, the number of facts, N, and whether words are one-hot."""
+        name = f"word_order_{self.num_facts}_n{int(self.num_examples)}"
+        return f"{name}_one_hot" if self.one_hot else name
+
+    @property
+    def in_features(self) -> int:  # type: ignore[override]
+        """The size of the embedding; with `one_hot`, the number of words."""
+        return len(words()) if self.one_hot else 16
+
+    @property
+    def num_tokens(self) -> int | None:  # type: ignore[override]
+        """The number of words; with `one_hot` None."""
+        return None if self.one_hot else len(words())
 
     @property
     def num_steps(self) -> int:  # type: ignore[override]
@@ -124,7 +136,9 @@ class WordOrder(GeneratedTask, Classification):
         count = jnp.sum(tokens >= 0)
         tokens = jnp.maximum(tokens[order], 0)
         wet = (first_is_wet ^ asked).astype(jnp.int32)
-        return Batch(tokens.astype(jnp.int32), wet, count.astype(jnp.int32))
+        tokens = tokens.astype(jnp.int32)
+        inputs = one_hot(tokens, len(words())) if self.one_hot else tokens
+        return Batch(inputs, wet, count.astype(jnp.int32))
 
     def _fact(
         self, key: jax.Array, split: str, day: jax.Array, is_wet: jax.Array
