@@ -54,7 +54,7 @@ def plan_of(preset: str) -> Plan | None:
 def measure_only(experiment: Experiment, plan: Plan, root: pathlib.Path) -> None:
     """Measures what the flags ask for, and prints and draws it."""
     from experiments.lab.trials import Lab
-    from experiments.length_generalisation.claims import draw_curves, table
+    from experiments.length_generalisation.tables import draw_curves, table
     from rnnshare.plotting import save
 
     found = experiment.measure(plan, Lab(root))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from experiments.lab.frames import learnt_first
 from experiments.lab.trials import Lab
 from experiments.length_generalisation.plan import PLANS as PLANS
 from experiments.length_generalisation.plan import Plan, arms
@@ -56,9 +57,8 @@ class Cases(NamedTuple):
     """Tied against untied: a row a language, a cell and a start of untied weights.
 
     Attributes:
-      judged: learnt, whether untied has learnt the trained lengths; q2, 'supported',
-        'refuted' or 'undecided' by the rule of Q2; a3, whether half of the lead over
-        chance is lost just past N while tied holds.
+      judged: learnt, whether both have learnt the trained lengths; q2 and a3,
+        'supported', 'refuted' or 'undecided' by the rules of Q2 and of A3.
       falls: literal untied's and tied's accuracy lost from the last trained lengths to
         the next ones, a column a seed.
       twice: literal untied's and tied's accuracies at the last lengths up to 2N.
@@ -98,13 +98,28 @@ def cases_of(plan: Plan, found: Measured) -> Cases:
         [found.chance[name][first - 1 : last].mean() for name in languages]
         for first, last in windows[1:]
     )
-    learnt = within[0].median(axis=1) >= GOOD
-    holds = twice[1].median(axis=1) >= GOOD
-    gone = twice[0].median(axis=1) <= np.add(chance_twice, NEAR_CHANCE)
+    learnt = pd.concat([learnt_first(x, x, GOOD)[0] for x in within], axis=1).all(
+        axis=1
+    )
     lead = end[0].median(axis=1) - chance_end
-    left = near[0].median(axis=1) - chance_near
-    words = np.select([~learnt, holds & gone], ["undecided", "supported"], "refuted")
-    judged = {"learnt": learnt, "q2": words, "a3": (left <= lead / 2) & holds}
+
+    def medians(side: int, scores) -> list[pd.Series]:
+        """Returns medians with what was not learnt at its lowest, and its highest."""
+        ends = learnt_first(within[side], scores[side], GOOD)[1:]
+        return [each.median(axis=1) for each in ends]
+
+    holds = [each >= GOOD for each in medians(1, twice)]
+
+    def words(scores, most) -> np.ndarray:
+        """Returns whether tied holds, and untied is at most so good at some lengths."""
+        lowest, highest = medians(0, scores)
+        surely = holds[0] & (highest <= most)
+        may_be = holds[1] & (lowest <= most)
+        told = [learnt & surely, learnt & ~may_be]
+        return np.select(told, ["supported", "refuted"], "undecided")
+
+    q2 = words(twice, np.add(chance_twice, NEAR_CHANCE))
+    judged = {"learnt": learnt, "q2": q2, "a3": words(near, lead / 2 + chance_near)}
     falls = end[0] - near[0], end[1] - near[1]
     return Cases(pd.DataFrame(judged), falls, twice)
 

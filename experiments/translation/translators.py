@@ -126,7 +126,7 @@ def told_settings(plan, chosen):
         "tenth each, 1,000, validates and tests, all chosen anew for each seed. "
         f"Learning rate{' and reading direction are' * (len(plan.directions) > 1)}"
         f"{' is' * (len(plan.directions) == 1)} chosen by validation loss, on equal "
-        f"budgets ({len(plan.rates)} rates, {len(plan.directions)} directions, one seed "
-        "of its own), for each language and sharing. Chosen, read from the end unless said: "
-        f"{rates}."
+        f"budgets ({len(plan.rates)} rates, {len(plan.directions)} directions, one "
+        "seed of its own), for each language and sharing. Chosen, read from the end "
+        f"unless said: {rates}."
     )
