@@ -54,6 +54,14 @@ CLAIMS = {
     ),
 }
 
+# Claims that no sample decides, and what does; a report tallies them apart.
+EXACT = {
+    **dict.fromkeys(("Q1", "Cc1", "Cc2"), "definition"),
+    **dict.fromkeys(("Q3", "B1", "B2", "B4"), "identity"),
+    **dict.fromkeys(("B9b", "C1"), "construction"),
+    "C2": "construction and proof",
+}
+
 # The five questions under which a report tells them.
 QUESTIONS = {
     "Why are the weights shared: does one rule hold at every step?": (

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.claims import EXACT
 from rnnshare.training.files import write_atomically
 
 VERDICTS = ("supported", "refuted", "inconclusive")
@@ -96,6 +97,18 @@ class Finding:
     def exact(self) -> bool:
         """Whether nothing is repeated: the number is worked out, not estimated."""
         return not self.repeats
+
+
+def tally(findings: Sequence[Finding], num_untested: int = 0) -> str:
+    """Returns how many claims have each verdict, those of `EXACT` told apart."""
+    parts = []
+    proven = "definitions, identities, constructions and proofs"
+    for kind, exact in ("measured", False), (proven, True):
+        own = [f.verdict for f in findings if (f.id in EXACT) == exact]
+        told = [f"{own.count(v)} {v}" for v in VERDICTS if v in own]
+        parts += [f"{len(own)} {kind}: {', '.join(told)}"] if own else []
+    parts += [f"{num_untested} not yet tested"] if num_untested else []
+    return f"{len(findings) + num_untested} claims. {'; '.join(parts)}."
 
 
 def to_json(findings: Sequence[Finding]) -> str:

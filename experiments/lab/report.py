@@ -14,7 +14,8 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from experiments.lab.finding import Finding, write_findings
+from experiments.claims import EXACT
+from experiments.lab.finding import Finding, tally, write_findings
 from experiments.lab.report_style import PAGE, STYLE
 from rnnshare.training.files import write_atomically
 
@@ -58,9 +59,10 @@ def format_effect(finding: Finding) -> str:
 
 
 def format_repeats(finding: Finding) -> str:
-    """Returns '8 seeds', or what else was repeated; '' for an exact number."""
+    """Returns '8 seeds', or what else was repeated; and by what no sample decides."""
     count, kind = finding.num_seeds, finding.repeats
-    return f"{count} {kind.removesuffix('s') if count == 1 else kind}" if kind else ""
+    told = f"{count} {kind.removesuffix('s') if count == 1 else kind}" if kind else ""
+    return ", ".join(filter(None, (EXACT.get(finding.id, ""), told)))
 
 
 def write(
@@ -180,10 +182,7 @@ def _first_page(
     untested: Sequence[tuple[str, str]],
 ) -> list[str]:
     """Returns the short page: the answer, its figure, the verdicts."""
-    seen = Counter(finding.verdict for finding in findings)
-    parts = [f"{seen[verdict]} {verdict}" for verdict in MARKS if seen[verdict]]
-    parts += [f"{len(untested)} not yet tested"] if untested else []
-    count = f"{len(findings) + len(untested)} claims: {', '.join(parts)}."
+    count = tally(findings, len(untested))
     blocks = [f"# {escape(question)}", *map(escape, lead)]
     blocks += ["\n".join(f"    {command}" for command in commands)] if commands else []
     for path, caption in figures[:1]:

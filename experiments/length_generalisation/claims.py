@@ -204,9 +204,9 @@ SHARING = Claim(
         "supported; refuted if more than a third is refuted; else inconclusive. "
         "Unseen-step policies are reported apart: one within "
         f"{100 * CLOSE:g} points of tied refutes the necessity of full sharing. "
-        "Amended, because a tied model that did not learn counted as a refutation; under the former rule: "
-        "inconclusive (quick: 0.492 [0.466, 0.518]) and supported (full: 0.563 [0.541, "
-        "0.584])."
+        "Amended, because a tied model that did not learn counted as a refutation; "
+        "under the former rule: inconclusive (quick: 0.492 [0.466, 0.518]) and "
+        "supported (full: 0.563 [0.541, 0.584])."
     ),
     judge=judge_sharing,
     draw="lengths",

@@ -181,7 +181,9 @@ def test_all_claims_are_on_both_pages(folder):
         assert re.search(rf"^\| \[{key}\]\(#{key.lower()}\) \|", markdown, re.M)
         assert f'<h4 id="{key.lower()}">{key}: ' in markdown
     assert "2 claims" not in words  # the untested one counts
-    assert "3 claims: 1 supported, 1 refuted, 1 not yet tested." in words
+    told = "3 claims. 1 measured: 1 refuted; 1 definitions, identities, constructions "
+    assert f"{told}and proofs: 1 supported; 1 not yet tested." in words
+    assert "identity" in words  # by which B4 is exact
     assert "- **B9** A claim for later." in markdown
     assert "](figures/Q5.png)" in markdown and "| 28 | 580,608 |" in markdown
     assert "First.\n\nSecond." in markdown

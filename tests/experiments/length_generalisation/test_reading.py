@@ -14,7 +14,7 @@ from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import PLANS, POLICIES, Arm
 from rnnshare import Untied
 from rnnshare.cells.blueprint import Blueprint
-from rnnshare.training import Loop, Replica
+from rnnshare.training import Loop, Replica, fit
 
 PLAN = PLANS["smoke"]  # N = 4, L = 8
 
@@ -97,6 +97,22 @@ def test_the_literal_arm_keeps_initial_weights_past_the_training(start):
             own,
         )
     assert all(readings[name].beyond == name for name in POLICIES)
+
+
+def test_weights_past_the_trained_lengths_stay_where_they_began():
+    """The lemma of Q2's and A3's literal arm: what a training of it would make."""
+    setting = reading.setting_of(PLAN, Arm("even_pairs", "Elman", "untied"))
+    longer = dataclasses.replace(setting, sharing=Untied(8))
+    began = drawn(longer, seed=3)
+    (ended,), _ = fit(
+        longer.make_model(), longer.recipe, [(longer.make_task(0), 3, 0.1)]
+    )
+    for before, after in zip(
+        jax.tree.leaves(began["layers"]), jax.tree.leaves(ended["layers"]), strict=True
+    ):
+        past = setting.make_task(0).num_steps
+        np.testing.assert_allclose(after[past:], before[past:], atol=1e-6)
+        assert np.abs(after[:past] - before[:past]).max() > 0.01
 
 
 def test_an_arm_is_measured_once(tmp_path):

@@ -10,6 +10,7 @@ from experiments.universality import measure as study
 from experiments.universality.compiled import Compiled
 from experiments.universality.measure import Measured
 from experiments.universality.plan import PLANS
+from experiments.universality.separation import Separation
 from rnnshare.tasks import STREAMING
 
 PLAN = dataclasses.replace(
@@ -56,4 +57,5 @@ STRINGS = pd.DataFrame(
     ]
 )
 COMPILED = {"a case": Compiled([1e-6] * 100, [1e-6] * 100, (2, 8), (10, 90, 30))}
-FOUND = Measured(RUNS, STRINGS, COMPILED)
+SEPARATION = Separation([2, 4, 8, 16, 32], [2, 4, 8, 16, 24], [[2, 4, 6, 6, 6]] * 2)
+FOUND = Measured(RUNS, STRINGS, COMPILED, separation=SEPARATION)

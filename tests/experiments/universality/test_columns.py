@@ -88,8 +88,10 @@ def test_the_figures_say_what_refutes_and_who_needs_less():
         {"Tied": ((2, 4), seeds), "Untied": ((2, 4), seeds)},
         {"Tied": ((1, 4), 10 * seeds), "Untied": ((1,), 30 * seeds[:1])},
         solved=0.99, no_memory=0.5, longest=32,
+        separation={"Untied": [2, 4], "Tied: at most": [2, 3]},
     )  # fmt: skip
-    left, right = figure.axes
+    top, left, right = figure.axes
+    assert [line.get_ydata()[-1] for line in top.lines] == [4, 3]
     texts = [text.get_text() for panel in (left, right) for text in panel.texts]
     assert texts == ["solved, 0.99", "no memory, 0.50", "longest tried, 32"]
     levels = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == ":"]
@@ -112,6 +114,6 @@ def test_the_figures_say_what_refutes_and_who_needs_less():
         assert claim.refuted_if
         assert claim.draw(PLAN, FOUND, claim.judge(PLAN, FOUND)) is not None
     figure = POWER.draw(PLAN, FOUND, POWER.judge(PLAN, FOUND))
-    (legend,) = figure.legends
+    (legend,) = figure.subfigs[1].legends
     labels = ["Tied, Elman", "Untied, Elman", "Tied, LSTM", "Untied, LSTM"]
     assert [text.get_text() for text in legend.get_texts()] == labels

@@ -9,16 +9,15 @@ import pytest
 from experiments.universality import measure as study
 from experiments.universality.claims import AMBIGUOUS, EXPERIMENT
 from experiments.universality.compiled import CASES, compile_networks
-from experiments.universality.measure import Measured, needs
+from experiments.universality.measure import needs
 from experiments.universality.plan import PLANS
-from experiments.universality.power_claim import POWER, power_rule, undecided_cells
+from experiments.universality.power_claim import POWER, power_rule, trained_widths
+from experiments.universality.separation import Separation
 from rnnshare import ElmanCell, GRUCell, LSTMCell
 from rnnshare.tasks import STREAMING
 from tests.experiments.universality.power_cases import (
-    COMPILED,
     FOUND,
     PLAN,
-    SPREAD,
     composed,
 )
 
@@ -26,30 +25,27 @@ FEW = np.zeros(100)
 
 
 @pytest.mark.parametrize(
-    ("error", "ratios", "verdict"),
+    ("error", "tanh", "threshold", "verdict"),
     [
-        (1e-6, [2.0], "refuted"),
-        (1e-6, [2.0, 0.0], "inconclusive"),  # one cell alone
-        (1e-6, [0.0, -1.0], "supported"),
-        (1e-6, [0.3], "inconclusive"),  # might be 0, might be more than half a power
-        (2e-5, [2.0], "inconclusive"),  # what is not exact says nothing
-        (2e-5, [0.0], "inconclusive"),
+        (1e-6, [2, 3], [2, 4], "refuted"),  # by proof
+        (1e-6, [2, 4], [2, 3], "refuted"),  # by search
+        (1e-6, [2, 4], [2, 4], "supported"),
+        (2e-5, [2, 3], [2, 4], "inconclusive"),  # what is not exact says nothing
+        (2e-5, [2, 4], [2, 4], "inconclusive"),
     ],
 )
-def test_the_rule_of_power(error, ratios, verdict):
+def test_the_rule_of_power(error, tanh, threshold, verdict):
     errors = np.append(FEW, error)
-    width = 0.5 if ratios == [0.3] else 0.05
-    made = {str(i): mean + width * SPREAD for i, mean in enumerate(ratios)}
-    found, exact, tests = power_rule(errors, made)
+    separation = Separation([2, 4], tanh, [threshold])
+    found, exact, beyond = power_rule(errors, separation)
     assert (found, exact) == (verdict, error < 1e-5)
-    for mean, interval in zip(ratios, tests.values(), strict=True):
-        assert interval.estimate == pytest.approx(mean)
+    np.testing.assert_array_equal(beyond[:, 1], [4 - tanh[1], 4 - threshold[1]])
     # So few networks show nothing.
-    assert power_rule(errors[2:], made)[:2] == ("inconclusive", False)
+    assert power_rule(errors[2:], separation)[:2] == ("inconclusive", False)
 
 
 @pytest.mark.parametrize("tied_solves", [False, True])
-def test_two_failures_decide_nothing_of_power(tied_solves):
+def test_failures_to_train_decide_nothing_of_power(tied_solves):
     one_short = np.array([1.0, 1.0, 1.0, 1.0, 0.9])
     last = 1.0 if tied_solves else one_short
     both = {2: 1.0}, 1.0, 100
@@ -60,17 +56,20 @@ def test_two_failures_decide_nothing_of_power(tied_solves):
             "Untied": ({2: one_short, 4: one_short}, 1.0, 100),
         },
     }
-    runs = composed(cells)
-    undecided = set() if tied_solves else {"B"}
-    assert undecided_cells(runs) == undecided
-    verdict = POWER.judge(PLAN, FOUND._replace(composed=runs))
-    assert verdict.verdict == ("supported" if tied_solves else "inconclusive")
-    assert "no new function" in verdict.summary
-    assert ("(1 undecided)" in verdict.summary) == (not tied_solves)
-    # Without the names of such cells, the ratio of two failures would be "no more".
-    units = needs(PLAN, runs)["units"]
-    ratios = {c: np.log2(units.loc[c, "Tied"] / units.loc[c, "Untied"]) for c in "AB"}
-    assert power_rule(FEW, ratios)[0] == "supported"
+    found = FOUND._replace(composed=composed(cells))
+    widths = trained_widths(PLAN, found)
+    assert {cell: known for cell, (_, known) in widths.items()} == {
+        "A": True,
+        "B": tied_solves,
+    }
+    judged = POWER.judge(PLAN, found)
+    assert judged.verdict == "refuted" and judged.effect == (8, 8, 8)
+    assert "no new function" in judged.summary and not judged.repeats
+    assert "a tanh unit (proof): from 5 bits on" in judged.summary
+    assert ("in some seed neither solves it" in judged.details) == (not tied_solves)
+    table = POWER.table(PLAN, found, judged)
+    assert table[2][2:] == ("2, 4, 8, 16, 24", "2, 4, 8, 16, 32",
+                            "tied at most, by proof")  # fmt: skip
 
 
 def test_updates_are_those_of_the_rate_that_solves_first():
@@ -117,16 +116,17 @@ def test_runs_that_diverged_solve_nothing_and_are_counted(monkeypatch):
 
     runs = [study.compose(PLAN, Lab(), "Elman", arm) for arm in study.ARMS]
     strings = study.learn_strings(PLAN, Lab())
-    found = Measured(pd.concat(runs, ignore_index=True), strings, COMPILED)
-    assert undecided_cells(found.composed) == {"Elman"}
+    runs = pd.concat(runs, ignore_index=True)
+    found = FOUND._replace(composed=runs, strings=strings)
+    assert not trained_widths(PLAN, found)["Elman"][1]
     power, columns = POWER.judge(PLAN, found), AMBIGUOUS.judge(PLAN, found)
-    assert power.verdict == columns.verdict == "inconclusive"
+    assert (power.verdict, columns.verdict) == ("refuted", "inconclusive")
     count = len(found.composed)
     told = f"{count // 5} of {count} runs diverged and count as not solving their task."
     assert told in columns.details
     assert "runs diverged" in power.details
     assert "diverged" not in POWER.judge(PLAN, FOUND).details
-    assert POWER.table(PLAN, found, power)[2][2].startswith("more than 4, 2, 2")
+    assert POWER.table(PLAN, found, power)[5][2].startswith("more than 4, 2, 2")
     assert AMBIGUOUS.table(PLAN, found, columns)[-1][2] == "4 of 5"
 
 
