@@ -227,6 +227,7 @@ VARIED = Claim(
     draw=draw_varied,
     table=table_varied,
     refuted_if=f"untied (orange) lies left of the dotted line, {LOST:g}",
+    full_decides=False,  # it has one language, too
 )
 UNSEEN = Claim(
     id="A3",
@@ -259,6 +260,7 @@ CONVERSE = Claim(
     table=table_controls,
     refuted_if=f"tied is at least {GOOD:g} at the trained lengths (grey) and falls "
     f"below {POOR:g} past them",
+    full_decides=False,  # its strings are longer, and its updates few
 )
 EXPERIMENT = Experiment(
     name="length_generalisation",

@@ -5,5 +5,5 @@ Question: does sharing save learning the same rule again at each step (A4), and 
 Command:  python -m experiments.position_generalisation
 Time:     three minutes on 2 cores (quick); twenty (full).
 Expect:   untied at chance where no answer was shown; its examples grow with T faster
-          than tied's.
+          than tied's; tied above .9 on words in an order that was held out.
 """
