@@ -22,14 +22,14 @@ def answers(rows: list[Existence]) -> dict[tuple[str, str], str]:
     """Returns {(size, kind): whether some of it solve what none of the other do}.
 
     'yes' and 'no' are by proof or construction; where rows differ, as they speak of
-    other precisions, a proof of 'yes' is enough. Else it is 'open', or the row's kind.
+    other precisions, a proof of 'yes' is enough. Else 'open', or by what 'yes' is.
     """
     found = {}
     for size in SIZES:
         for kind in KINDS:
             own = [row for row in rows if (row.size, row.side) == (size, kind)]
             proofs = {row.holds for row in own if row.proven}
-            others = [row.kind if row.holds else "open" for row in own]
+            others = [f"by {row.kind}" if row.holds else "open" for row in own]
             told = "yes" if True in proofs else "no" if False in proofs else ""
             found[size, kind] = told or next(iter(others), "open")
     return found

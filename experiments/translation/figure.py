@@ -74,8 +74,7 @@ def _draw_answers(panel: "Axes", answers: Mapping[str, Mapping[str, str]]) -> No
     panel.set_yticks(range(len(kinds)), named)
     panel.set_xlim(-0.5, len(answers) - 0.5)
     panel.set_ylim(len(kinds) - 0.5, -0.5)
-    dress(panel, "", "", title="Is there a problem that some solve, and none of the "
-          "other kind? By proof")  # fmt: skip
+    dress(panel, "", "", title="Solve what none of the other kind does? By proof")
 
 
 def _draw_seeds(

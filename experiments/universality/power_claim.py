@@ -277,5 +277,5 @@ POWER = Claim(
     judge=judge_power,
     draw=draw_power,
     table=power_table,
-    refuted_if="untied's line (top) is above each of tied's; below is trainability",
+    refuted_if="untied's line (top) is above any of tied's; below is trainability",
 )
