@@ -101,7 +101,7 @@ class Finding:
 
 def tally(findings: Sequence[Finding], num_untested: int = 0) -> str:
     """Returns how many claims have each verdict, those of `EXACT` told apart."""
-    parts = []
+    parts: list[str] = []
     proven = "definitions, identities, constructions and proofs"
     for kind, exact in ("measured", False), (proven, True):
         own = [f.verdict for f in findings if (f.id in EXACT) == exact]

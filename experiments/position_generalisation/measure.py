@@ -90,7 +90,7 @@ def word_order(plan: Plan, lab: Lab, grammar: Grammar) -> pd.DataFrame:
     make_task = Call(WordOrder.of, plan.sentences, **options)
     steps = make_task(0).num_steps
     starts = {name: [Untied(steps, same)] for name, same in STARTS.items()}
-    choices = {"Tied": [Tied()], **starts}
+    choices: dict[str, list[Any]] = {"Tied": [Tied()], **starts}
     each = standard_cells(*grammar.cells)
     cells: dict[str, tuple] = {name: (cell, choices) for name, cell in each.items()}
     cells["bag of words"] = BagOfSteps, {NO_ORDER: [Tied()]}

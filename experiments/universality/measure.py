@@ -68,7 +68,7 @@ class Measured(NamedTuple):
     runs: Sequence[Run] = ()
     depths: Sequence[Depth] = ()
     tag_steps: int | None = None
-    separation: Separation | None = None
+    separation: Separation = Separation([], [], [])
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:

@@ -165,10 +165,10 @@ def power_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
             f"{max(case.gradient_errors):.0e}; allowed {EXACT:.0e}",
         ))  # fmt: skip
     every, reading = found.separation, "(ii) equal size"
-    names = "one tanh unit", *(f"{n} threshold units" for n in SEARCHED)
-    bounds = every.tanh, *every.threshold
+    names = "one tanh unit", *(f"{n} threshold unit{'s' * (n > 1)}" for n in SEARCHED)
+    limits = every.tanh, *every.threshold
     how = "at most, by proof", *["by search"] * len(SEARCHED)
-    for name, by, bound in zip(names, how, bounds, strict=True):
+    for name, by, bound in zip(names, how, limits, strict=True):
         what = f"strings of 1 to {len(bound)} bits, {name}"
         sides = ", ".join(map(str, bound)), ", ".join(map(str, every.untied))
         table.append((reading, what, *sides, f"tied {by}"))

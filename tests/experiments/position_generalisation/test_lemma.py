@@ -1,7 +1,6 @@
 """A5's lemma: untied weights learn nothing of a word where it never stood."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -9,7 +8,7 @@ from rnnshare import ElmanCell, Tied, Untied
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.tasks import WordOrder
 from rnnshare.tasks.grammar import CLAUSE_FIRST, TIME_FIRST, weathers, words
-from rnnshare.training import Call, Loop, Recipe, Replica, Setting, fit
+from rnnshare.training import Call, Recipe, Setting, fit
 
 STEPS = {TIME_FIRST: (4, 5, 6), CLAUSE_FIRST: (2, 3)}  # where a weather may stand
 
@@ -55,11 +54,9 @@ def test_held_out_columns_of_untied_weights_stay_where_they_began():
     steps = task.num_steps
     for sharing in (Untied(steps), Untied(steps, same_init=True)):
         setting = setting_of(sharing)
-        replica = Replica(task, np.uint32(5), np.float32(setting.learning_rate))
-        loop = Loop(setting.make_model(), setting.recipe)
-        began = jax.device_get(jax.jit(lambda r, lo=loop: lo.init(r).params)(replica))
-        (ended,), _ = fit(setting.make_model(), setting.recipe, [(task, 5, 0.1)])
-        kernels = [_kernel(params) for params in (began, ended)]
+        runs = [(task, 5, rate) for rate in (0.1, 1e-30)]  # the second moves no weight
+        trained = fit(setting.make_model(), setting.recipe, runs).params
+        kernels = [_kernel(params) for params in trained]
         for at, word in held_out_columns(task):
             np.testing.assert_array_equal(*(k[list(at), word] for k in kernels))
         moved = np.abs(kernels[0] - kernels[1]).max(axis=(0, 2))
@@ -79,7 +76,6 @@ def test_tied_weights_learn_them_in_the_other_order():
     gradient = _kernel(jax.device_get(jax.jit(jax.grad(loss))(params)))
     columns = [word for _, word in held_out_columns(task)]
     assert (np.abs(gradient[columns]).max(axis=1) > 0).all()
-    assert jnp.isfinite(gradient).all()
 
 
 def _kernel(params):
