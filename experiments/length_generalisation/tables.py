@@ -27,7 +27,7 @@ def diverged(
     found: Measured,
     languages: tuple[str, ...],
     lengths: tuple[str, ...] = ("all",),
-    before: str = "",
+    before: str = " ",
 ) -> str:
     """Returns how many runs on some languages diverged; '' if none did."""
     every = found.diverged.groupby(level=[*ARM, "lengths", "seed"]).any().reset_index()

@@ -114,6 +114,8 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
     transfers = counted & (lowest.mean(axis=1) >= TRANSFERS)
     fails = counted & (highest.mean(axis=1) <= CHANCE + NEAR_CHANCE)
     means = "; ".join(f"{cell} {mean:.3f}" for cell, mean in tied.mean(axis=1).items())
+    lows = tied.min(axis=1).items()
+    least = "; ".join(f"{cell} {value:.3f}" for cell, value in lows)
     apart = "; ".join(
         f"{start.removeprefix('Untied').strip(', ') or 'a start a step'} "
         f"{mean_interval((tied - unseen.xs(start, level='arm')).mean()):.3f}"
@@ -130,6 +132,8 @@ def judge_word_order(plan: Plan, found: Measured) -> Verdict:
         f"{len(counted)} cells learnt what they were trained on. Tied less untied: "
         f"{apart}.",
         plan.num_seeds,
+        "Means decide, and hide a seed: the least of tied's "
+        f"{plan.num_seeds} are {least} (the rule asks {TRANSFERS:g} of each mean). "
         "Untied weights get no gradient where a word never stood: the columns of the "
         "input kernel that read it at those steps stay at their initial values, to the "
         "bit. So what they answer there is a lemma, which a test proves, and judges "
