@@ -90,7 +90,7 @@ def only(name: str, others: Only) -> None:
 def _words(other: str, values: Sequence[Any] | bool) -> str:
     """Returns which values of another flag are meant, in words."""
     if isinstance(values, bool):
-        return f"{'' if values else 'no '}--{other}"
+        return f"--{other}"
     if isinstance(values, range):
         return f"--{other}={values[0]} or more"
     return f"--{other}={' or '.join(map(str, values))}"
@@ -110,9 +110,10 @@ def refuse_what_is_not_read() -> None:
                 several = value if isinstance(value, list) else [value]
                 is_read = any(one in values for one in several)
             if not is_read:
+                how = "not read with" if values is False else "only read with"
                 raise ValueError(
-                    f"--{name} is read with {_words(other, values)} only. Leave out "
-                    f"--{name}, or change --{other}."
+                    f"--{name} is {how} {_words(other, values)}. Leave --{name} out, "
+                    f"or change --{other}."
                 )
 
 

@@ -103,7 +103,7 @@ def require(needed: Mapping[str, float]) -> None:
     if total > there:
         most = max(needed, key=lambda what: needed[what])
         raise ValueError(
-            f"This would take {in_words(total)} at the least, most of it {most}; this "
+            f"This would take at least {in_words(total)}, most of it {most}; this "
             f"machine has {in_words(there)}. Use smaller numbers."
         )
 
@@ -111,11 +111,9 @@ def require(needed: Mapping[str, float]) -> None:
 def in_words(count: float) -> str:
     """Returns bytes as people say them: '3.1 TB'."""
     units = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
-    power = next((i for i in range(7) if count < 1000 ** (i + 1)), 6)
+    power = next((i for i in range(6) if count < 1000 ** (i + 1)), 6)
     value = count / 1000**power
-    return (
-        f"{value:.2g} {units[power]}" if value < 10 else f"{value:,.0f} {units[power]}"
-    )
+    return f"{value:,.{1 if value < 10 else 0}f} {units[power]}"
 
 
 def of_training(setting: Setting, num_replicas: int) -> dict[str, float]:

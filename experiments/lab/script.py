@@ -43,7 +43,7 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
     for key in KEYS:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[key])
     preset, folder = common.PRESET, JUDGE_AGAIN
-    flag, other = instead or (None, None)
+    flag, other = instead or (None, lambda: None)
 
     def prepare() -> tuple:
         if folder.value or (flag and flag.value):

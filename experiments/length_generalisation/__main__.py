@@ -8,11 +8,8 @@ from absl import flags
 
 from experiments.lab import script
 from experiments.lab.flags import define_integer
-from experiments.length_generalisation.plan import (
-    CELLS,
-    PLANS,
-    Plan,
-)
+from experiments.length_generalisation import plan as plans
+from experiments.length_generalisation.plan import CELLS, PLANS, Plan
 
 TASKS = (*plans.REGULAR, "modular_arithmetic", *plans.CONTROLS)
 _TASKS = flags.DEFINE_multi_enum("task", None, TASKS, "Only these; measures, no claim.")
