@@ -50,8 +50,8 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
             common.takes("seconds.")
         if flag and flag.value:
             return ()
-        experiment = load(name)
         plan = plan_of(preset.value) if plan_of else None
+        experiment = load(name)
         if not folder.value:
             experiment.check()
         elif plan is not None:

@@ -53,13 +53,11 @@ def plan_of(preset: str) -> Plan | None:
         )
     if plan == PLANS[preset]:
         return None
-    for arm in plans.arms(plan):
-        setting = setting_of(plan, arm)
-        steps, width = plan.eval_max_length, setting.hidden_features
-        machine.require(
-            machine.of_training(setting, plan.num_seeds)
-            | {"what is read": machine.SCALAR * plan.examples * steps * width}
-        )
+    largest = {a.cell: a for a in plans.arms(plan) if a.sharing != "untied_same"}
+    for setting in (setting_of(plan, arm) for arm in largest.values()):
+        read = plan.examples * plan.eval_max_length * plan.hidden_features
+        needed = machine.of_training(setting, plan.num_seeds)
+        machine.require(needed | {"what is read": machine.SCALAR * read})
     return plan
 
 
