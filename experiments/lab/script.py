@@ -36,20 +36,22 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
       plan_of: `plan_of(preset)` returns a plan that flags changed, or None for the
         preset's own; such a run measures and draws, but judges no claim.
       after: `after(experiment, plan, root)` does what such a run does.
-      instead: (flag, function): what is called in place of all this if the flag is set.
+      instead: (flag, function): what is called in place of all this, where it is set.
     """
     module = importlib.import_module(f"experiments.{name}")
     sys.modules["__main__"].__doc__ = module.__doc__
     for key in KEYS:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[key])
     preset, folder = common.PRESET, JUDGE_AGAIN
-    flag, other = instead or (None, lambda: None)
+
+    def other() -> bool:
+        return instead is not None and instead[0].value
 
     def prepare() -> tuple:
-        if folder.value or (flag and flag.value):
+        if folder.value or other():
             common.takes("seconds.")
-        if flag and flag.value:
-            return ()
+        if other():
+            return None, None
         plan = plan_of(preset.value) if plan_of else None
         experiment = load(name)
         if not folder.value:
@@ -61,9 +63,9 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
             )
         return experiment, plan
 
-    def main(experiment=None, plan=None) -> None:
-        if flag and flag.value:
-            other()
+    def main(experiment, plan) -> None:
+        if other():
+            instead[1]()
         elif folder.value:
             judge_again(experiment, folder.value, preset.value)
         elif plan is not None:
