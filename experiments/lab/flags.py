@@ -179,15 +179,15 @@ def time_of(doc: str, preset: str) -> str:
     """Returns what a script's docstring says of the time that a preset takes.
 
     Args:
-      doc: 'Time: a minute on 2 cores (quick); an hour (full). ...' is in it; times that
-        name no preset are of all.
+      doc: 'Time: a minute on 2 cores (quick); an hour (full). ...' is in it; the first
+        sentence is of all presets if it does not name them.
       preset: 'smoke' is told as less than quick.
     """
     found = re.search(r"^Time: +(.*?)^\w+:", doc, re.MULTILINE | re.DOTALL)
     text = " ".join(found[1].split()) if found else "unknown."
     named = re.search(rf"([^;,(]+) \({preset.replace('smoke', 'quick')}\b", text)
     if not named:
-        return text
+        return f"{text.partition('. ')[0].rstrip('.')}."
     return f"{'less than ' * (preset == 'smoke')}{named[1].strip()} ({preset})."
 
 

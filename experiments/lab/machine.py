@@ -31,8 +31,9 @@ def use_devices() -> None:
 def use_cache() -> None:
     """Keeps compiled programs from one run to the next, as --compilation_cache says.
 
-    A folder that cannot be used costs the time to compile, and a warning. JAX's own
-    bound of it would end by an entry whose writer was killed.
+    A folder that cannot be used costs the time to compile, and a warning. It is pruned
+    at the start and after every 32 programs that are written. JAX's own bound needs
+    another package, and fails from the first entry on whose writer was killed.
     """
     folder = common.CACHE.value
     if folder is None:
@@ -63,7 +64,7 @@ def prune(folder: pathlib.Path, most: float) -> None:
     """
     found = []
     with contextlib.suppress(OSError):
-        for path in folder.glob("*-cache"):
+        for path in folder.glob(f"*-{'[0-9a-f]' * 64}-cache"):
             with contextlib.suppress(OSError):  # another process removed it
                 stat = path.stat()
                 found.append((max(stat.st_atime, stat.st_mtime), path, stat.st_size))

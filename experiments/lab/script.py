@@ -53,14 +53,14 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
         if other():
             return None, None
         plan = plan_of(preset.value) if plan_of else None
-        experiment = load(name)
-        if not folder.value:
-            experiment.check()
-        elif plan is not None:
+        if folder.value and plan is not None:
             raise ValueError(
                 "--judge_again judges by the preset's plan. Leave out the flags that "
                 "change it."
             )
+        experiment = load(name)
+        if not folder.value:
+            experiment.check()
         return experiment, plan
 
     def main(experiment, plan) -> None:
