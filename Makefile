@@ -33,6 +33,7 @@ venv: .venv/ready
 
 # The pins are for Python 3.11; other Pythons install from the lower bounds.
 .venv/ready: setup.cfg pyproject.toml constraints.txt
+	@echo 'Installing rnnshare and its extras into .venv (about two minutes)...'
 	$(PYTHON) -m venv .venv
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
 	then $(BIN)/pip install -q -c constraints.txt -e '.[all]'; \
