@@ -139,7 +139,7 @@ def test_a_seed_that_diverged_is_named(capsys):
     lost = {"test_loss": math.nan, "diverged": 7}
     train._report(Fitted([None], [lost]), [3], 117)
     told = capsys.readouterr().out
-    assert told.startswith("seed 3: diverged: the loss of step 7 is not finite\n")
+    assert told.startswith("seed 3: diverged at step 7\n")
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
