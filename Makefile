@@ -28,6 +28,7 @@ bench: .venv/ready
 
 soak: .venv/ready
 	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
+	$(BIN)/python -m tests.many_models
 
 venv: .venv/ready
 

@@ -1,6 +1,8 @@
 """Places for replicas on the devices of a mesh, and the programs that run there."""
 
 import functools
+import gc
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -203,7 +205,13 @@ class Slots:
         return found
 
 
-@functools.lru_cache(maxsize=64)
+# How many models' programs a process holds. Each may take 25 MB and 570 memory maps, of
+# which Linux grants a process 65,530.
+PROGRAMS_KEPT = 32
+_models = itertools.count(1)
+
+
+@functools.lru_cache(PROGRAMS_KEPT)
 def compile_programs(
     loop: Loop,
     mesh: Mesh,
@@ -214,9 +222,13 @@ def compile_programs(
     """Returns the loop's programs, jitted: `per_device` replicas on each device.
 
     Each type of task has programs of its own: JAX takes pytrees of two classes for the
-    same if their fields are equal, and now and then runs the program of the other.
+    same if their fields are equal, and now and then runs the program of the other. The
+    programs of the last `PROGRAMS_KEPT` models are held.
     """
     del task_type
+    if next(_models) % (2 * PROGRAMS_KEPT) == 0:
+        jax.clear_caches()  # of all shapes that JAX has traced: half a MB a model
+    gc.collect()  # programs that were let go of are in circles
     spec = PartitionSpec(mesh.axis_names)
 
     def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
