@@ -144,6 +144,11 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
             fail(error)
         return argv[:1]
 
+    for descriptor in (1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # it is closed: else a file of the run would be opened as it
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     for flag in (CACHE, KEEP_MEMORY):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
@@ -157,7 +162,11 @@ def _in_order(main: Callable[[], None], resumes: bool) -> None:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _end)
     from rnnshare.training import LockedError, handle_signals  # a second or more
+    from rnnshare.training.streams import Lasting
 
+    # A reader of them that goes away ends no training.
+    streams: Any = Lasting(sys.stdout), Lasting(sys.stderr)
+    sys.stdout, sys.stderr = streams
     with handle_signals(_tell):
         try:
             main()
@@ -167,7 +176,8 @@ def _in_order(main: Callable[[], None], resumes: bool) -> None:
 
 def _end(signum: int, _: Any) -> None:
     """Ends the program at once, before it does anything that could be lost."""
-    os.write(2, f"{_tell()}\n".encode())
+    with contextlib.suppress(OSError):  # nobody reads any more
+        os.write(2, f"{_tell()}\n".encode())
     os._exit(128 + signum)
 
 

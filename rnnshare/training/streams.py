@@ -1,6 +1,7 @@
 """Streams that outlast their readers: a closed one loses lines, and ends nothing."""
 
 import contextlib
+import io
 import os
 import sys
 from typing import Any
@@ -15,9 +16,7 @@ class Lasting:
 
     def __init__(self, stream: Any):
         """Takes the stream, or None, where Python was started without it."""
-        if stream is None:
-            stream = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-        self._stream = stream
+        self._stream = io.TextIOBase() if stream is None else stream
 
     def write(self, text: str) -> int:
         """Writes, or loses, a text."""
@@ -30,6 +29,10 @@ class Lasting:
         with self._surviving():
             self._stream.flush()
 
+    def isatty(self) -> bool:
+        """Returns whether a terminal is behind it."""
+        return not self._stream.closed and self._stream.isatty()
+
     @contextlib.contextmanager
     def _surviving(self) -> Any:
         try:
@@ -37,8 +40,9 @@ class Lasting:
         except (OSError, ValueError):  # it is broken, or closed
             # Also for what its buffers hold, and for libraries that write past Python.
             with contextlib.suppress(OSError, ValueError):
+                descriptor = self._stream.fileno()
                 null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self._stream.fileno())
+                os.dup2(null, descriptor)
                 os.close(null)
 
     def __getattr__(self, name: str) -> Any:
