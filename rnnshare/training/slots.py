@@ -195,11 +195,9 @@ class Slots:
                 row[name] = int(state.nonfinite.total)
             index = self._index[slot]
             assert index is not None  # for the type checker
-            name = None if state.diverged else replaying.first_metric(measured)
-            if name is not None:
-                tell(
-                    f"seed {self._replicas[index][1]}: {name} is not finite in the end"
-                )
+            bad = None if state.diverged else replaying.first_metric(measured)
+            if bad is not None:
+                tell(f"seed {self._replicas[index][1]}: {bad} is not finite in the end")
             found.append((index, state, row))
             self._index[slot] = None
         return found
