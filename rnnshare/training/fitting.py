@@ -23,8 +23,9 @@ from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
+from rnnshare.training.programs import compile_programs
 from rnnshare.training.resuming import Keeper, Progress
-from rnnshare.training.slots import Row, Slots, Triple, compile_programs
+from rnnshare.training.slots import Row, Slots, Triple
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 

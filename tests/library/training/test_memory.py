@@ -10,7 +10,7 @@ import jax
 import optax
 import pytest
 
-from rnnshare.training import Recipe, fit, fitting, memory, slots
+from rnnshare.training import Recipe, fit, fitting, memory, programs
 from tests.library.training.test_nonfinite import NONE, RATE, Line, Planted
 
 # 64 MB at a time, each page of it touched; without JAX, whose threads do the same.
@@ -62,7 +62,7 @@ def test_another_c_library_is_left_alone(monkeypatch):
 
 def test_models_that_are_not_trained_any_more_are_let_go_of(monkeypatch):
     """Of the programs of many models, those of the last few are held."""
-    few = functools.lru_cache(2)(slots.compile_programs.__wrapped__)
+    few = functools.lru_cache(2)(programs.compile_programs.__wrapped__)
     monkeypatch.setattr(fitting, "compile_programs", few)
     client, counts = jax.devices()[0].client, []
     for size in range(1, 5):
