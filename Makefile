@@ -28,6 +28,8 @@ bench: .venv/ready
 
 soak: .venv/ready
 	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
+	$(BIN)/python -m tests.many_models
+	SAME_NUMBERS=1 $(BIN)/python -m pytest tests/library/training/test_same_numbers.py
 
 venv: .venv/ready
 

@@ -87,6 +87,11 @@ _RESTART = common.define_bool(
     "restart", False, "Move what is there aside, and begin anew.",
     only={"workdir": True},
 )  # fmt: skip
+_ON_NONFINITE = common.define_choice(
+    "on_nonfinite", "stop", ("stop", "skip", "rollback"),
+    "Where a number is not finite: that seed stops, skips the step, or goes back to "
+    "the last validation and on with other batches.",
+)  # fmt: skip
 # Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
@@ -136,6 +141,7 @@ def make_setting():
             patience=_PATIENCE.value or None,
             clip_norm=_CLIP.value or None,
             optimizer=decayed if _DECAY.value else optax.adam,
+            on_nonfinite=_ON_NONFINITE.value,
         ),
         num_layers=_LAYERS.value,
         readout_sharing=untied_readout if _UNTIE_READOUT.value else rnnshare.Tied(),
@@ -212,7 +218,7 @@ def _report(fitted, seeds, size):
         shown = {k: v for k, v in final.items() if k.startswith(("test", "train"))}
         text = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in shown.items())
         if final["diverged"]:
-            text = f"diverged: the loss of step {final['diverged']} is not finite"
+            text = f"diverged at step {final['diverged']}"
         print(f"seed {seed}: {text}")
     score = "test_accuracy" if "test_accuracy" in fitted.metrics[0] else "test_loss"
     value = median(final[score] for final in fitted.metrics)

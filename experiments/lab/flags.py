@@ -131,6 +131,11 @@ def run(
         _say_what_runs()
         _in_order(main, prepared)
 
+    for descriptor in (1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # it is closed: else a file of the run would be opened as it
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
     for flag in OF_ALL if on_devices else ():
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
@@ -140,7 +145,11 @@ def run(
 def _in_order(main: Callable[..., None], prepared: Sequence[Any]) -> None:
     """Runs `main`; a signal ends it in one line that says what is kept."""
     from rnnshare.training import LockedError, handle_signals
+    from rnnshare.training.streams import Lasting
 
+    # A reader of them that goes away ends no training.
+    streams: Any = Lasting(sys.stdout), Lasting(sys.stderr)
+    sys.stdout, sys.stderr = streams
     with handle_signals(_tell):
         try:
             main(*prepared)
@@ -193,7 +202,8 @@ def time_of(doc: str, preset: str) -> str:
 
 def _end(signum: int, _: Any) -> None:
     """Ends the program at once, before it does anything that could be lost."""
-    os.write(2, f"{_tell()}\n".encode())
+    with contextlib.suppress(OSError):  # nobody reads any more
+        os.write(2, f"{_tell()}\n".encode())
     os._exit(128 + signum)
 
 

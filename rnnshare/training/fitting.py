@@ -10,6 +10,7 @@ then fuses a replica's arithmetic in other ways, and the last bits differ.
 """
 
 import math
+import operator
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,8 +23,9 @@ from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
+from rnnshare.training.programs import compile_programs
 from rnnshare.training.resuming import Keeper, Progress
-from rnnshare.training.slots import Row, Slots, Triple, compile_programs
+from rnnshare.training.slots import Row, Slots, Triple
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 
@@ -36,8 +38,10 @@ class Fitted(NamedTuple):
         dictionaries of arrays.
       metrics: their train, validation and test metrics, `best_step`, the step that they
         are of, `steps_trained`, and `diverged`: the first step, counted from 1, whose
-        training loss (or the validation loss after it) is not finite, or None. The
-        metrics of a replica that diverged are NaN.
+        training loss is not finite, or after whose validation something else is not
+        (`Recipe.on_nonfinite`), or None. The metrics of a replica that diverged are
+        NaN, its parameters those of the validation before. `skipped` counts the steps
+        that were not taken, `rolled_back` the returns, where the recipe has them.
     """
 
     params: list[Any]
@@ -83,9 +87,10 @@ def fit(
       Best parameters and final metrics of each replica.
 
     Raises:
-      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive,
-        no replica a device, or checkpoints of another training.
-      TypeError: on a learning rate that is no number, as a schedule.
+      ValueError: on a seed outside [0, 2**32), a learning rate that float32 holds as 0,
+        negative or infinite, no replica a device, or checkpoints of another training.
+      TypeError: on a seed that is no integer, or a learning rate that is no number, as
+        a schedule.
       Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
         checkpoint of it.
     """
@@ -142,7 +147,9 @@ def _advance(
 ) -> None:
     """Trains a chunk, and tells what came of it."""
     slots.fill()
-    for step, rows in slots.run_chunk():
+    told = slots.run_chunk()
+    slots.tell_faults()
+    for step, rows in told:
         if keeper is not None:
             progress.told.append((step, rows))
         on_chunk(step, rows)
@@ -157,6 +164,12 @@ def _check(replicas: Sequence[Triple]) -> None:
     if not replicas:
         raise ValueError("There is nothing to train: replicas is empty.")
     for _, seed, learning_rate in replicas:
+        try:
+            operator.index(seed)
+        except TypeError:
+            raise TypeError(
+                f"seed is {seed!r}. Use an integer in [0, 2**32)."
+            ) from None
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}. Use an integer in [0, 2**32).")
         check_learning_rate(learning_rate)

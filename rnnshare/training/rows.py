@@ -11,7 +11,7 @@ import pathlib
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any, cast
 
 import jax
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from rnnshare.training.files import named_in_errors, sync
 from rnnshare.training.params_files import load_params as load_params
 from rnnshare.training.params_files import save_params as save_params
+from rnnshare.training.streams import Lasting, tell
 
 Row = dict[str, Any]
 
@@ -105,6 +106,9 @@ def environment() -> dict[str, str]:
 def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     """Shows progress on stderr: a bar on a terminal, else plain lines.
 
+    A stderr that is closed meanwhile is no error. The bar is full at the end, also of
+    what ended before its total.
+
     Args:
       total: steps in all.
       label: what is running.
@@ -112,12 +116,9 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     Yields:
       `update(step, note)`, to be called as steps are done.
     """
-    if not sys.stderr.isatty():
-
-        def plain(step: int, note: str) -> None:
-            print(f"{label}: {step}/{total} {note}", file=sys.stderr, flush=True)
-
-        yield plain
+    stream = Lasting(sys.stderr)
+    if not stream.isatty():
+        yield lambda step, note: tell(f"{label}: {step}/{total} {note}")
         return
 
     from rich.console import Console
@@ -136,6 +137,9 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(file=cast(IO[str], stream))
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=total, note="")
         yield lambda step, note: bar.update(task, completed=step, note=note)
+        if done := bar.tasks[0].completed:
+            bar.update(task, total=done)

@@ -8,7 +8,6 @@ the columns beside it that name the setting are for people.
 import dataclasses
 import os
 import re
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
@@ -21,6 +20,7 @@ from rnnshare.training.fitting import fit
 from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
+from rnnshare.training.streams import tell
 
 Candidate = TypeVar("Candidate")  # a setting, or a tuple of settings
 
@@ -193,12 +193,10 @@ def choose(
     best = min(range(len(candidates)), key=ranks.__getitem__)  # the first of equals
     if ranks[best][0]:
         one = members([candidates[best]])
-        print(
+        tell(
             f"tune: each of {len(candidates)} candidates diverged; the chosen one, of "
             f"learning rate {one[0].learning_rate:g}, did on {ranks[best][0]} of "
-            f"{len(one) * repeats} runs. Try lower rates.",
-            file=sys.stderr,
-            flush=True,
+            f"{len(one) * repeats} runs. Try lower rates."
         )
     return candidates[best]
 
@@ -238,11 +236,9 @@ def _tell_of_other_schemas(rows: JsonLines) -> None:
     count = sum(row.get("schema") != SCHEMA for row in rows.rows)
     if count and rows not in _told:
         _told.add(rows)
-        print(
+        tell(
             f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}"
-            ", so they are not read, and what they measured is trained anew.",
-            file=sys.stderr,
-            flush=True,
+            ", so they are not read, and what they measured is trained anew."
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -135,11 +136,28 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     assert checkpoint.name == f"step_{strict_json(rows[-1])['step']:09d}"
 
 
+def test_a_training_outlasts_those_who_read_of_it(tmp_path):
+    """Its stdout is closed from the start, its stderr a pipe that nobody reads."""
+    command = [sys.executable, "-m", "experiments.train", *TINY,
+               f"--workdir={tmp_path / 'run'}"]  # fmt: skip
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command],
+        cwd=ROOT,
+        stderr=write_end,
+        check=False,
+    )
+    os.close(write_end)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "params.npz").exists()
+
+
 def test_a_seed_that_diverged_is_named(capsys):
     lost = {"test_loss": math.nan, "diverged": 7}
     train._report(Fitted([None], [lost]), [3], 117)
     told = capsys.readouterr().out
-    assert told.startswith("seed 3: diverged: the loss of step 7 is not finite\n")
+    assert told.startswith("seed 3: diverged at step 7\n")
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):

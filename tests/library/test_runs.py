@@ -56,6 +56,15 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     assert "10/10" in capsys.readouterr().err
 
 
+def test_the_bar_ends_at_its_end_where_training_stops_early(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with runs.progress(10, "tied") as update:
+        update(4, "loss 1")
+    told = capsys.readouterr().err
+    assert "4/10" not in told.rpartition("4/4")[2]
+    assert "4/4" in told
+
+
 def test_environment_names_versions_and_hardware():
     told = runs.environment()
     assert {"device", "cores", "python", "jax", "flax", "rnnshare"} <= set(told)
