@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import numpy as np
 import optax
 import pandas as pd
 import pytest
@@ -177,12 +176,16 @@ def test_tuning_takes_no_candidate_that_diverged(tmp_path, capsys):
     )
 
 
-def test_a_changed_row_file_is_refused(tmp_path):
+def test_a_damaged_row_is_trained_again_to_the_same_bits(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"a": 1}\nnot json\n{"a": 2}\n')
-    with pytest.raises(ValueError, match=r"line 2 is not JSON .* nothing was written"):
-        JsonLines(path)
-    assert np.all(path.read_text() == '{"a": 1}\nnot json\n{"a": 2}\n')
+    replicates = [Replicate(0), Replicate(1)]
+    rows = study.run(GRID[:1], replicates, JsonLines(path))
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first.replace(b'"seed":0', b'"seed":2') + second)
+    with pytest.warns(RuntimeWarning, match=r"rows.jsonl is damaged: line 1 does not"):
+        file = JsonLines(path)
+    assert study.run(GRID[:1], replicates, file) == rows
+    assert path.read_bytes() == second + first
 
 
 def test_optimizers_with_other_options_have_rows_of_their_own():
