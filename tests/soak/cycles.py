@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from tests.soak import corruptions, faults
+from tests.soak import faults
+from tests.soak.damage import damage_one
 from tests.soak.faults import Plan
 
 FLAGS = (
@@ -137,7 +138,7 @@ class Soak:
         if process.exitcode == 0:
             return True
         if how == "damage":
-            corruptions.damage_one(folder, self.random)
+            damage_one(folder, self.random)
         code, log = CODES.get(how, -signal.SIGKILL), self.log.read_text()
         told = log.splitlines() if how in CODES else []
         if how is None or process.exitcode != code or "Traceback" in log:
