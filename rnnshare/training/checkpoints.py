@@ -162,9 +162,10 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes them, and the folder if it holds nothing else."""
-        for path in self._paths():
-            self._remove(path)
-        self._remove_partial()
+        with named_in_errors(self.folder):
+            for path in self._paths():
+                self._remove(path)
+            self._remove_partial()
         with contextlib.suppress(OSError):  # missing, or damaged ones are in it
             self.folder.rmdir()
 

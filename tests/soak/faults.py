@@ -7,6 +7,7 @@ import os
 import pathlib
 import resource
 import signal
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 POINTS = ("fsync", "truncate", "replace", "rename", "mkdir", "unlink", "rmdir")
@@ -32,13 +33,19 @@ class Plan(NamedTuple):
     fraction: float = 0.0
 
 
-def arm(plan: Plan, folder: pathlib.Path, record: pathlib.Path) -> None:
+def arm(
+    plan: Plan,
+    folder: pathlib.Path,
+    record: pathlib.Path,
+    put: Callable[..., None] = setattr,
+) -> None:
     """Makes it so for the calls that concern what is below a folder.
 
     Args:
       plan: what.
       folder: where.
       record: a file elsewhere, for the count of the calls.
+      put: `put(module, name, function)`.
     """
     if plan.how == "limit":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -69,8 +76,8 @@ def arm(plan: Plan, folder: pathlib.Path, record: pathlib.Path) -> None:
         return call
 
     for name in POINTS:
-        setattr(os, name, armed(name, getattr(os, name)))
-    io.open = armed("open", io.open)  # which pathlib calls
+        put(os, name, armed(name, getattr(os, name)))
+    put(io, "open", armed("open", io.open))  # which pathlib calls
 
 
 def concerns(folder: pathlib.Path, name: str, args: Any, options: Any) -> bool:
