@@ -60,7 +60,15 @@ class Keeper:
           replicas: the task, seed and learning rate of each.
           names: of the replicas, see `fit`; then only those that are being trained are
             kept, and found again by their names, whichever others there are.
+
+        Raises:
+          ValueError: if a replica has no name of its own.
         """
+        if names is not None and not len({*names}) == len(names) == len(replicas):
+            raise ValueError(
+                f"fit: there are {len({*names})} different names of {len(replicas)} "
+                "replicas. Give each its own."
+            )
         self._checkpoints = checkpoints
         self._every = every
         self._loop = loop

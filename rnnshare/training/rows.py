@@ -82,11 +82,11 @@ class JsonLines:
     def _read(self, content: bytes) -> tuple[list[Row], bytes, list[tuple[int, str]]]:
         """Returns the rows, their lines, and what is wrong with which other ones."""
         rows, lines, damaged = [], [], []
-        seen: dict[Any, int] = {}
+        seen: dict[bytes, int] = {}
         for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
                 row = read_line(line)
-                first = seen.setdefault((self._identity(row), line), number)
+                first = seen.setdefault(line, number)
                 if first != number and self._identity(row) is not None:
                     raise DamagedLineError(f"repeats line {first}")
             except DamagedLineError as error:

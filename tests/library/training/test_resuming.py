@@ -170,3 +170,5 @@ def test_those_with_names_go_on_whichever_others_there_are(tmp_path):
     # None of those that are asked for: they begin, whatever is there.
     new = run(tmp_path, replicas=REPLICAS[:1], names=["a"], **options)
     assert len(new[1]) == 6
+    with pytest.raises(ValueError, match=r"1 different names of 2 replicas. Give each"):
+        run(tmp_path, replicas=others, names=["a", "a"], **options)
