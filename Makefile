@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
-SOAK_FLAGS ?= --cycles=200
+SOAK_FLAGS ?=
 
 .PHONY: answer test fuzz soak lint bench venv clean
 
@@ -26,6 +26,7 @@ lint: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m experiments.benchmark $(BENCH_FLAGS)
 
+# Kills, signals, full disks, damage, races and corruptions; `python -m tests.soak -h`.
 soak: .venv/ready
 	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
 	$(BIN)/python -m tests.many_models

@@ -60,6 +60,7 @@ def fit(
     on_result: Callable[[int, Row], None] | None = None,
     checkpoints: Checkpoints | str | pathlib.Path | None = None,
     checkpoint_every: float = 30.0,
+    names: Sequence[str] | None = None,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -82,6 +83,10 @@ def fit(
         measured before is told to `on_chunk` and `on_result` again.
       checkpoint_every: seconds between two checkpoints, which are after a chunk; 0:
         after each.
+      names: of the replicas, each telling all that is trained. The checkpoints are then
+        of those alone that are being trained, for a caller who keeps each result of
+        `on_result`: replicas may come, go and change places between two calls, nothing
+        is told again, and names that are not asked for are ignored.
 
     Returns:
       Best parameters and final metrics of each replica.
@@ -112,7 +117,7 @@ def fit(
     if checkpoints is not None:
         if not isinstance(checkpoints, Checkpoints):
             checkpoints = Checkpoints(checkpoints)
-        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas)
+        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas, names)
     on_chunk = on_chunk or (lambda step, rows: None)
     on_result = on_result or (lambda index, row: None)
     progress = Progress() if keeper is None else keeper.load()
@@ -124,7 +129,8 @@ def fit(
     slots = Slots(programs, recipe, mesh, per_device, replicas, [*progress.rows], begun)
     with deferred() as requested:
         while len(progress.rows) < len(replicas):
-            _advance(slots, progress, keeper, on_chunk, on_result)
+            keeps_all = keeper is not None and names is None
+            _advance(slots, progress, keeps_all, on_chunk, on_result)
             done, signum = len(progress.rows) == len(replicas), requested()
             if keeper is not None and (done or keeper.due or signum is not None):
                 progress.states |= slots.states()
@@ -141,7 +147,7 @@ def fit(
 def _advance(
     slots: Slots,
     progress: Progress,
-    keeper: Keeper | None,
+    keeps_all: bool,
     on_chunk: Callable[[int, dict[int, Row]], None],
     on_result: Callable[[int, Row], None],
 ) -> None:
@@ -150,11 +156,11 @@ def _advance(
     told = slots.run_chunk()
     slots.tell_faults()
     for step, rows in told:
-        if keeper is not None:
+        if keeps_all:
             progress.told.append((step, rows))
         on_chunk(step, rows)
     for index, state, row in slots.take_finished():
-        if keeper is None:  # nobody goes on from it
+        if not keeps_all:  # nobody goes on from it
             state = state._replace(params=None, optimizer_state=None)
         progress.states[index], progress.rows[index] = state, row
         on_result(index, row)

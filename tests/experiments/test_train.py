@@ -72,7 +72,9 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     setting = folder / "setting.json"
     written = setting.read_bytes()
     setting.write_bytes(written[:-9])
-    assert_refused(run("train", *flags, here), f"{setting} is no setting (")
+    assert_refused(
+        run("train", *flags, here), f"{setting} is no setting: it is not JSON ("
+    )
     setting.write_bytes(written)
 
     kept = bytes_of(folder)
