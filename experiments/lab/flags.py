@@ -128,6 +128,11 @@ def run(
 
                 machine.use_devices()
             prepared = prepare()
+        from rnnshare.training.streams import Lasting  # a second or more
+
+        # A reader of them that goes away ends no training.
+        streams: Any = Lasting(sys.stdout), Lasting(sys.stderr)
+        sys.stdout, sys.stderr = streams
         _say_what_runs()
         _in_order(main, prepared)
 
@@ -145,11 +150,7 @@ def run(
 def _in_order(main: Callable[..., None], prepared: Sequence[Any]) -> None:
     """Runs `main`; a signal ends it in one line that says what is kept."""
     from rnnshare.training import LockedError, handle_signals
-    from rnnshare.training.streams import Lasting
 
-    # A reader of them that goes away ends no training.
-    streams: Any = Lasting(sys.stdout), Lasting(sys.stderr)
-    sys.stdout, sys.stderr = streams
     with handle_signals(_tell):
         try:
             main(*prepared)

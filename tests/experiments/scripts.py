@@ -53,11 +53,13 @@ def strict_json(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def assert_refused(done, text):
+def assert_refused(done, text, begun=False):
+    """One line says why; one before it what runs, if the flags were right."""
     assert done.returncode == 2
     assert done.stdout == ""
-    assert text in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
+    *before, last = done.stderr.splitlines()
+    assert text in last
+    assert len(before) == begun, done.stderr
 
 
 class Refused(NamedTuple):

@@ -57,7 +57,7 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
 
     refused = run("train", *flags, "--seed=5", "--batch_size=2", here)
     assert refused.returncode == 2
-    table, error = refused.stderr.splitlines()[:-1], refused.stderr.splitlines()[-1]
+    _, *table, error = refused.stderr.splitlines()
     assert [line.split() for line in table] == [
         ["name", "there", "here"], ["batch_size", "4", "2"], ["seed", "0", "5"]
     ]  # fmt: skip
@@ -72,9 +72,8 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     setting = folder / "setting.json"
     written = setting.read_bytes()
     setting.write_bytes(written[:-9])
-    assert_refused(
-        run("train", *flags, here), f"{setting} is no setting: it is not JSON ("
-    )
+    damaged = f"{setting} is no setting: it is not JSON ("
+    assert_refused(run("train", *flags, here), damaged, begun=True)
     setting.write_bytes(written)
 
     kept = bytes_of(folder)
@@ -123,7 +122,8 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     process = start(*flags)
     while not (folder / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
-    assert_refused(run("train", *flags), f"being written by process {process.pid} on ")
+    written = f"being written by process {process.pid} on "
+    assert_refused(run("train", *flags), written, begun=True)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told
