@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
-SOAK_FLAGS ?= --cycles=200
+SOAK_FLAGS ?=
 
 .PHONY: answer test fuzz soak lint bench venv clean
 
@@ -26,13 +26,17 @@ lint: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m experiments.benchmark $(BENCH_FLAGS)
 
+# Kills, signals, full disks, damage, races and corruptions; `python -m tests.soak -h`.
 soak: .venv/ready
 	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
+	$(BIN)/python -m tests.many_models
+	SAME_NUMBERS=1 $(BIN)/python -m pytest tests/library/training/test_same_numbers.py
 
 venv: .venv/ready
 
 # The pins are for Python 3.11; other Pythons install from the lower bounds.
 .venv/ready: setup.cfg pyproject.toml constraints.txt
+	@echo 'Installing rnnshare and its extras into .venv (about two minutes)...'
 	$(PYTHON) -m venv .venv
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
 	then $(BIN)/pip install -q -c constraints.txt -e '.[all]'; \

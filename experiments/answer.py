@@ -21,18 +21,20 @@ flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
 _KEPT = pathlib.Path(__file__).parent / "results"
-_EVIDENCE = flags.DEFINE_string(
+_EVIDENCE = common.define_path(
     "evidence",
     None,
     "A folder of kept results that counts beside this run's; by default "
     "experiments/results, with --preset=smoke none; '' for none.",
+    none=True,
 )
-_COLLECT = flags.DEFINE_bool(
+_COLLECT = common.define_bool(
     "collect",
     False,
     "Only join what the folders hold, and write the table of verdicts as README.md "
     "beside the report; nothing is run.",
 )
+common.only("replicas_per_device", {"collect": False})
 
 QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
@@ -94,9 +96,15 @@ COMMANDS = (
 )
 
 
+def prepare():
+    """Says what takes less time than all experiments."""
+    if _COLLECT.value:
+        common.takes("seconds.")
+    return ()
+
+
 def main() -> None:
     """Runs every experiment of the preset, and writes report and figures."""
-    common.use_devices()
     import jax
 
     from experiments.lab import report, script
@@ -182,9 +190,9 @@ def table_page(findings):
 def evidence_folders(folder, preset):
     """Returns the folders whose findings count: this run's and what is kept."""
     value = _EVIDENCE.value
-    if value is None:
-        value = "" if preset == "smoke" else str(_KEPT)
-    return [folder, *([pathlib.Path(value).expanduser()] if value else [])]
+    if value is None and preset != "smoke":
+        value = _KEPT
+    return [folder, *([value] if value else [])]
 
 
 def collect(folder, roots):
@@ -292,4 +300,4 @@ def pictures(folder, findings):
 
 
 if __name__ == "__main__":
-    common.run(main, resumes=True)
+    common.run(main, prepare=prepare, resumes=True)

@@ -3,9 +3,11 @@
 Question: would weights that differ between the steps do better on this data, which of
           them, and how sure is that?
 Command:  python -m experiments.should_i_untie --drift=0.2
-Time:     about a minute on 2 cores.
+Time:     about a minute on 2 cores with the default flags.
 Expect:   'untie all maps' at a drift of 0.2, 'leave it tied' at 0.
 """
+
+import sys
 
 from absl import flags
 
@@ -16,19 +18,20 @@ TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
 
 _TASK = common.define_choice("task", "drift", TASKS, "The data.")
 _DRIFT = common.define_float(
-    "drift", 0.2, "--task=drift: how far the rule moves a step.", least=0.0, most=10.0
-)
+    "drift", 0.2, "How far the rule moves a step.", least=0.0, most=10.0,
+    only={"task": ("drift",)},
+)  # fmt: skip
 _PERIODS = flags.DEFINE_list(
     "periods", [], "Periods to test, in steps, as --periods=6,12; none by default."
 )
 _CELL = common.define_choice("cell", "gru", choices.CELLS, "The recurrent cell.")
-_HIDDEN = flags.DEFINE_integer("hidden_features", 32, "H.", lower_bound=1)
+_HIDDEN = common.define_integer("hidden_features", 32, "H.", most=1_000_000)
 _RATE = common.define_float("learning_rate", 1e-2, "Of Adam.", least=1e-12, most=1e3)
-_STEPS = flags.DEFINE_integer("num_steps", 800, "Optimiser steps.", lower_bound=1)
-_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 5, "Models to ask, each with a split of its own.", lower_bound=2
+_STEPS = common.define_integer("num_steps", 800, "Optimiser steps.", most=10**9)
+_SEEDS = common.define_integer(
+    "num_seeds", 5, "Models to ask, each with a split of its own.", least=2, most=1_000
 )
-_CHECK = flags.DEFINE_bool("check", True, "Train what is advised, and compare.")
+_CHECK = common.define_bool("check", True, "Train what is advised, and compare.")
 
 
 def make_task_of():
@@ -42,44 +45,52 @@ def make_task_of():
     return getattr(tasks, _TASK.value)
 
 
-def main() -> None:
+def prepare():
+    """Returns the setting, the tasks and the alternatives, if there is room for all."""
+    from experiments.lab import machine
+    from rnnshare import Tied
+    from rnnshare.analysis import untying
+    from rnnshare.training import Recipe, Setting
+
+    make_task = make_task_of()
+    task = make_task(0)
+    try:
+        periods = tuple(int(period) for period in _PERIODS.value)
+    except ValueError as error:
+        raise ValueError(f"--periods: {error}. Use whole numbers.") from error
+    tried = untying.alternatives(task.num_steps, periods)
+    chunk = max(1, _STEPS.value // 8)
+    recipe = Recipe(8 * chunk, validate_every=chunk, patience=None)
+    cell, sizes = choices.cell_of(_CELL.value), (_HIDDEN.value, _RATE.value)
+    setting = Setting(make_task, cell, Tied(), *sizes, recipe)
+    examples = len(task.held_out("train").inputs)
+    functions = max(each.num_templates for each in tried.values())
+    gradients = machine.SCALAR * examples * functions * setting.num_parameters()
+    needed = machine.of_training(setting, _SEEDS.value)
+    needed[f"a gradient of each of {examples:,} examples"] = gradients
+    machine.require(needed)
+    return setting, [make_task(i) for i in range(_SEEDS.value)], tried
+
+
+def main(setting, tasks, tried) -> None:
     """Trains tied models, tests them, advises, and checks the advice."""
-    common.use_devices()
     from collections import Counter
     from statistics import median
 
-    from rnnshare import Tied
     from rnnshare.analysis import untying
-    from rnnshare.training import Setting
-    from rnnshare.training.fitting import Recipe, fit
+    from rnnshare.training import fit
 
-    with common.user_errors():
-        make_task = make_task_of()
-        tasks = [make_task(i) for i in range(_SEEDS.value)]
-        try:
-            periods = tuple(int(period) for period in _PERIODS.value)
-        except ValueError as error:
-            raise ValueError(f"--periods: {error}. Use whole numbers.") from error
-        tried = untying.alternatives(tasks[0].num_steps, periods)
-        chunk = max(1, _STEPS.value // 8)
-        recipe = Recipe(8 * chunk, validate_every=chunk, patience=None)
-        setting = Setting(
-            make_task,
-            choices.cell_of(_CELL.value),
-            Tied(),
-            _HIDDEN.value,
-            _RATE.value,
-            recipe,
-        )
     seeds = list(enumerate(tasks))
 
     def train(setting):
+        say(f"trains {len(seeds)} models, {setting.sharing!r}")
         triples = [(task, seed, setting.learning_rate) for seed, task in seeds]
-        return fit(setting.make_model(), recipe, triples)
+        return fit(setting.make_model(), setting.recipe, triples)
 
     tied = train(setting)
     advice = []
     for seed, task in seeds:
+        say(f"tests model {seed}, of {len(seeds)}")
         loss = tied.metrics[seed]["train_loss"]
         squared = "test_accuracy" not in tied.metrics[seed]
         tests = untying.run_tests(
@@ -91,7 +102,7 @@ def main() -> None:
             seed=seed,
         )
         advice.append(untying.advise(tests, task.num_steps))
-        print(f"model {seed}: {advice[-1].text}")
+        print(f"model {seed}: {advice[-1].text}", flush=True)
         for name, groups in tests.items():
             for group, test in groups.items():
                 print(
@@ -107,6 +118,11 @@ def main() -> None:
     )
     if _CHECK.value:
         check(train, setting, tied.metrics, chosen[0].sharing, tasks[0].num_steps)
+
+
+def say(stage):
+    """Tells on stderr what is being done."""
+    print(f"should_i_untie {stage}", file=sys.stderr, flush=True)
 
 
 def check(train, setting, tied, advised, num_steps):
@@ -132,4 +148,4 @@ def check(train, setting, tied, advised, num_steps):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    common.run(main, prepare=prepare)

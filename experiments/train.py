@@ -2,8 +2,8 @@
 
 Question: what does this sharing do on this task?
 Command:  python -m experiments.train --task=japanese_vowels --sharing=untied
-Time:     about half a minute on 2 cores. With --workdir the same command goes on where
-          it was ended, and on from its end with more --num_steps.
+Time:     about half a minute on 2 cores with the default flags. With --workdir the same
+          command goes on where it was ended, and on from its end with more --num_steps.
 Expect:   a test accuracy of about 0.9 untied; with --sharing=tied, about 0.97.
 """
 
@@ -23,69 +23,75 @@ TASKS = (
 )
 
 _TASK = common.define_choice("task", "japanese_vowels", TASKS, "What to learn.")
-_TASK_STEPS = flags.DEFINE_integer(
-    "task_steps", 50, "adding: T; copy_memory: blanks to wait.", lower_bound=2
-)
+_TASK_STEPS = common.define_integer(
+    "task_steps", 50, "T, or the blanks to wait.", least=2, most=10_000_000,
+    only={"task": ("adding", "copy_memory")},
+)  # fmt: skip
 _DRIFT_AMOUNT = common.define_float(
-    "drift", 0.05, "--task=drift: how far the rule moves a step.", least=0.0, most=10.0
-)
-_SPLIT = flags.DEFINE_integer(
-    "split", 0, "Real data: 0 is the published split, others resample.", lower_bound=0
-)
+    "drift", 0.05, "How far the rule moves a step.", least=0.0, most=10.0,
+    only={"task": ("drift",)},
+)  # fmt: skip
+_SPLIT = common.define_integer(
+    "split", 0, "Real data: 0 is the published split, others resample.", least=0,
+    most=2**31 - 1, only={"task": TASKS[2:]},
+)  # fmt: skip
 _CELL = common.define_choice("cell", "lstm", choices.CELLS, "The recurrent cell.")
 _SHARING = common.define_choice(
     "sharing", "tied", choices.SHARINGS, "How the weights are shared across time."
 )
-_NUM_SEGMENTS = flags.DEFINE_integer(
-    "num_segments", 4, "--sharing=segments: how many.", lower_bound=1
-)
-_PERIOD = flags.DEFINE_integer(
-    "period", 4, "--sharing=cyclic, and of time's functions: in steps.", lower_bound=1
-)
-_NUM_TEMPLATES = flags.DEFINE_integer(
-    "num_templates", 4, "--sharing=mixture, basis, hypernetwork, time_input: how many "
-    "templates or functions of time.", lower_bound=1,
+_OF_SHARING = {
+    name: common.define_integer(
+        name, default, text, least=least, most=1_000_000, only={"sharing": sharings}
+    )
+    for name, default, least, sharings, text in choices.SIZES
+}
+_SAME_INIT = common.define_bool(
+    "same_init", False, "Start all steps from copies of one initialisation.",
+    only={"sharing": ("untied", "segments", "cyclic")},
 )  # fmt: skip
-_RANK = flags.DEFINE_integer("rank", 2, "--sharing=low_rank.", lower_bound=0)
-_SAME_INIT = flags.DEFINE_bool(
-    "same_init", False, "Start all steps from copies of one initialisation."
-)
-_UNTIE_READOUT = flags.DEFINE_bool(
+_UNTIE_READOUT = common.define_bool(
     "untie_readout", False, "Give the read-out weights of its own at every step too."
 )
-_HIDDEN = flags.DEFINE_integer("hidden_features", 64, "H.", lower_bound=1)
-_LAYERS = flags.DEFINE_integer("num_layers", 1, "RNN layers.", lower_bound=1)
+_HIDDEN = common.define_integer("hidden_features", 64, "H.", most=1_000_000)
+_LAYERS = common.define_integer("num_layers", 1, "RNN layers.", most=choices.DEEPEST)
 _DROPOUT = common.define_float(
-    "dropout", 0.0, "Fraction dropped between layers.", least=0.0, most=0.99
-)
+    "dropout", 0.0, "Fraction dropped between layers.", least=0.0, most=0.99,
+    only={"num_layers": range(2, choices.DEEPEST + 1)},
+)  # fmt: skip
 _RATE = common.define_float("learning_rate", 3e-3, "Of Adam.", least=1e-12, most=1e3)
 _DECAY = common.define_float(
     "weight_decay", 0.0, "Decoupled (AdamW); 0 is plain Adam.", least=0.0, most=1e3
 )
 _CLIP = common.define_float(
-    "clip_norm", 1.0, "Largest norm of a gradient; 0 clips nothing.", least=0.0
-)
-_STEPS = flags.DEFINE_integer("num_steps", 3_000, "Optimiser steps.", lower_bound=1)
-_BATCH = flags.DEFINE_integer("batch_size", 32, "Sequences a step.", lower_bound=1)
-_VALIDATE = flags.DEFINE_integer(
-    "validate_every", 100, "Steps between validations.", lower_bound=1
-)
-_PATIENCE = flags.DEFINE_integer(
-    "patience", 10, "Validations without a better loss to stop after; 0 never stops.",
-    lower_bound=0,
+    "clip_norm", 1.0, "Largest norm of a gradient; 0 clips nothing.", least=0.0,
+    most=1e30,
 )  # fmt: skip
-_SEED = flags.DEFINE_integer(
-    "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31
+_STEPS = common.define_integer("num_steps", 3_000, "Optimiser steps.", most=10**9)
+_BATCH = common.define_integer("batch_size", 32, "Sequences a step.", most=10**7)
+_VALIDATE = common.define_integer(
+    "validate_every", 100, "Steps between validations.", most=10**9
 )
-_NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 1, "Seeds to train side by side.", lower_bound=1
+_PATIENCE = common.define_integer(
+    "patience", 10, "Validations without a better loss to stop after; 0 never stops.",
+    least=0, most=10**9,
+)  # fmt: skip
+_SEED = common.define_integer("seed", 0, "The first seed.", least=0, most=2**31)
+_NUM_SEEDS = common.define_integer(
+    "num_seeds", 1, "Seeds to train side by side.", most=100_000
 )
 _CHECKPOINTS = common.define_float(
-    "checkpoint_every", 30.0, "Seconds between checkpoints in --workdir.", least=0.0
-)
-_RESTART = flags.DEFINE_bool(
-    "restart", False, "Move what --workdir holds aside, and begin anew."
-)
+    "checkpoint_every", 30.0, "Seconds between checkpoints.", least=0.0, most=1e9,
+    only={"workdir": True},
+)  # fmt: skip
+_RESTART = common.define_bool(
+    "restart", False, "Move what is there aside, and begin anew.",
+    only={"workdir": True},
+)  # fmt: skip
+_ON_NONFINITE = common.define_choice(
+    "on_nonfinite", "stop", ("stop", "skip", "rollback"),
+    "Where a number is not finite: that seed stops, skips the step, or goes back to "
+    "the last validation and on with other batches.",
+)  # fmt: skip
 # Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
@@ -118,10 +124,7 @@ def make_setting():
         _SHARING.value,
         num_steps,
         same_init=_SAME_INIT.value,
-        num_segments=_NUM_SEGMENTS.value,
-        period=_PERIOD.value,
-        num_templates=_NUM_TEMPLATES.value,
-        rank=_RANK.value,
+        **{name: flag.value for name, flag in _OF_SHARING.items()},
     )
     untied_readout = rnnshare.Untied(num_steps, same_init=True)
     decayed = Call(optax.adamw, weight_decay=_DECAY.value)
@@ -138,6 +141,7 @@ def make_setting():
             patience=_PATIENCE.value or None,
             clip_norm=_CLIP.value or None,
             optimizer=decayed if _DECAY.value else optax.adam,
+            on_nonfinite=_ON_NONFINITE.value,
         ),
         num_layers=_LAYERS.value,
         readout_sharing=untied_readout if _UNTIE_READOUT.value else rnnshare.Tied(),
@@ -145,27 +149,31 @@ def make_setting():
     )
 
 
-def main() -> None:
+def prepare():
+    """Returns the setting, the task and the seeds, which the machine has room for."""
+    from experiments.lab import machine
+
+    setting, task = make_setting(), make_task(_SPLIT.value)
+    machine.require(machine.of_training(setting, _NUM_SEEDS.value))
+    return setting, task, range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
+
+
+def main(setting, task, seeds) -> None:
     """Trains, and prints what came of it."""
-    common.use_devices()
     import contextlib
-    import pathlib
 
     from experiments.lab import run_folder
 
     with contextlib.ExitStack() as stack:
-        with common.user_errors():
-            setting, task = make_setting(), make_task(_SPLIT.value)
-            size = setting.num_parameters()
-            seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
-            names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
-            folder = None
-            if common.WORKDIR.value:
-                names["num_seeds"] = len(seeds)
-                path = pathlib.Path(common.WORKDIR.value).expanduser()
+        size = setting.num_parameters()
+        names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
+        folder, path = None, common.WORKDIR.value
+        if path is not None:
+            names["num_seeds"] = len(seeds)
+            with common.user_errors():
                 opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
                 folder = stack.enter_context(opened)
-                common.keeps(f"{path} is kept up to its last checkpoint")
+            common.keeps(f"{path} is kept up to its last checkpoint")
         what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
         print(f"{task.name}: {what}", flush=True)
         fitted = _train(setting, task, seeds, folder)
@@ -210,7 +218,7 @@ def _report(fitted, seeds, size):
         shown = {k: v for k, v in final.items() if k.startswith(("test", "train"))}
         text = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in shown.items())
         if final["diverged"]:
-            text = f"diverged: the loss of step {final['diverged']} is not finite"
+            text = f"diverged at step {final['diverged']}"
         print(f"seed {seed}: {text}")
     score = "test_accuracy" if "test_accuracy" in fitted.metrics[0] else "test_loss"
     value = median(final[score] for final in fitted.metrics)
@@ -219,4 +227,4 @@ def _report(fitted, seeds, size):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    common.run(main, prepare=prepare)

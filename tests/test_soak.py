@@ -1,4 +1,4 @@
-"""A few of the cycles of `make soak`."""
+"""A few of the cycles of `make soak`, and some of its corruptions."""
 
 import subprocess
 import sys
@@ -6,12 +6,14 @@ import sys
 import pytest
 
 from tests.experiments.scripts import ROOT
+from tests.soak import corruptions
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_by_kills(tmp_path):
+    flags = ("--mode=kills", "--cycles=5", f"--folder={tmp_path}")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak", "--cycles=5", f"--folder={tmp_path}"],
+        [sys.executable, "-m", "tests.soak", *flags],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -23,3 +25,9 @@ def test_nothing_is_lost_by_kills(tmp_path):
         ["train:", "5", "kills"],
         ["study:", "5", "kills"],
     ]
+
+
+def test_no_damaged_file_is_loaded_silently(tmp_path):
+    told = corruptions.run(tmp_path, 80)
+    assert told.startswith("80 corruptions of 10 kinds of files: ")
+    assert " named, " in told and " refused by name, 0 silent" in told

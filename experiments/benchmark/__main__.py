@@ -15,11 +15,14 @@ flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
 _RACES = flags.DEFINE_multi_enum("races", RACES, RACES, "Which races to run.")
 _CELLS = flags.DEFINE_multi_enum("cells", CELLS, CELLS, "Cells of the tied race.")
+common.only("cells", {"races": ("tied",)})
 _MEMORY = common.define_float(
     "memory_gib",
     12.0,
-    "Untied shapes whose weights, gradients and new weights need more are left out.",
+    "Shapes whose weights, gradients and new weights need more are left out.",
     least=0.1,
+    most=1e6,
+    only={"races": ("untied",)},
 )
 
 
@@ -51,4 +54,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.modules["__main__"].__doc__ = experiments.benchmark.__doc__
-    common.run(main)
+    common.run(main, on_devices=False)

@@ -15,13 +15,11 @@ import functools
 import json
 import time
 
-from absl import flags
-
 from experiments.lab import flags as common
 
-_SEEDS = flags.DEFINE_integer("num_seeds", 8, "Seeds of the study.", 1)
-_STEPS = flags.DEFINE_integer("num_steps", 300, "Training steps a seed.", 1)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Runs of each contender.", 1)
+_SEEDS = common.define_integer("num_seeds", 8, "Seeds of the study.", most=10_000)
+_STEPS = common.define_integer("num_steps", 300, "Training steps.", most=10**9)
+_ROUNDS = common.define_integer("rounds", 7, "Runs of each contender.", most=10**6)
 
 BATCH, HIDDEN, RATE, EXAMPLES = 32, 32, 1e-3, 1_000
 
@@ -157,11 +155,25 @@ def study(num_seeds, num_steps, rounds):
     return {name: {**found[name], "first_s": first[name]} for name in found}
 
 
+def prepare():
+    """Raises unless there is room for the batches, which are made beforehand."""
+    import jax
+
+    from experiments.lab import machine
+    from rnnshare import tasks
+
+    task = tasks.drift(amount=0.2, num_examples=EXAMPLES)
+    batch = jax.eval_shape(lambda: task.sample(jax.random.key(0), BATCH))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch))
+    what = f"{_SEEDS.value:,} times {_STEPS.value:,} batches"
+    machine.require({what: 2 * size * _SEEDS.value * _STEPS.value})  # of two contenders
+    return ()
+
+
 def main() -> None:
     """Runs the study and prints its figures as JSON."""
-    common.use_devices()
     print(json.dumps(study(_SEEDS.value, _STEPS.value, _ROUNDS.value)))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    common.run(main, prepare=prepare)

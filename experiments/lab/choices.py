@@ -13,6 +13,15 @@ SHARINGS = (
     *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
     *("basis", "drift", "hypernetwork", "time_input"),
 )
+_OF_TIME = ("basis", "hypernetwork", "time_input")
+# Of some sharings: name, default, least, sharings, what it is.
+SIZES: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
+    ("num_segments", 4, 1, ("segments",), "how many."),
+    ("period", 4, 1, ("cyclic", *_OF_TIME), "in steps."),
+    ("num_templates", 4, 1, ("mixture", *_OF_TIME), "templates or functions of time."),
+    ("rank", 2, 0, ("low_rank",), "of the corrections."),
+)
+DEEPEST = 256  # layers, which are compiled one by one
 FEW = ("Elman", "LSTM")  # the cells of a study where time is short
 
 
@@ -61,14 +70,7 @@ def equal_width(cell: Any, sharing: Any, width: int, by: str) -> int:
 
 
 def sharing_of(
-    flag: str,
-    num_steps: int,
-    *,
-    same_init: bool = False,
-    num_segments: int = 4,
-    period: int = 4,
-    num_templates: int = 4,
-    rank: int = 2,
+    flag: str, num_steps: int, *, same_init: bool = False, **sizes: int
 ) -> Any:
     """Returns the sharing that a flag's value names, one of `SHARINGS`.
 
@@ -76,20 +78,21 @@ def sharing_of(
       flag: its name.
       num_steps: T.
       same_init: start stacks of weights from copies of one initialisation.
-      num_segments: of `segments`.
-      period: of `cyclic` and of functions of time, in steps.
-      num_templates: of `mixture` and of functions of time.
-      rank: of `low_rank`.
+      **sizes: those of `SIZES` that are not at their defaults.
     """
     import rnnshare
 
+    sizes = {name: default for name, default, *_ in SIZES} | sizes
+    num_templates, period = sizes["num_templates"], sizes["period"]
     make: dict[str, Callable[[], Any]] = {
         "tied": rnnshare.Tied,
         "untied": lambda: rnnshare.Untied(num_steps, same_init),
-        "segments": lambda: rnnshare.Segments(num_steps, num_segments, same_init),
+        "segments": lambda: rnnshare.Segments(
+            num_steps, sizes["num_segments"], same_init
+        ),
         "cyclic": lambda: rnnshare.Cyclic(period, same_init),
         "mixture": lambda: rnnshare.Mixture(num_steps, num_templates),
-        "low_rank": lambda: rnnshare.LowRank(num_steps, rank),
+        "low_rank": lambda: rnnshare.LowRank(num_steps, sizes["rank"]),
         "scaled": lambda: rnnshare.Scaled(num_steps),
         "basis": lambda: rnnshare.Basis(num_templates, period=float(period)),
         "drift": lambda: rnnshare.Drift(unit=float(num_steps)),

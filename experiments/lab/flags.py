@@ -1,14 +1,13 @@
-"""What the scripts share: flags with bounds, one-line errors, and the devices.
+"""What the scripts share: their flags, their start and end, one-line errors.
 
 Only this folder defines flags; the library receives values. Nothing heavy is imported
 at the top, so that --help answers at once.
 """
 
 import contextlib
-import difflib
-import math
 import os
 import pathlib
+import re
 import shlex
 import signal
 import sys
@@ -17,64 +16,18 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from experiments.lab import flag_types
+from experiments.lab.flag_types import define_bool as define_bool
+from experiments.lab.flag_types import define_choice as define_choice
+from experiments.lab.flag_types import define_float as define_float
+from experiments.lab.flag_types import define_integer as define_integer
+from experiments.lab.flag_types import define_path as define_path
+from experiments.lab.flag_types import only as only
+
 # Flags that are defined here belong to the script that asked for them.
 flags.disclaim_key_flags()
 
 PRESETS = ("smoke", "quick", "full")
-
-
-class _Float(flags.FloatParser):
-    """A finite float; absl's own bounds let nan through."""
-
-    def parse(self, argument: Any) -> float:
-        value = super().parse(argument)
-        if not math.isfinite(value):
-            raise ValueError(f"must be a finite number, not {argument}")
-        return value
-
-
-class _Choice(flags.ArgumentParser):
-    """One of some names; the nearest is suggested for another."""
-
-    syntactic_help = "a name"
-
-    def __init__(self, names: Sequence[str]):
-        self.names = tuple(names)
-
-    def parse(self, argument: Any) -> str:
-        if argument not in self.names:
-            near = difflib.get_close_matches(argument, self.names, n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ValueError(f"unknown name.{hint} Use one of {', '.join(self.names)}")
-        return argument
-
-    def flag_type(self) -> str:
-        return "choice"
-
-
-def define_choice(
-    name: str, default: str | None, names: Sequence[str], text: str
-) -> flags.FlagHolder[str]:
-    """Defines a flag that takes one of some names."""
-    return flags.DEFINE(
-        _Choice(names), name, default, f"{text} One of: {', '.join(names)}."
-    )
-
-
-def define_float(
-    name: str,
-    default: float | None,
-    text: str,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-) -> flags.FlagHolder[float]:
-    """Defines a flag that takes a finite number between bounds."""
-    return flags.DEFINE(
-        _Float(least, most), name, default, text, serializer=flags.ArgumentSerializer()
-    )
-
-
 # Shared by name, so that one script can import another. A script that reads them says
 # flags.declare_key_flag, and --help shows them.
 PRESET = define_choice(
@@ -84,52 +37,68 @@ PRESET = define_choice(
     "How much to run: smoke is for tests only, quick gives verdicts in minutes, full "
     "takes hours.",
 )
-WORKDIR = flags.DEFINE_string(
+WORKDIR = define_path(
     "workdir",
     None,
     "Where the results go, each command's in a folder of its own below it (default: "
     "results); train leaves none without it.",
 )
-
-PER_DEVICE = flags.DEFINE_integer(
+PER_DEVICE = define_integer(
     "replicas_per_device",
     1,
     "Replicas that a device trains at once. More of them fill a GPU, at that many "
     "times the memory; on CPU cores 1 is best.",
-    lower_bound=1,
+    most=1_000_000,
 )
-CACHE = flags.DEFINE_string(
+CACHE = define_path(
     "compilation_cache",
     None,
     "Folder that keeps compiled programs for the next run; by default rnnshare in the "
     "user's cache folder; '' keeps none.",
+    none=True,
 )
-KEEP_MEMORY = flags.DEFINE_bool(
+CACHE_SIZE = define_float(
+    "compilation_cache_gb",
+    2.0,
+    "How large that folder may become; what was not used for longest goes first.",
+    least=0.0,
+    most=1e6,
+)
+KEEP_MEMORY = define_bool(
     "keep_memory",
     True,
     "Keep freed memory for the next step, where the C library is glibc: faster steps, "
     "and the process holds the most that it ever used.",
 )
+OF_ALL = (CACHE, CACHE_SIZE, KEEP_MEMORY)
 
 
 def workdir(below: str = "") -> pathlib.Path:
     """Returns the folder that --workdir names, or one below it, made if missing."""
-    folder = pathlib.Path(WORKDIR.value or "results").expanduser() / below
+    folder = (WORKDIR.value or pathlib.Path("results")) / below
     with user_errors():
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def run(main: Callable[[], None], *, resumes: bool = False) -> None:
-    """Parses the flags and runs `main`.
+def run(
+    main: Callable[..., None],
+    *,
+    prepare: Callable[[], Sequence[Any]] = tuple,
+    resumes: bool = False,
+    on_devices: bool = True,
+) -> None:
+    """Parses the flags, says on stderr what runs and for how long, and runs `main`.
 
     A wrong flag, or a word that is no flag, ends the program with one line and exit
     code 2, before anything is compiled or created; a signal, with one line and exit
     code 130 (Ctrl-C) or 143 (SIGTERM).
 
     Args:
-      main: the script.
+      main: the script, called with what `prepare` returns.
+      prepare: makes of the flags what `main` takes; what it raises is the user's error.
       resumes: whether the same command goes on from the rows that it has kept.
+      on_devices: whether it runs on a device a core; see `machine.use_devices`.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -140,34 +109,102 @@ def run(main: Callable[[], None], *, resumes: bool = False) -> None:
                     f"unexpected words: {' '.join(words)}. Flags are written "
                     "--name=value (a boolean one --name or --noname)"
                 )
-        except flags.Error as error:
+            flag_types.refuse_what_is_not_read()
+        except SystemExit:  # by absl, with 1, when it has shown the help
+            sys.exit(0)
+        except (flags.Error, ValueError, OSError) as error:
             fail(error)
         return argv[:1]
 
+    def start(_: Any) -> None:
+        keeps("rows are kept" if resumes else "")
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                signal.signal(signum, _end)
+        with user_errors():
+            _check_workdir()
+            if on_devices:
+                from experiments.lab import machine  # a second or more
+
+                machine.use_devices()
+            prepared = prepare()
+        from rnnshare.training.streams import Lasting  # a second or more
+
+        # A reader of them that goes away ends no training.
+        streams: Any = Lasting(sys.stdout), Lasting(sys.stderr)
+        sys.stdout, sys.stderr = streams
+        _say_what_runs()
+        _in_order(main, prepared)
+
+    for descriptor in (1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # it is closed: else a file of the run would be opened as it
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     logging.set_verbosity(logging.WARNING)  # JAX tells of the backends that it misses
-    for flag in (CACHE, KEEP_MEMORY):
+    for flag in OF_ALL if on_devices else ():
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
-    app.run(lambda _: _in_order(main, resumes), flags_parser=parse)
+    app.run(start, flags_parser=parse)
 
 
-def _in_order(main: Callable[[], None], resumes: bool) -> None:
+def _in_order(main: Callable[..., None], prepared: Sequence[Any]) -> None:
     """Runs `main`; a signal ends it in one line that says what is kept."""
-    keeps("rows are kept" if resumes else "")
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, _end)
-    from rnnshare.training import LockedError, handle_signals  # a second or more
+    from rnnshare.training import LockedError, handle_signals
 
     with handle_signals(_tell):
         try:
-            main()
+            main(*prepared)
         except (LockedError, OSError) as error:  # a full disk, a read-only folder
             fail(error)
 
 
+def _check_workdir() -> None:
+    """Raises if --workdir cannot be made or written to; makes nothing."""
+    if WORKDIR.value is not None:
+        path = WORKDIR.value.absolute()
+        there = next(p for p in (path, *path.parents) if p.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise ValueError(
+                f"--workdir={path}: {there} is no folder that can be written to. Name "
+                "another."
+            )
+
+
+_time = ""  # of what runs, where it is not that of the docstring
+
+
+def takes(text: str) -> None:
+    """Says how long the script takes by its flags: 'seconds'."""
+    global _time
+    _time = text
+
+
+def _say_what_runs() -> None:
+    doc = sys.modules["__main__"].__doc__ or "\n"
+    time = _time or time_of(doc, PRESET.value)
+    print(f"{doc.splitlines()[0]} Time: {time}", file=sys.stderr, flush=True)
+
+
+def time_of(doc: str, preset: str) -> str:
+    """Returns what a script's docstring says of the time that a preset takes.
+
+    Args:
+      doc: 'Time: a minute on 2 cores (quick); an hour (full). ...' is in it; the first
+        sentence is of all presets if it does not name them.
+      preset: 'smoke' is told as less than quick.
+    """
+    found = re.search(r"^Time: +(.*?)^\w+:", doc, re.MULTILINE | re.DOTALL)
+    text = " ".join(found[1].split()) if found else "unknown."
+    named = re.search(rf"([^;,(]+) \({preset.replace('smoke', 'quick')}\b", text)
+    if not named:
+        return f"{text.partition('. ')[0].rstrip('.')}."
+    return f"{'less than ' * (preset == 'smoke')}{named[1].strip()} ({preset})."
+
+
 def _end(signum: int, _: Any) -> None:
     """Ends the program at once, before it does anything that could be lost."""
-    os.write(2, f"{_tell()}\n".encode())
+    with contextlib.suppress(OSError):  # nobody reads any more
+        os.write(2, f"{_tell()}\n".encode())
     os._exit(128 + signum)
 
 
@@ -203,37 +240,3 @@ def user_errors() -> Iterator[None]:
         yield
     except (ValueError, TypeError, ImportError, OSError) as error:
         fail(error)
-
-
-def use_devices(count: int | None = None) -> None:
-    """Makes the cores of a CPU `count` devices (all of them by default).
-
-    Replicas are laid over devices. Call it before JAX starts its backend. Compiled
-    programs are kept where --compilation_cache says, freed memory as --keep_memory.
-    """
-    import jax
-
-    from rnnshare.training import keep_memory
-
-    use_cache()
-    if KEEP_MEMORY.value:
-        keep_memory()
-    jax.config.update("jax_num_cpu_devices", count or os.cpu_count() or 1)
-
-
-def use_cache() -> None:
-    """Keeps compiled programs from one run to the next, as --compilation_cache says.
-
-    A folder that cannot be used costs the time to compile, and a warning.
-    """
-    import jax
-
-    folder = CACHE.value and str(pathlib.Path(CACHE.value).expanduser())
-    if folder is None:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        folder = str(pathlib.Path(home) / "rnnshare")
-    if folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
-        # Small programs too: a study has many, and each takes a second or more.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

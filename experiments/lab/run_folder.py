@@ -7,7 +7,6 @@ checkpoints/         what the same command goes on from
 """
 
 import contextlib
-import json
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +14,9 @@ from typing import Any
 
 from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.files import write_atomically
+from rnnshare.training.lines import json_line, read_line
 from rnnshare.training.locks import FolderLock
-from rnnshare.training.rows import JsonLines, Row, json_line, save_params
+from rnnshare.training.rows import JsonLines, Row, save_params
 
 _SETTING, _METRICS = "setting.json", "metrics.jsonl"
 
@@ -35,7 +35,7 @@ class RunFolder:
         self.folder = folder
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self._seeds = seeds
-        self._metrics = JsonLines(folder / _METRICS)
+        self._metrics = JsonLines(folder / _METRICS, _place)
         self._known = {_place(row) for row in self._metrics.rows}
         self.finished = {(seed, None) for seed in seeds} <= self._known
 
@@ -83,7 +83,7 @@ def opened(
         with FolderLock(folder) as lock:
             lock.move(_unused(folder))
     with FolderLock(folder):
-        _agree(folder, json.loads(json_line(names)))
+        _agree(folder, read_line(json_line(names).encode()))
         yield RunFolder(folder, seeds)
 
 
@@ -94,7 +94,7 @@ def _agree(folder: pathlib.Path, here: dict[str, Any]) -> None:
     differ = [n for n in {**there, **here} if there.get(n) != here.get(n)]
     if differ == ["num_steps"] and there["num_steps"] < here["num_steps"]:
         # What was final is so no longer.
-        metrics = JsonLines(folder / _METRICS)
+        metrics = JsonLines(folder / _METRICS, _place)
         rows = [row for row in metrics.rows if "final" not in row]
         write_atomically(metrics.path, "".join(map(json_line, rows)))
     elif differ:
@@ -114,20 +114,17 @@ def _agree(folder: pathlib.Path, here: dict[str, Any]) -> None:
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError(f"it holds {found!r}")
+        return read_line(path.read_bytes())
     except ValueError as error:
         raise ValueError(
-            f"{path} is no setting ({error}). Name another --workdir, or give "
+            f"{path} is no setting: it {error}. Name another --workdir, or give "
             "--restart, which moves this one aside."
         ) from None
-    return found
 
 
 def _place(row: Row) -> tuple[Any, Any]:
     """Returns the seed and the step of a row; None is that of the final one."""
-    return row["seed"], row.get("step")
+    return row.get("seed"), row.get("step")
 
 
 def _unused(folder: pathlib.Path) -> pathlib.Path:

@@ -17,13 +17,15 @@ from absl import flags
 
 from experiments.lab import flags as common
 
-JUDGE_AGAIN = flags.DEFINE_string(
+JUDGE_AGAIN = common.define_path(
     "judge_again",
     None,
     "Judge the kept rows of this folder (or, of WORKDIR/PRESET, those of its folder of "
     "this name), and compare with its claims.json; nothing is trained or written.",
 )
 KEYS = ("preset", "workdir", "replicas_per_device", "judge_again")
+for _key in KEYS[1:3]:
+    common.only(_key, {"judge_again": False})
 
 
 def launch(name: str, plan_of=None, after=None, instead=None) -> None:
@@ -34,38 +36,45 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
       plan_of: `plan_of(preset)` returns a plan that flags changed, or None for the
         preset's own; such a run measures and draws, but judges no claim.
       after: `after(experiment, plan, root)` does what such a run does.
-      instead: `instead()` returns whether flags asked for something else, which it did.
+      instead: (flag, function): what is called in place of all this, where it is set.
     """
     module = importlib.import_module(f"experiments.{name}")
     sys.modules["__main__"].__doc__ = module.__doc__
     for key in KEYS:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[key])
+    preset, folder = common.PRESET, JUDGE_AGAIN
 
-    def main() -> None:
-        common.use_devices()
-        if instead is not None and instead():
-            return
-        with common.user_errors():
-            experiment = load(name)
-            preset = common.PRESET.value
-            if JUDGE_AGAIN.value is None:
-                experiment.check()
-            plan = plan_of(preset) if plan_of else None
-            if JUDGE_AGAIN.value is not None and plan is not None:
-                raise ValueError(
-                    "--judge_again judges by the preset's plan. Leave out the flags "
-                    "that change it."
-                )
-        if JUDGE_AGAIN.value is not None:
-            folder = pathlib.Path(JUDGE_AGAIN.value).expanduser()
-            judge_again(experiment, folder, preset)
+    def other() -> bool:
+        return instead is not None and instead[0].value
+
+    def prepare() -> tuple:
+        if folder.value or other():
+            common.takes("seconds.")
+        if other():
+            return None, None
+        plan = plan_of(preset.value) if plan_of else None
+        if folder.value and plan is not None:
+            raise ValueError(
+                "--judge_again judges by the preset's plan. Leave out the flags that "
+                "change it."
+            )
+        experiment = load(name)
+        if not folder.value:
+            experiment.check()
+        return experiment, plan
+
+    def main(experiment, plan) -> None:
+        if other():
+            instead[1]()
+        elif folder.value:
+            judge_again(experiment, folder.value, preset.value)
         elif plan is not None:
             assert after is not None
-            after(experiment, plan, common.workdir(f"{preset}/{name}"))
+            after(experiment, plan, common.workdir(f"{preset.value}/{name}"))
         else:
-            run_and_report(experiment, preset, common.workdir())
+            run_and_report(experiment, preset.value, common.workdir())
 
-    common.run(main, resumes=True)
+    common.run(main, prepare=prepare, resumes=True)
 
 
 def load(name: str):

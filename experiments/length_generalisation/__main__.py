@@ -7,25 +7,24 @@ from typing import Any
 from absl import flags
 
 from experiments.lab import script
-from experiments.lab.experiment import Experiment
-from experiments.length_generalisation.plan import CELLS, CONTROLS, PLANS, REGULAR, Plan
+from experiments.lab.flags import define_integer
+from experiments.length_generalisation import plan as plans
+from experiments.length_generalisation.plan import CELLS, PLANS, Plan
 
-TASKS = (*REGULAR, "modular_arithmetic", *CONTROLS)
+TASKS = (*plans.REGULAR, "modular_arithmetic", *plans.CONTROLS)
 _TASKS = flags.DEFINE_multi_enum("task", None, TASKS, "Only these; measures, no claim.")
 _CELLS = flags.DEFINE_multi_enum("cell", None, CELLS, "Cells; by default the preset's.")
 _SIZES = {
-    "train_max_length": "The longest string of the training.",
-    "eval_max_length": "The longest string that is measured.",
-    "hidden_features": "H.",
-    "num_steps": "Optimiser steps.",
-    "num_seeds": "Paired seeds.",
-    "examples": "Strings of each length in a test.",
+    "train_max_length": ("The longest string of the training.", 10_000),
+    "eval_max_length": ("The longest string that is measured.", 100_000),
+    "hidden_features": ("H.", 1_000_000),
+    "num_steps": ("Optimiser steps.", 10**9),
+    "num_seeds": ("Paired seeds.", 100_000),
+    "examples": ("Strings of each length in a test.", 10_000_000),
 }
 _FLAGS = {
-    name: flags.DEFINE_integer(
-        name, None, f"{text} By default the preset's.", lower_bound=1
-    )
-    for name, text in _SIZES.items()
+    name: define_integer(name, None, f"{text} By default the preset's.", most=most)
+    for name, (text, most) in _SIZES.items()
 }
 
 
@@ -33,7 +32,8 @@ def plan_of(preset: str) -> Plan | None:
     """Returns the preset's plan as the flags change it; None if they do not.
 
     Raises:
-      ValueError: if nothing is measured past the trained lengths.
+      ValueError: if nothing is measured past the trained lengths, or the machine has
+        too little memory.
     """
     changes: dict[str, Any] = {
         name: flag.value for name, flag in _FLAGS.items() if flag.value is not None
@@ -42,16 +42,26 @@ def plan_of(preset: str) -> Plan | None:
         changes["cells"] = tuple(_CELLS.value)
     if _TASKS.value:
         changes |= {"languages": tuple(_TASKS.value), "controls": (), "fixed": ()}
+    from experiments.lab import machine
+    from experiments.length_generalisation.reading import setting_of
+
     plan = dataclasses.replace(PLANS[preset], **changes)
     if plan.eval_max_length <= plan.train_max_length:
         raise ValueError(
             f"--eval_max_length={plan.eval_max_length} is not above "
             f"--train_max_length={plan.train_max_length}. Raise it."
         )
-    return None if plan == PLANS[preset] else plan
+    if plan == PLANS[preset]:
+        return None
+    largest = {a.cell: a for a in plans.arms(plan) if a.sharing != "untied_same"}
+    for setting in (setting_of(plan, arm) for arm in largest.values()):
+        read = plan.examples * plan.eval_max_length * plan.hidden_features
+        needed = machine.of_training(setting, plan.num_seeds)
+        machine.require(needed | {"what is read": machine.SCALAR * read})
+    return plan
 
 
-def measure_only(experiment: Experiment, plan: Plan, root: pathlib.Path) -> None:
+def measure_only(experiment: Any, plan: Plan, root: pathlib.Path) -> None:
     """Measures what the flags ask for, and prints and draws it."""
     from experiments.lab.trials import Lab
     from experiments.length_generalisation.tables import draw_curves, table

@@ -3,7 +3,7 @@
 Question: does sharing save learning the same rule again at each step (A4), and is a
           word that was met in one order understood in the other (A5)?
 Command:  python -m experiments.position_generalisation
-Time:     three minutes on 2 cores (quick); twenty (full).
+Time:     three minutes on 2 cores (quick); twenty minutes (full).
 Expect:   untied at chance where no answer was shown; its examples grow with T faster
           than tied's; tied above .9 on words in an order that was held out.
 """

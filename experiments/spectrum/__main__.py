@@ -1,24 +1,22 @@
 """`python -m experiments.spectrum`; see the package."""
 
-from absl import flags
+from experiments.lab import flags, script
 
-from experiments.lab import script
-
-_EXPLAIN = flags.DEFINE_bool(
+_EXPLAIN = flags.define_bool(
     "explain",
     False,
     "Print what each sharing stores, and what it reads at steps it has no weights for.",
 )
+for _name in script.KEYS:
+    flags.only(_name, {"explain": False})
 
 
-def explain() -> bool:
-    """Prints the table of sharings if --explain asks for it; returns whether it did."""
-    if _EXPLAIN.value:
-        from experiments.spectrum.explain import table
+def explain() -> None:
+    """Prints the table of sharings."""
+    from experiments.spectrum.explain import table
 
-        print(table())
-    return _EXPLAIN.value
+    print(table())
 
 
 if __name__ == "__main__":
-    script.launch("spectrum", instead=explain)
+    script.launch("spectrum", instead=(_EXPLAIN, explain))

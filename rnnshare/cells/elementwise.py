@@ -14,8 +14,8 @@ _ELEMENTWISE = frozenset(
     abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp
     convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2
     expm1 floor ge gt imag integer_pow is_finite le lgamma log log1p logistic lt max min
-    mul ne neg nextafter not or pow real reduce_precision rem round rsqrt select_n sign
-    sin sinh sqrt square stop_gradient sub tan tanh xor
+    mul ne neg nextafter not one_minus_square or pow real reduce_precision rem round
+    rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan tanh xor
     checkpoint closed_call core_call custom_jvp_call custom_lin custom_vjp_call
     custom_vjp_call_jaxpr jit pjit remat
     """.split()  # noqa: SIM905

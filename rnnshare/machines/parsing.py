@@ -13,6 +13,7 @@ both. A Turing machine's is `state symbol -> symbol L|R state`. A machine halts 
 rule applies. A line that begins with `#` is a remark.
 """
 
+import hashlib
 import pathlib
 import re
 from collections.abc import Callable, Mapping
@@ -44,11 +45,20 @@ def load(name: str) -> Machine:
       name: one of `names()`.
 
     Raises:
-      ValueError: if there is no such machine.
+      ValueError: if there is no such machine, or its file is not as `SHA256SUMS` beside
+        it says: rows of another machine would go by its name.
     """
     if name not in names():
         raise ValueError(f"There is no machine {name!r}. Use one of {names()}.")
-    return parse((_FOLDER / f"{name}.txt").read_text(encoding="utf-8"))
+    path, sums = _FOLDER / f"{name}.txt", _FOLDER / "SHA256SUMS"
+    content = path.read_bytes()
+    line = f"{hashlib.sha256(content).hexdigest()}  {path.name}"
+    if line not in sums.read_text("utf-8", errors="replace").splitlines():
+        raise ValueError(
+            f"{path} is not as {sums} says. Install rnnshare again, or if you meant to "
+            "change it, parse a file of your own."
+        )
+    return parse(content.decode("utf-8"))
 
 
 def parse(text: str) -> Machine:

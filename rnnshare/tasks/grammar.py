@@ -23,17 +23,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.tasks.base import Batch, Classification, as_pytree
+from rnnshare.tasks.data.checksums import sha256
 from rnnshare.tasks.draws import bernoulli, one_hot, randint
 from rnnshare.tasks.generated import GeneratedTask
 
 TIME_FIRST, CLAUSE_FIRST = 0, 1
+_SHA256 = "786e2dfcb514ed3017019f715b510cef58e9cf1d9ec036974a061d3d4d82e0e3"
 _FACT = 7  # words of the longest fact: two fillers, a time, a clause
 
 
 @functools.cache
 def vocabulary() -> dict[str, tuple[str, ...]]:
-    """Returns {category: its words}, in the order of their token numbers."""
-    text = importlib.resources.files(__package__).joinpath("vocabulary.txt").read_text()
+    """Returns {category: its words}, in the order of their token numbers.
+
+    Raises:
+      ValueError: if the file of the words is not the one that rnnshare was tested with.
+    """
+    path = importlib.resources.files(__package__).joinpath("vocabulary.txt")
+    content = path.read_bytes()
+    if sha256(content) != _SHA256:
+        raise ValueError(
+            f"{path} has the SHA-256 {sha256(content)}, but rnnshare was tested with "
+            f"{_SHA256}. Install rnnshare again."
+        )
+    text = content.decode("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return {
         category: tuple(found.split())

@@ -6,6 +6,7 @@ dtype) and `SHA256SUMS`, the digest of every other file as `sha256sum --check` r
 It is written beside its place, synced, and renamed.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -158,6 +159,15 @@ class Checkpoints:
                 stacklevel=2,
             )
         return None
+
+    def clear(self) -> None:
+        """Removes them, and the folder if it holds nothing else."""
+        with named_in_errors(self.folder):
+            for path in self._paths():
+                self._remove(path)
+            self._remove_partial()
+        with contextlib.suppress(OSError):  # missing, or damaged ones are in it
+            self.folder.rmdir()
 
     def _paths(self) -> list[pathlib.Path]:
         """Returns the folders of the checkpoints, the newest last."""

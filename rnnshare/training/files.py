@@ -49,6 +49,26 @@ def replacing(path: str | pathlib.Path) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
 
 
+def append_whole(path: pathlib.Path, content: bytes) -> None:
+    """Appends to a file, made if missing, all or nothing; it is on disk at the end.
+
+    Raises:
+      OSError: naming `path`, where it cannot be written; it is as it was.
+    """
+    with named_in_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # No buffer: closing would write once more what could not be written.
+        with path.open("ab", buffering=0) as file:
+            before, left = file.tell(), memoryview(content)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                sync(file)
+            except BaseException:
+                os.truncate(path, before)
+                raise
+
+
 def sync(file: IO[Any]) -> None:
     """Puts what was written to a file on the disk."""
     file.flush()

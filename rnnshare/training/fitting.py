@@ -10,6 +10,7 @@ then fuses a replica's arithmetic in other ways, and the last bits differ.
 """
 
 import math
+import operator
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,8 +23,9 @@ from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
+from rnnshare.training.programs import compile_programs
 from rnnshare.training.resuming import Keeper, Progress
-from rnnshare.training.slots import Row, Slots, Triple, compile_programs
+from rnnshare.training.slots import Row, Slots, Triple
 
 __all__ = ["Fitted", "Loop", "Recipe", "Replica", "TrainState", "fit"]
 
@@ -36,8 +38,10 @@ class Fitted(NamedTuple):
         dictionaries of arrays.
       metrics: their train, validation and test metrics, `best_step`, the step that they
         are of, `steps_trained`, and `diverged`: the first step, counted from 1, whose
-        training loss (or the validation loss after it) is not finite, or None. The
-        metrics of a replica that diverged are NaN.
+        training loss is not finite, or after whose validation something else is not
+        (`Recipe.on_nonfinite`), or None. The metrics of a replica that diverged are
+        NaN, its parameters those of the validation before. `skipped` counts the steps
+        that were not taken, `rolled_back` the returns, where the recipe has them.
     """
 
     params: list[Any]
@@ -56,6 +60,7 @@ def fit(
     on_result: Callable[[int, Row], None] | None = None,
     checkpoints: Checkpoints | str | pathlib.Path | None = None,
     checkpoint_every: float = 30.0,
+    names: Sequence[str] | None = None,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -78,14 +83,19 @@ def fit(
         measured before is told to `on_chunk` and `on_result` again.
       checkpoint_every: seconds between two checkpoints, which are after a chunk; 0:
         after each.
+      names: of the replicas, each telling all that is trained. The checkpoints are then
+        of those alone that are being trained, for a caller who keeps each result of
+        `on_result`: replicas may come, go and change places between two calls, nothing
+        is told again, and names that are not asked for are ignored.
 
     Returns:
       Best parameters and final metrics of each replica.
 
     Raises:
-      ValueError: on a seed outside [0, 2**32), a learning rate that is not positive,
-        no replica a device, or checkpoints of another training.
-      TypeError: on a learning rate that is no number, as a schedule.
+      ValueError: on a seed outside [0, 2**32), a learning rate that float32 holds as 0,
+        negative or infinite, no replica a device, or checkpoints of another training.
+      TypeError: on a seed that is no integer, or a learning rate that is no number, as
+        a schedule.
       Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
         checkpoint of it.
     """
@@ -107,7 +117,7 @@ def fit(
     if checkpoints is not None:
         if not isinstance(checkpoints, Checkpoints):
             checkpoints = Checkpoints(checkpoints)
-        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas)
+        keeper = Keeper(checkpoints, checkpoint_every, loop, replicas, names)
     on_chunk = on_chunk or (lambda step, rows: None)
     on_result = on_result or (lambda index, row: None)
     progress = Progress() if keeper is None else keeper.load()
@@ -119,7 +129,8 @@ def fit(
     slots = Slots(programs, recipe, mesh, per_device, replicas, [*progress.rows], begun)
     with deferred() as requested:
         while len(progress.rows) < len(replicas):
-            _advance(slots, progress, keeper, on_chunk, on_result)
+            keeps_all = keeper is not None and names is None
+            _advance(slots, progress, keeps_all, on_chunk, on_result)
             done, signum = len(progress.rows) == len(replicas), requested()
             if keeper is not None and (done or keeper.due or signum is not None):
                 progress.states |= slots.states()
@@ -136,18 +147,20 @@ def fit(
 def _advance(
     slots: Slots,
     progress: Progress,
-    keeper: Keeper | None,
+    keeps_all: bool,
     on_chunk: Callable[[int, dict[int, Row]], None],
     on_result: Callable[[int, Row], None],
 ) -> None:
     """Trains a chunk, and tells what came of it."""
     slots.fill()
-    for step, rows in slots.run_chunk():
-        if keeper is not None:
+    told = slots.run_chunk()
+    slots.tell_faults()
+    for step, rows in told:
+        if keeps_all:
             progress.told.append((step, rows))
         on_chunk(step, rows)
     for index, state, row in slots.take_finished():
-        if keeper is None:  # nobody goes on from it
+        if not keeps_all:  # nobody goes on from it
             state = state._replace(params=None, optimizer_state=None)
         progress.states[index], progress.rows[index] = state, row
         on_result(index, row)
@@ -157,6 +170,12 @@ def _check(replicas: Sequence[Triple]) -> None:
     if not replicas:
         raise ValueError("There is nothing to train: replicas is empty.")
     for _, seed, learning_rate in replicas:
+        try:
+            operator.index(seed)
+        except TypeError:
+            raise TypeError(
+                f"seed is {seed!r}. Use an integer in [0, 2**32)."
+            ) from None
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}. Use an integer in [0, 2**32).")
         check_learning_rate(learning_rate)

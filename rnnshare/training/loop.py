@@ -5,10 +5,13 @@ A chunk of steps, with its validation, is one scan. Batch i is a pure function o
 
 A batch is one optimiser step, or where gradients are truncated one a window.
 
-A replica diverges at the first step whose loss is not finite. It is trained no further,
-and has no final metrics: neither those of the parameters that it began with nor those
-of a step before. What stands in for a number that there is not is finite, so that JAX's
-own search for NaN and infinities (`jax_debug_nans`) finds none but those of a training.
+A replica diverges at the first step whose loss is not finite, or else at the validation
+after which a metric, a parameter or the optimiser's state is not; a gradient that is
+not finite is found by what it leaves there. It is trained no further, and has no final
+metrics: neither those of the parameters that it began with nor those of a step before.
+`Recipe.on_nonfinite` may have it go on. What stands in for a number that there is not
+is finite, so that JAX's own search for NaN and infinities (`jax_debug_nans`) finds none
+but those of a training.
 
 The counters are int32 and the measurements float32, `jax_enable_x64` or not; parameters
 and the optimiser's state keep the dtypes that they are made with.
@@ -17,116 +20,22 @@ and the optimiser's state keep the dtypes that they are made with.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint, pure_params
-from rnnshare.training import optimizers
-from rnnshare.training.truncation import Truncation, Window
+from rnnshare.training import nonfinite, optimizers
+from rnnshare.training.recipe import Recipe as Recipe
+from rnnshare.training.state import Counts, Replica, TrainState
+from rnnshare.training.truncation import Window
 
 Metrics = dict[str, jax.Array]
 # Streams of random numbers, each folded into the replica's seed.
-_PARAMS, _DATA, _DROPOUT = range(3)
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes:
-      num_steps: batches at most, each an optimiser step (with a truncation, one a
-        window); a multiple of validate_every.
-      batch_size: sequences a step.
-      validate_every: steps in a chunk; after each the model is validated, and the best
-        parameters so far are kept.
-      patience: stop after this many validations without a better loss; None: never.
-      clip_norm: gradients are scaled down to this global norm; None: not at all.
-      optimizer: `optimizer(learning_rate)` makes any optax optimiser, its schedule
-        included; see `rnnshare.training.optimizers` for what its update is given.
-      stop_loss: stop when the validation loss is below; None: never.
-      keep: which parameters are returned and measured: 'best', of the least validation
-        loss, or 'last', of the last step, as where nothing is to stop over-fitting.
-      truncation: how far gradients flow back; None: through the whole sequence.
-    """
-
-    num_steps: int = 2_000
-    batch_size: int = 32
-    validate_every: int = 100
-    patience: int | None = 10
-    clip_norm: float | None = 1.0
-    optimizer: Callable[[Any], optax.GradientTransformation] = optax.adam
-    stop_loss: float | None = None
-    keep: str = "best"
-    truncation: Truncation | None = None
-
-    def __post_init__(self):
-        for name in ("num_steps", "batch_size", "validate_every", "patience"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise ValueError(f"Recipe: {name} is {count}. Use at least 1.")
-        if self.num_steps % self.validate_every:
-            raise ValueError(
-                f"Recipe: num_steps={self.num_steps} is not a multiple of "
-                f"validate_every={self.validate_every}, so the last chunk would be cut."
-            )
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(
-                f"Recipe: clip_norm is {self.clip_norm}. Use a positive norm, or None."
-            )
-        if not callable(self.optimizer):
-            raise TypeError(
-                f"Recipe: optimizer is {self.optimizer!r}. Use a function of the "
-                "learning rate, such as optax.adam."
-            )
-        if not isinstance(self.truncation, Truncation | None):
-            raise TypeError(
-                f"Recipe: truncation is {self.truncation!r}. Use a Truncation, such as "
-                "Truncation(window=32), or None."
-            )
-        if self.keep not in ("best", "last"):
-            raise ValueError(f"Recipe: keep is {self.keep!r}. Use 'best' or 'last'.")
-
-    def make_optimizer(
-        self, learning_rate: Any
-    ) -> optax.GradientTransformationExtraArgs:
-        """Returns the optimiser, behind the clipping."""
-        optimizer = optimizers.as_transformation(self.optimizer(learning_rate))
-        if self.clip_norm is None:
-            return optimizer
-        return optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
-
-
-class Replica(NamedTuple):
-    """What differs between the replicas of one loop; a pytree.
-
-    Attributes:
-      task: a `rnnshare.tasks.Task`, its arrays as leaves.
-      seed: uint32; draws the parameters, the batches and the dropout.
-      learning_rate: float32.
-    """
-
-    task: Any
-    seed: jax.Array | np.ndarray
-    learning_rate: jax.Array | np.ndarray
-
-
-class TrainState(NamedTuple):
-    """A plain pytree: all that a replica's training is at some step."""
-
-    step: jax.Array
-    params: Any
-    optimizer_state: Any
-    best_params: Any  # the last ones if the recipe keeps those
-    best_loss: jax.Array  # on validation; the largest number before the first
-    best_step: jax.Array  # that best_params are of
-    num_worse: jax.Array  # validations since the best one
-    stopped: jax.Array
-    diverged: jax.Array  # the first step, from 1 on, whose loss is not finite; 0: none
+_PARAMS, _DATA, _DROPOUT, _OTHER_DATA = range(4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +73,7 @@ class Loop:
             num_worse=jnp.int32(0),
             stopped=jnp.bool(False),
             diverged=jnp.int32(0),
+            nonfinite=None if self._policy == "stop" else Counts.none(),
         )
 
     def step(
@@ -173,23 +83,46 @@ class Loop:
 
         Of windows it is the mean, to which one with nothing to score adds 0.
         """
-        key = jax.random.fold_in(_stream(replica, _DATA), state.step)
+        if self._policy != "skip":
+            after, loss, _ = self.try_step(replica, state)
+            return after, loss
+        after, loss, finite = self.try_step(replica, state, nonfinite.all_finite_in)
+        return nonfinite.skipping(state, after, finite), loss
+
+    def try_step(
+        self,
+        replica: Replica,
+        state: TrainState,
+        look: Callable[[Any, jax.Array, Any], Any] = lambda *_: None,
+    ) -> tuple[TrainState, jax.Array, Any]:
+        """Trains on one batch, finite or not.
+
+        Args:
+          replica: whose.
+          state: before.
+          look: `look(batch, loss, gradient)` of the batch, or of each window.
+
+        Returns:
+          The state after it, the loss, and what `look` returned, of windows [W, ...].
+        """
+        key = jax.random.fold_in(self._data_stream(replica, state), state.step)
         progress = state.step.astype(jnp.float32) / self.recipe.num_steps
         batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
         dropout = jax.random.fold_in(_stream(replica, _DROPOUT), state.step)
         learnt = state.params, state.optimizer_state
         truncation = self.recipe.truncation
         if truncation is None:
-            learnt, loss, _ = self.update(replica, learnt, batch, dropout)
+            learnt, loss, _, gradient = self._update(replica, learnt, batch, dropout)
+            looked = look(batch, loss, gradient)
         else:
             truncation.check(replica.task, self.blueprint.bind())
             windows = truncation.cut(batch)
             first = jax.tree.map(lambda leaf: leaf[0], windows.batch)
             initial = self.initial_carry(learnt[0], first)
 
-            def update(scanned: Any, window: Window) -> tuple[Any, jax.Array]:
+            def update(scanned: Any, window: Window) -> tuple[Any, Any]:
                 learnt, carry = scanned
-                learnt, loss, final = self.update(
+                learnt, loss, final, gradient = self._update(
                     replica,
                     learnt,
                     window.batch,
@@ -199,14 +132,17 @@ class Loop:
                     start=window.start,
                     num_steps=replica.task.num_steps,
                 )
-                return (learnt, truncation.next_carry(initial, final)), loss
+                looked = look(window.batch, loss, gradient)
+                return (learnt, truncation.next_carry(initial, final)), (loss, looked)
 
-            (learnt, _), losses = jax.lax.scan(update, (learnt, initial), windows)
+            scanned = learnt, initial
+            (learnt, _), (losses, looked) = jax.lax.scan(update, scanned, windows)
             loss = jnp.mean(losses)
         params, optimizer_state = learnt
-        return state._replace(
+        after = state._replace(
             step=state.step + 1, params=params, optimizer_state=optimizer_state
-        ), loss
+        )
+        return after, loss, looked
 
     def update(
         self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
@@ -221,6 +157,12 @@ class Loop:
           **carrying: of a window, what the model is called with: `initial_carry`,
             `return_carry=True`, `start` and `num_steps`.
         """
+        return self._update(replica, learnt, batch, dropout, **carrying)[:3]
+
+    def _update(
+        self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
+    ) -> tuple[Any, jax.Array, Any, Any]:
+        """Returns the gradient as well."""
         params, optimizer_state = learnt
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
@@ -244,7 +186,7 @@ class Loop:
             value=loss,
             value_fn=lambda params: loss_of(params)[0],
         )
-        return learnt, jnp.asarray(loss, jnp.float32), carry
+        return learnt, jnp.asarray(loss, jnp.float32), carry, gradient
 
     def initial_carry(self, params: Any, batch: Any) -> Any:
         """Returns the carry that the model begins a batch with."""
@@ -256,17 +198,23 @@ class Loop:
         One that is stopped rests, and measures nothing: its metrics are 0.
         """
 
-        def run(state: TrainState) -> tuple[TrainState, Metrics]:
+        def run(before: TrainState) -> tuple[TrainState, Metrics]:
             state, losses = jax.lax.scan(
                 functools.partial(self.step, replica),
-                state,
+                before,
                 length=self.recipe.validate_every,
             )
             measured = self.measure(replica, state.params, "validation")
             state = self._keep_best(state, measured["loss"])
-            return self._stop_if_diverged(state, losses, measured["loss"]), {
-                "train_loss": jnp.mean(losses),
+            state = self._judged(before, state, losses, measured)
+            counted = {}
+            if state.nonfinite is not None:
+                counted[nonfinite.COLUMNS[self._policy]] = state.nonfinite.total
+            mean = nonfinite.mean if self._policy == "skip" else jnp.mean
+            return state, {
+                "train_loss": mean(losses),
                 **{f"validation_{name}": value for name, value in measured.items()},
+                **counted,
             }
 
         def rest(state: TrainState) -> tuple[TrainState, Metrics]:
@@ -317,23 +265,24 @@ class Loop:
             stopped=stopped,
         )
 
-    def _stop_if_diverged(
-        self, state: TrainState, losses: jax.Array, validation_loss: jax.Array
+    def _judged(
+        self, before: TrainState, after: TrainState, losses: jax.Array, measured: Any
     ) -> TrainState:
-        """Marks and stops a replica of which a loss is not finite.
+        return nonfinite.judged(self._policy, before, after, losses, measured)
 
-        Args:
-          state: after a chunk.
-          losses: float32[validate_every], those of the chunk's batches.
-          validation_loss: float32[], that after the chunk.
-        """
-        bad = ~jnp.isfinite(losses)
-        before = state.step - self.recipe.validate_every
-        first = before + 1 + jnp.argmax(bad).astype(jnp.int32)
-        if_validated = jnp.where(jnp.isfinite(validation_loss), 0, state.step)
-        found = jnp.where(jnp.any(bad), first, if_validated)
-        diverged = jnp.where(state.diverged > 0, state.diverged, found)
-        return state._replace(diverged=diverged, stopped=state.stopped | (diverged > 0))
+    @property
+    def _policy(self) -> str:
+        return self.recipe.on_nonfinite
+
+    def _data_stream(self, replica: Replica, state: TrainState) -> jax.Array:
+        """Returns the key of the batches: another one each time a replica goes back."""
+        stream = _stream(replica, _DATA)
+        if self._policy != "rollback":
+            return stream
+        assert state.nonfinite is not None  # for the type checker
+        count = state.nonfinite.total
+        other = jax.random.fold_in(_stream(replica, _OTHER_DATA), count)
+        return jnp.where(count > 0, other, stream)
 
 
 def _stream(replica: Replica, number: int) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+_FLOAT32 = np.finfo(np.float32)
 # What JAX raises where Python reads the value of a traced number.
 _READ = (
     jax.errors.ConcretizationTypeError,
@@ -27,7 +28,7 @@ def check_learning_rate(rate: Any) -> None:
 
     Raises:
       TypeError: on a schedule, or what is no number.
-      ValueError: on a number that is not positive.
+      ValueError: on a number that is not positive and finite in float32.
     """
     if callable(rate):
         raise TypeError(
@@ -41,8 +42,12 @@ def check_learning_rate(rate: Any) -> None:
     )
     if not is_number:
         raise TypeError(f"learning_rate is {rate!r}. Use a positive number.")
-    if not 0 < rate < np.inf:
-        raise ValueError(f"learning_rate is {rate}. Use a positive one.")
+    least, most = (float(x) for x in (_FLOAT32.tiny, _FLOAT32.max))
+    if not least <= rate <= most:  # XLA takes a subnormal number for 0
+        raise ValueError(
+            f"learning_rate is {rate}. Use a positive one, between {least:.1e} and "
+            f"{most:.1e}, as float32 holds it."
+        )
 
 
 def as_transformation(optimizer: Any) -> optax.GradientTransformationExtraArgs:

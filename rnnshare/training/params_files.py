@@ -8,8 +8,13 @@ the name: `a/kernel:bfloat16`; `array.view(ml_dtypes.bfloat16)` gives the number
 archive's comment says that it is written so; older files have none, and plain names.
 """
 
+import contextlib
+import io
 import pathlib
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -56,14 +61,15 @@ def load_params(
       allow_nonfinite: take NaN and infinities, as a training that diverged leaves.
 
     Raises:
-      ValueError: if a leaf is missing, has another shape or dtype, or holds a number
-        that is not finite.
+      ValueError: if the file is damaged, or if a leaf is missing, has another shape or
+        dtype, or holds a number that is not finite.
     """
-    with np.load(path) as arrays:
-        is_old = arrays.zip.comment != _FORMAT
-        entries = {_without_dtype(entry): entry for entry in arrays.files}
+    with _archive(path) as archive:
+        is_old = archive.comment != _FORMAT
+        files = [n.removesuffix(".npy") for n in archive.namelist()]
+        entries = {_without_dtype(entry): entry for entry in files}
         if is_old:
-            entries = {entry: entry for entry in arrays.files}
+            entries = {entry: entry for entry in files}
 
         def read(keys: Any, leaf: Any) -> np.ndarray:
             name, expected = _name(keys, escaped=not is_old), np.dtype(leaf.dtype)
@@ -72,7 +78,7 @@ def load_params(
                     f"{path} has no {name!r}; it holds {', '.join(sorted(entries))}. "
                     "Build the model as it was built for training."
                 )
-            array = arrays[entries[name]]
+            array = _read(archive, path, f"{entries[name]}.npy")
             if entries[name] != name:
                 array = array.view(np.dtype(entries[name].removeprefix(f"{name}:")))
             elif is_old and array.dtype.kind == "V":  # of a dtype that is not told
@@ -89,6 +95,41 @@ def load_params(
             return array
 
         return jax.tree_util.tree_map_with_path(read, like)
+
+
+# What zipfile raises of a file that is not as it was written.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, RuntimeError,
+    OverflowError, ValueError, MemoryError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def _archive(path: str | pathlib.Path) -> Iterator[zipfile.ZipFile]:
+    with pathlib.Path(path).open("rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (*_DAMAGE, OSError) as error:
+            raise _damaged(path, error) from None
+        if archive.comment not in (b"", _FORMAT):
+            raise _damaged(path, f"its comment is {archive.comment!r}")
+        with archive:
+            yield archive
+
+
+def _read(archive: zipfile.ZipFile, path: str | pathlib.Path, entry: str) -> Any:
+    try:
+        content = io.BytesIO(archive.read(entry))  # whole, so that its CRC is compared
+        return np.lib.format.read_array(content, allow_pickle=False)
+    except (*_DAMAGE, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str | pathlib.Path, what: object) -> ValueError:
+    return ValueError(
+        f"{path} is no file of parameters as it was written ({what}). Take a copy of "
+        "it, or train again."
+    )
 
 
 def _array_of(keys: Any, leaf: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rnnshare.training.checkpoints import Checkpoints
+from rnnshare.training.checkpoints import Checkpoint, Checkpoints
 from rnnshare.training.identity import key_of
 from rnnshare.training.loop import Loop, Replica, TrainState
 
@@ -49,6 +49,7 @@ class Keeper:
         every: float,
         loop: Loop,
         replicas: Sequence[tuple[Any, int, float]],
+        names: Sequence[str] | None = None,
     ):
         """Describes what is trained, which a checkpoint must be of.
 
@@ -57,12 +58,24 @@ class Keeper:
           every: seconds between two.
           loop: what is trained.
           replicas: the task, seed and learning rate of each.
+          names: of the replicas, see `fit`; then only those that are being trained are
+            kept, and found again by their names, whichever others there are.
+
+        Raises:
+          ValueError: if a replica has no name of its own.
         """
+        if names is not None and not len({*names}) == len(names) == len(replicas):
+            raise ValueError(
+                f"fit: there are {len({*names})} different names of {len(replicas)} "
+                "replicas. Give each its own."
+            )
         self._checkpoints = checkpoints
         self._every = every
         self._loop = loop
         self._replicas = replicas
-        self._trained = _described(loop, replicas)
+        self._names = names
+        self._trained = {} if names is not None else _described(loop, replicas)
+        self._last = -1  # step that was saved or found
         self._saved_at = time.monotonic()
 
     @property
@@ -72,14 +85,17 @@ class Keeper:
 
     def save(self, progress: Progress) -> None:
         """Writes a checkpoint."""
-        facts = {
-            "trained": self._trained,
-            "begun": list(progress.states),
-            "rows": progress.rows,
-            "told": progress.told,
-        }
-        states = {str(index): state for index, state in progress.states.items()}
-        self._checkpoints.save(progress.step, states, facts)
+        states, begun = progress.states, list[Any](progress.states)
+        facts: Row = {"rows": progress.rows, "told": progress.told}
+        if self._names is not None:
+            states = {i: s for i, s in states.items() if i not in progress.rows}
+            begun, facts = [self._names[index] for index in states], {}
+        if not states:
+            return
+        facts |= {"trained": self._trained, "begun": begun}
+        self._last = max(progress.step, self._last + 1)
+        by_place = dict(zip(map(str, range(len(begun))), states.values(), strict=True))
+        self._checkpoints.save(self._last, by_place, facts)
         self._saved_at = time.monotonic()
 
     def load(self) -> Progress:
@@ -94,6 +110,13 @@ class Keeper:
         found = self._checkpoints.newest()
         if found is None:
             return Progress()
+        self._last = found.step
+        begun = found.facts["begun"]
+        if self._names is not None:
+            place = {name: index for index, name in enumerate(self._names)}
+            known = [(i, place[n]) for i, n in enumerate(begun) if n in place]
+            states = self._restored(found) if known else []
+            return Progress({index: states[i] for i, index in known})
         there = found.facts["trained"]
         differ = [
             f"{name} is {there.get(name)} there, but {here} here"
@@ -105,11 +128,8 @@ class Keeper:
                 f"{found.path} is of another training: {'; '.join(differ)}. Name "
                 "another folder for its checkpoints."
             )
-        begun = found.facts["begun"]
-        like = jax.eval_shape(self._loop.init, self._replica(0))
-        restored = found.restore({str(index): like for index in begun})
         progress = Progress(
-            {index: restored[str(index)] for index in begun},
+            dict(zip(begun, self._restored(found), strict=True)),
             {int(index): row for index, row in found.facts["rows"].items()},
             [
                 (step, {int(index): row for index, row in rows.items()})
@@ -126,6 +146,13 @@ class Keeper:
             if state.step < num_steps and not state.stopped:
                 progress.rows.pop(index, None)
         return progress
+
+    def _restored(self, found: Checkpoint) -> list[TrainState]:
+        """Returns the states of a checkpoint in the order of what was begun."""
+        like = jax.eval_shape(self._loop.init, self._replica(0))
+        places = [str(i) for i in range(len(found.facts["begun"]))]
+        restored = found.restore(dict.fromkeys(places, like))
+        return [restored[place] for place in places]
 
     def _replica(self, index: int) -> Replica:
         task, seed, learning_rate = self._replicas[index]

@@ -1,88 +1,119 @@
 """What a run leaves behind: strict JSON lines, and lines of progress.
 
-Its parameters are files of `params_files`.
+A line is as `lines` says; parameters are files of `params_files`.
 """
 
 import contextlib
-import json
-import math
 import os
 import pathlib
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any, cast
 
 import jax
-import numpy as np
 
-from rnnshare.training.files import named_in_errors, sync
+from rnnshare.training.files import append_whole, write_atomically
+from rnnshare.training.lines import DamagedLineError, read_line
+from rnnshare.training.lines import Row as Row
+from rnnshare.training.lines import json_line as json_line
 from rnnshare.training.params_files import load_params as load_params
 from rnnshare.training.params_files import save_params as save_params
-
-Row = dict[str, Any]
-
-
-def json_line(row: Mapping[str, Any]) -> str:
-    """Returns a row as one line of strict JSON; a number that is not finite is null."""
-
-    def strict(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: strict(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [strict(item) for item in value]
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        return value
-
-    return json.dumps(strict(row), allow_nan=False) + "\n"
+from rnnshare.training.streams import Lasting, tell
 
 
 class JsonLines:
     """A file of rows that is only ever appended to, one strict JSON object a line.
 
-    Each row is on disk when `append` returns. A line that was cut short by a crash is
-    dropped when the file is opened again. `pandas.read_json(path, lines=True)` reads
-    the file.
+    Each row is on disk when `append` returns, with a check value that `rows` is
+    without. `pandas.read_json(path, lines=True)` reads the file.
+
+    A last line that a crash cut short is no row. A damaged line is named in a warning,
+    and is no row either, so that what it held is made again. Opening a file writes
+    nothing to it; the next `append` removes both, and keeps the damaged lines in a file
+    beside it that ends in `.damaged`.
     """
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        identity: Callable[[Row], Any] = lambda row: row.get("key"),
+    ):
         """Opens the file at `path`, which need not exist.
 
+        Args:
+          path: of the file.
+          identity: what there is one row of, or None; a line that repeats another with
+            its identity is damage, and read once.
+
         Raises:
-          ValueError: if a line other than a last, unfinished one is no JSON object.
+          ValueError: if a line is JSON, but no object.
         """
         self.path = pathlib.Path(path)
         self.rows: list[Row] = []
-        if not self.path.exists():
-            return
-        whole, newline, tail = self.path.read_bytes().rpartition(b"\n")
-        for number, line in enumerate(whole.splitlines() if newline else [], 1):
-            try:
-                self.rows.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(
-                    f"{self.path}, line {number} is not JSON ({error}). Mend or remove "
-                    "the file; nothing was written to it."
-                ) from None
-        if tail:  # what another process appends meanwhile is none
-            os.truncate(self.path, len(whole) + len(newline))
+        self._identity = identity
+        self._to_mend = False
+        if self.path.exists():
+            content = self.path.read_bytes()
+            self.rows, _, damaged = self._read(content)
+            self._to_mend = bool(damaged) or not content.endswith(b"\n")
+            if damaged:
+                listed = "; ".join(f"line {n} {why}" for n, why in damaged[:4])
+                more = f"; and {len(damaged) - 4} more" if len(damaged) > 4 else ""
+                warnings.warn(
+                    f"{self.path} is damaged: {listed}{more}. What they held is not "
+                    "read, so it is made again.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Writes a row."""
-        line = json_line(row)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with named_in_errors(self.path), self.path.open("ab") as file:
-            before = file.tell()
+        """Writes a row.
+
+        Raises:
+          OSError: naming the file, as on a full disk; of the row nothing is kept.
+        """
+        line = json_line(row).encode()
+        if self._to_mend:
+            self._mend()
+        append_whole(self.path, line)
+        self.rows.append(read_line(line))
+
+    def _read(self, content: bytes) -> tuple[list[Row], bytes, list[tuple[int, str]]]:
+        """Returns the rows, their lines, and what is wrong with which other ones."""
+        rows, lines, damaged = [], [], []
+        seen: dict[bytes, int] = {}
+        for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
-                file.write(line.encode())
-                sync(file)
-            except BaseException:  # of a line that was cut short, nothing stays
-                os.truncate(self.path, before)
-                raise
-        self.rows.append(json.loads(line))
+                row = read_line(line)
+                first = seen.setdefault(line, number)
+                if first != number and self._identity(row) is not None:
+                    raise DamagedLineError(f"repeats line {first}")
+            except DamagedLineError as error:
+                damaged.append((number, str(error)))
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.path}, line {number} {error}. Mend or remove the file; "
+                    "nothing was written to it."
+                ) from None
+            else:
+                rows.append(row)
+                lines.append(line + b"\n")
+        return rows, b"".join(lines), damaged
+
+    def _mend(self) -> None:
+        """Leaves whole lines alone in the file; sets damaged ones aside."""
+        content = self.path.read_bytes()
+        _, good, damaged = self._read(content)
+        lines = content.split(b"\n")
+        if damaged:
+            aside = self.path.with_name(self.path.name + ".damaged")
+            append_whole(aside, b"".join(lines[n - 1] + b"\n" for n, _ in damaged))
+            write_atomically(self.path, good)
+        else:
+            os.truncate(self.path, len(content) - len(lines[-1]))
+        self._to_mend = False
 
 
 def environment() -> dict[str, str]:
@@ -105,6 +136,9 @@ def environment() -> dict[str, str]:
 def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     """Shows progress on stderr: a bar on a terminal, else plain lines.
 
+    A stderr that is closed meanwhile is no error. The bar is full at the end, also of
+    what ended before its total.
+
     Args:
       total: steps in all.
       label: what is running.
@@ -112,12 +146,9 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     Yields:
       `update(step, note)`, to be called as steps are done.
     """
-    if not sys.stderr.isatty():
-
-        def plain(step: int, note: str) -> None:
-            print(f"{label}: {step}/{total} {note}", file=sys.stderr, flush=True)
-
-        yield plain
+    stream = Lasting(sys.stderr)
+    if not stream.isatty():
+        yield lambda step, note: tell(f"{label}: {step}/{total} {note}")
         return
 
     from rich.console import Console
@@ -136,6 +167,9 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(file=cast(IO[str], stream))
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=total, note="")
         yield lambda step, note: bar.update(task, completed=step, note=note)
+        if done := bar.tasks[0].completed:
+            bar.update(task, total=done)

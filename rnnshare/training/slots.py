@@ -1,16 +1,16 @@
-"""Places for replicas on the devices of a mesh, and the programs that run there."""
+"""Places for replicas on the devices of a mesh."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rnnshare.training.loop import Loop, Metrics, Recipe, Replica, TrainState
+from rnnshare.training import nonfinite, replaying
+from rnnshare.training.loop import Metrics, Recipe, Replica, TrainState
+from rnnshare.training.streams import tell
 
 Row = dict[str, Any]  # numbers, or None where there is none
 Triple = tuple[Any, int, float]  # task, seed, learning rate
@@ -32,7 +32,7 @@ class Slots:
         """Makes the places; nothing is trained yet.
 
         Args:
-          programs: of `compile_programs`.
+          programs: of `programs.compile_programs`.
           recipe: how to train.
           mesh: of one axis.
           per_device: how many replicas a device trains at once.
@@ -54,6 +54,9 @@ class Slots:
         self._steps = np.zeros(count, int)
         self._stacked: Any = None
         self._state: Any = None
+        self._before: Any = None  # the state before the last chunk
+        self._measured: list[Row] = []  # after it
+        self._named: set[int] = set()  # replicas of which a skipped step was told
 
     def fill(self) -> None:
         """Gives every empty slot the next replica, while there are any."""
@@ -105,92 +108,95 @@ class Slots:
         }
 
     def run_chunk(self) -> list[tuple[int, dict[int, Row]]]:
-        """Trains to the next validation; returns what was measured, by the step."""
-        self._state, measured = self._programs["chunk"](self._stacked, self._state)
-        self._steps += self._recipe.validate_every
+        """Trains to the next validation; returns what was measured, by the step.
+
+        Nothing was of a replica that went back to the one before.
+        """
+        self._before = self._state
+        self._state, measured = self._programs["chunk"](self._stacked, self._before)
+        self._measured = _rows(measured)
+        steps = jax.device_get(self._state.step)
         told: dict[int, dict[int, Row]] = {}
-        for index, step, row in zip(
-            self._index, self._steps.tolist(), _rows(measured), strict=True
-        ):
-            if index is not None:
-                told.setdefault(step, {})[index] = row
+        for slot, index in enumerate(self._index):
+            if index is not None and steps[slot] != self._steps[slot]:
+                told.setdefault(int(steps[slot]), {})[index] = self._measured[slot]
+        self._steps = steps.copy()
         return sorted(told.items(), key=lambda item: item[0])
 
+    def tell_faults(self) -> None:
+        """Says on stderr what was not finite in the last chunk, a line a replica.
+
+        The first skipped step of a replica stands for all; its metrics count them.
+        """
+        before, after = jax.device_get(
+            [(s.step, s.diverged, s.nonfinite) for s in (self._before, self._state)]
+        )
+        replayed = None
+        for slot, index in enumerate(self._index):
+            if index is None:
+                continue
+            diverged = int(after[1][slot])
+            total = new = 0
+            if after[2] is not None:
+                total = int(after[2].total[slot])
+                new = total - int(before[2].total[slot])
+            if not diverged and (not new or index in self._named):
+                continue
+            if replayed is None:
+                replay = self._programs["replay"]
+                replayed = jax.device_get(replay(self._stacked, self._before))
+            if self._recipe.on_nonfinite == "skip":
+                self._named.add(index)
+            step, looked = _slice(replayed, slot)
+            name = replaying.name_first(looked, self._measured[slot])
+            _, seed, rate = self._replicas[index]
+            then = nonfinite.consequence(
+                self._recipe.on_nonfinite, diverged, int(before[0][slot]), total
+            )
+            tell(
+                f"seed {seed}, learning rate {float(rate):g}, step {step}: "
+                f"{name or 'a number'} is not finite; {then}"
+            )
+
     def take_finished(self) -> list[tuple[int, TrainState, Row]]:
-        """Returns index, state and metrics of replicas that are done; empties."""
+        """Returns index, state and metrics of replicas that are done; empties.
+
+        What one that diverged has learnt is as it was before the chunk: it is finite.
+        """
         stopped = jax.device_get(self._state.stopped)
         done = stopped | (self._steps >= self._recipe.num_steps)
         slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
         if not slots:
             return []
         metrics = _rows(self._programs["finish"](self._stacked, self._state))
-        host = jax.device_get(self._state)
-        found = []
+        host, before, found = jax.device_get(self._state), None, []
         for slot in slots:
             state = _copy(host, slot)
             measured = metrics[slot]
             if state.diverged:
                 measured = dict.fromkeys(measured, math.nan)
+                before = jax.device_get(self._before) if before is None else before
+                names = ("step", "stopped", "diverged", "nonfinite")
+                state = _copy(before, slot)._replace(
+                    **{name: getattr(state, name) for name in names}
+                )
             row = {
                 **measured,
                 "best_step": int(state.best_step),
                 "steps_trained": int(state.step),
                 "diverged": int(state.diverged) or None,
             }
+            if state.nonfinite is not None:
+                name = nonfinite.COLUMNS[self._recipe.on_nonfinite]
+                row[name] = int(state.nonfinite.total)
             index = self._index[slot]
             assert index is not None  # for the type checker
+            bad = None if state.diverged else replaying.first_metric(measured)
+            if bad is not None:
+                tell(f"seed {self._replicas[index][1]}: {bad} is not finite in the end")
             found.append((index, state, row))
             self._index[slot] = None
         return found
-
-
-@functools.lru_cache(maxsize=64)
-def compile_programs(
-    loop: Loop,
-    mesh: Mesh,
-    per_device: int,
-    task_type: type,
-    options: tuple[tuple[str, str], ...],
-) -> dict[str, Callable[..., Any]]:
-    """Returns the loop's programs, jitted: `per_device` replicas on each device.
-
-    Each type of task has programs of its own: JAX takes pytrees of two classes for the
-    same if their fields are equal, and now and then runs the program of the other.
-    """
-    del task_type
-    spec = PartitionSpec(mesh.axis_names)
-
-    def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
-        # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
-        return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
-
-    def on_devices(
-        function: Callable[..., Any], together: Callable[..., Any] = jax.vmap
-    ) -> Callable[..., Any]:
-        def alone(*stacked: Any) -> Any:
-            return jax.tree.map(lambda leaf: leaf[None], function(*_slice(stacked, 0)))
-
-        on_device = alone if per_device == 1 else together(function)
-
-        program = jax.jit(
-            jax.shard_map(
-                on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-            ),
-            compiler_options=dict(options),
-        )
-
-        def under_own_mesh(*stacked: Any) -> Any:
-            with jax.set_mesh(mesh):  # a caller's may be another one
-                return program(*stacked)
-
-        return under_own_mesh
-
-    return {
-        "init": on_devices(loop.init, one_by_one),
-        "select": on_devices(_select),
-        "chunk": on_devices(loop.chunk),
-        "finish": on_devices(loop.finish),
-    }
 
 
 def _stack(held: Sequence[Triple]) -> Replica:
@@ -203,15 +209,11 @@ def _stack(held: Sequence[Triple]) -> Replica:
     )
 
 
-def _select(which: jax.Array, new: TrainState, old: TrainState) -> TrainState:
-    return jax.tree.map(functools.partial(jnp.where, which), new, old)
-
-
 def _rows(metrics: Metrics) -> list[Row]:
     values = jax.device_get(metrics)
     count = len(next(iter(values.values())))
     return [
-        {name: float(value[i]) for name, value in values.items()} for i in range(count)
+        {name: value[i].item() for name, value in values.items()} for i in range(count)
     ]
 
 

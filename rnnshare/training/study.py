@@ -8,7 +8,6 @@ the columns beside it that name the setting are for people.
 import dataclasses
 import os
 import re
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
@@ -17,10 +16,13 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.fitting import fit
+from rnnshare.training.identity import key_of
 from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
+from rnnshare.training.streams import tell
 
 Candidate = TypeVar("Candidate")  # a setting, or a tuple of settings
 
@@ -34,6 +36,7 @@ def run(
     per_device: int = 1,
     compiler_options: Mapping[str, str] | None = None,
     on_group: Callable[[Setting, int, int], None] | None = None,
+    checkpoint_every: float = 30.0,
 ) -> list[Row]:
     """Trains every setting on every replicate, and returns their rows in that order.
 
@@ -52,6 +55,9 @@ def run(
       on_group: called for each group of settings that differ in the learning rate
         alone, before what is trained with it, with the first of the group, how many
         runs it holds, and how many are left to do.
+      checkpoint_every: seconds between checkpoints of what is being trained, in a
+        folder beside the rows (`trained.checkpoints` of `trained.jsonl`), from which
+        the same study goes on; it is removed when the rows are there.
 
     Returns:
       One row a setting and replicate: `schema` and `key`, the setting's columns, the
@@ -90,6 +96,7 @@ def run(
                 mesh=mesh,
                 per_device=per_device,
                 compiler_options=compiler_options,
+                checkpoint_every=checkpoint_every,
             )
             release_memory()
     done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
@@ -125,7 +132,13 @@ def _train(
         "xla_level": _xla_level(options.get("compiler_options")),
     }
 
+    path = rows.path.with_name(f"{rows.path.name.removesuffix('.jsonl')}.checkpoints")
+    checkpoints, waiting = Checkpoints(path), {*range(len(held))}
+
     def keep(index: int, metrics: Row) -> None:
+        waiting.discard(index)
+        if not waiting:  # before the last row, so that no kill leaves them behind
+            checkpoints.clear()
         setting, replicate = held[index]
         columns = setting.columns() | replicate._asdict()
         named = {"schema": SCHEMA, "key": keys[index]} | columns
@@ -136,6 +149,8 @@ def _train(
         one.recipe,
         [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in held],
         on_result=keep,
+        checkpoints=checkpoints,
+        names=[key_of(key, common) for key in keys],  # by other versions: another one
         **options,
     )
 
@@ -193,12 +208,10 @@ def choose(
     best = min(range(len(candidates)), key=ranks.__getitem__)  # the first of equals
     if ranks[best][0]:
         one = members([candidates[best]])
-        print(
+        tell(
             f"tune: each of {len(candidates)} candidates diverged; the chosen one, of "
             f"learning rate {one[0].learning_rate:g}, did on {ranks[best][0]} of "
-            f"{len(one) * repeats} runs. Try lower rates.",
-            file=sys.stderr,
-            flush=True,
+            f"{len(one) * repeats} runs. Try lower rates."
         )
     return candidates[best]
 
@@ -238,11 +251,9 @@ def _tell_of_other_schemas(rows: JsonLines) -> None:
     count = sum(row.get("schema") != SCHEMA for row in rows.rows)
     if count and rows not in _told:
         _told.add(rows)
-        print(
+        tell(
             f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}"
-            ", so they are not read, and what they measured is trained anew.",
-            file=sys.stderr,
-            flush=True,
+            ", so they are not read, and what they measured is trained anew."
         )
 
 

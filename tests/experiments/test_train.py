@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
 
     refused = run("train", *flags, "--seed=5", "--batch_size=2", here)
     assert refused.returncode == 2
-    table, error = refused.stderr.splitlines()[:-1], refused.stderr.splitlines()[-1]
+    _, *table, error = refused.stderr.splitlines()
     assert [line.split() for line in table] == [
         ["name", "there", "here"], ["batch_size", "4", "2"], ["seed", "0", "5"]
     ]  # fmt: skip
@@ -71,7 +72,8 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     setting = folder / "setting.json"
     written = setting.read_bytes()
     setting.write_bytes(written[:-9])
-    assert_refused(run("train", *flags, here), f"{setting} is no setting (")
+    damaged = f"{setting} is no setting: it is not JSON ("
+    assert_refused(run("train", *flags, here), damaged, begun=True)
     setting.write_bytes(written)
 
     kept = bytes_of(folder)
@@ -120,7 +122,8 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     process = start(*flags)
     while not (folder / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
-    assert_refused(run("train", *flags), f"being written by process {process.pid} on ")
+    written = f"being written by process {process.pid} on "
+    assert_refused(run("train", *flags), written, begun=True)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told
@@ -135,11 +138,28 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     assert checkpoint.name == f"step_{strict_json(rows[-1])['step']:09d}"
 
 
+def test_a_training_outlasts_those_who_read_of_it(tmp_path):
+    """Its stdout is closed from the start, its stderr a pipe that nobody reads."""
+    command = [sys.executable, "-m", "experiments.train", *TINY,
+               f"--workdir={tmp_path / 'run'}"]  # fmt: skip
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command],
+        cwd=ROOT,
+        stderr=write_end,
+        check=False,
+    )
+    os.close(write_end)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "params.npz").exists()
+
+
 def test_a_seed_that_diverged_is_named(capsys):
     lost = {"test_loss": math.nan, "diverged": 7}
     train._report(Fitted([None], [lost]), [3], 117)
     told = capsys.readouterr().out
-    assert told.startswith("seed 3: diverged: the loss of step 7 is not finite\n")
+    assert told.startswith("seed 3: diverged at step 7\n")
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):

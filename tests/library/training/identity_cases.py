@@ -162,6 +162,6 @@ BASES = {
         RECIPE,
         {"num_steps": 4, "batch_size": 5, "validate_every": 1, "patience": None}
         | {"clip_norm": None, "optimizer": optax.sgd, "stop_loss": 0.1}
-        | {"keep": "last", "truncation": Truncation(2)},
+        | {"keep": "last", "truncation": Truncation(2), "on_nonfinite": "skip"},
     ),
 }

@@ -21,7 +21,7 @@ from rnnshare.training import (
     fit,
     tune,
 )
-from rnnshare.training.slots import compile_programs
+from rnnshare.training.programs import compile_programs
 
 TASK = Adding(4, num_held_out=8)
 # Some stop early, so that places rest while others train.

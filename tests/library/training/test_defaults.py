@@ -52,7 +52,7 @@ Parity: min_length=1 num_held_out=1000 curriculum=0.0
 Partition: rest=Tied() gates=() label_of=None
 RandomLabels: num_held_out=1000 num_steps=8 num_features=4
 Recipe: num_steps=2000 batch_size=32 validate_every=100 patience=10 clip_norm=1.0
-    optimizer=adam stop_loss=None keep='best' truncation=None
+    optimizer=adam stop_loss=None keep='best' truncation=None on_nonfinite='stop'
 Replicate: split=0
 ReverseString: min_length=1 num_held_out=1000 curriculum=0.0
 Rotation: num_held_out=1000 dependence=0.0 shuffled=False num_steps=16 offset=0.2

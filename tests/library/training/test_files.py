@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 
 import pytest
 
@@ -31,6 +32,21 @@ def test_an_error_keeps_what_stood_there_and_names_the_file(
     with pytest.raises(OSError, match=r"No space left on device: '.*/a.json'"):
         files.write_atomically(path, "new")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "old"}
+
+
+def test_of_what_is_appended_all_is_kept_or_nothing(tmp_path):
+    path = tmp_path / "made" / "rows.jsonl"
+    files.append_whole(path, b"0123456789\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (15, hard))
+    try:  # four bytes fit, then none; closing must not write the rest
+        with pytest.raises(OSError, match=r"File too large: '.*made/rows.jsonl'"):
+            files.append_whole(path, b"abcdef\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"0123456789\n"
+    files.append_whole(path, b"abcdef\n")
+    assert path.read_bytes() == b"0123456789\nabcdef\n"
 
 
 def test_a_folder_in_the_way_is_named(tmp_path):

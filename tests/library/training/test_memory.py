@@ -1,12 +1,17 @@
 """Memory stays between steps where glibc is asked to keep it, and is given back."""
 
+import functools
+import gc
 import platform
 import subprocess
 import sys
 
+import jax
+import optax
 import pytest
 
-from rnnshare.training import memory
+from rnnshare.training import Recipe, fit, fitting, memory, programs
+from tests.library.training.test_nonfinite import NONE, RATE, Line, Planted
 
 # 64 MB at a time, each page of it touched; without JAX, whose threads do the same.
 CODE = """
@@ -53,3 +58,16 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory, "_glibc", lambda: None)
     assert not memory.keep_memory()
     assert not memory.release_memory()
+
+
+def test_models_that_are_not_trained_any_more_are_let_go_of(monkeypatch):
+    """Of the programs of many models, those of the last few are held."""
+    few = functools.lru_cache(2)(programs.compile_programs.__wrapped__)
+    monkeypatch.setattr(fitting, "compile_programs", few)
+    client, counts = jax.devices()[0].client, []
+    for size in range(1, 5):
+        recipe = Recipe(1, size, 1, None, None, optax.sgd)
+        fit(Line, recipe, [(Planted(NONE), 0, RATE)])
+        gc.collect()
+        counts.append(len(client.live_executables()))
+    assert counts[0] < counts[1] >= max(counts[2:])

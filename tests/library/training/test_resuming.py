@@ -148,3 +148,27 @@ def test_a_signal_ends_it_after_a_checkpoint(tmp_path, monkeypatch):
     assert ended.value.exit_code == 143
     assert Checkpoints(tmp_path).newest().step == 2
     assert run(tmp_path, replicas=REPLICAS[:1])[1:] == whole[1:]
+
+
+def test_those_with_names_go_on_whichever_others_there_are(tmp_path):
+    options = {
+        "recipe": dataclasses.replace(RECIPE, patience=None),
+        "mesh": mesh(1),
+    }
+    whole = run(replicas=REPLICAS[1:3], **options)
+    with pytest.raises(EndedError):  # the first is done, the second has 4 steps
+        run(tmp_path, 8, REPLICAS[:3], names=["a", "b", "c"], **options)
+    assert Checkpoints(tmp_path).newest().facts["begun"] == ["b"]
+    others = [REPLICAS[2], REPLICAS[1]]
+    again = run(tmp_path, replicas=others, names=["c", "b"], **options)
+    assert_bits(again[0].params, whole[0].params[::-1])
+    assert again[0].metrics == whole[0].metrics[::-1]
+    told = [(step, *rows) for step, rows in again[1]]
+    assert told == [(step, 1) for step in (6, 8, 10, 12)] + [
+        (step, 0) for step in range(2, 14, 2)
+    ]
+    # None of those that are asked for: they begin, whatever is there.
+    new = run(tmp_path, replicas=REPLICAS[:1], names=["a"], **options)
+    assert len(new[1]) == 6
+    with pytest.raises(ValueError, match=r"1 different names of 2 replicas. Give each"):
+        run(tmp_path, replicas=others, names=["a", "a"], **options)

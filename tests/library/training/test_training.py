@@ -243,12 +243,20 @@ def test_bad_recipes_are_refused(options, text):
             r"seed is 1099511627776. Use an integer in \[0, 2\*\*3",
         ),
         ([(TASK, 0, float("nan"))], "learning_rate is nan"),
+        ([(TASK, 0, 1e39)], r"learning_rate is 1e\+39. Use a positive one, between"),
+        ([(TASK, 0, 1e-39)], "learning_rate is 1e-39. Use .* as float32 holds it"),
         ([(TASK, 0, 1e-2), (Adding(7), 0, 1e-2)], "differ in more than their arrays"),
     ],
 )
 def test_bad_replicas_are_refused(replicas, text):
     with pytest.raises(ValueError, match=text):
         train(replicas)
+
+
+@pytest.mark.parametrize("seed", [1.0, 1.5, "1", None, np.float32(1), np.bool_(True)])
+def test_a_seed_that_is_no_integer_is_refused(seed):
+    with pytest.raises(TypeError, match=r"seed is .*\. Use an integer in \[0, 2\*\*32"):
+        train([(TASK, seed, 1e-2)])
 
 
 def test_blueprint_of_a_model_counts_what_is_trained():
