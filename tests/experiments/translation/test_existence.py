@@ -5,16 +5,16 @@ import re
 import numpy as np
 import pytest
 
-from experiments.translation import existence
+from experiments.translation import checks, existence
 from experiments.translation.claims import answers
 
 
 def test_what_the_existence_table_says_is_computed():
-    assert existence.parity_errors(500) == 0
-    broken = existence.parity_network()
+    assert checks.parity_errors(500) == 0
+    broken = checks.parity_network()
     broken["input"]["bias"] = broken["input"]["bias"] * 3.0
-    assert existence.parity_errors(500, weights=broken) > 100
-    assert existence.tied_copies_error(count=2) < 1e-6
+    assert checks.parity_errors(500, weights=broken) > 100
+    assert checks.tied_copies_error(count=2) < 1e-6
     rows = existence.existence_rows(200)
     assert [(row.side, row.holds, row.kind) for row in rows] == [
         ("untied", True, "proof"), ("untied", True, "proof"), ("untied", True, "proof"),
@@ -64,7 +64,7 @@ def test_only_a_proof_separates(rows, told):
 
 def test_a_carry_of_few_bits_comes_again():
     rng = np.random.default_rng(0)
-    steps = existence.cycles(5, 1)
+    steps = checks.cycles(5, 1)
     assert steps.shape == (5,) and (steps >= 1).all() and steps.max() < 2**16
     # By hand, of the first network: no state twice before, and then one again.
     u, b = 3 * rng.normal(size=(1, 1)), rng.normal(size=1)
