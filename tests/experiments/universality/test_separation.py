@@ -28,7 +28,7 @@ def test_all_threshold_networks_are_gone_through():
     for units, steps in ((1, 4), (2, 6)):
         found = separation.threshold_strings(units, steps)
         seen = set()
-        for _ in range(2_000):
+        for _ in range(10_000):
             u, read = rng.normal(size=(units, units)), rng.normal(size=units)
             b, bias = rng.normal(size=units), rng.normal()
             h, bits = rng.integers(0, 2, units), []
