@@ -123,6 +123,7 @@ def met_once(plan: Plan, lab: Lab, chosen: dict) -> pd.DataFrame:
         )
         for arm in LIMIT_ARMS
         for d in plan.drifts
+        if d or arm != WIDE  # which is told where the rule drifts
     }
     return _runs(lab, settings, plan.num_seeds, plan.first_seed)
 

@@ -49,18 +49,18 @@ class Plan:
     first_seed: int = PILOT_SEEDS
 
 
-_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 _DRIFTS = (0.0, 0.05, 0.2)
 PLANS = {
     "smoke": Plan(
         2, 1, 1, (1e-2,), (True,), 4, (8,), (0.0, 0.2), (5, 20), 8, 8, 8,
     ),
     "quick": Plan(
-        5, 10, 2, _RATES, (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 400,
+        5, 8, 1, _RATES, (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 400,
         20, 1_500,
     ),
     "full": Plan(
-        10, 20, 4, _RATES, (True, False), 32, (10, 20), _DRIFTS,
+        10, 16, 4, _RATES, (True, False), 32, (10, 20), _DRIFTS,
         (50, 200, 1_000, 5_000), 1_200, 20, 8_000,
     ),
 }  # fmt: skip

@@ -103,22 +103,25 @@ def map_sentences(plan: Plan, result: MapResult) -> list[str]:
 def joint_sentence(result: MapResult) -> str:
     """Returns where untied, tied and partly untied win, in one sentence."""
 
-    def cells(wins: pd.Series) -> str:
-        """Returns the drifts and sizes of wins in words."""
-        return "; ".join(
-            f"d = {d:g} (N = {', '.join(f'{n:,}' for n in sizes)})"
-            for d, own in wins.groupby(level="d")
-            if (sizes := sorted({n for _, _, n in own.index}))
-        )
+    def places(wins: pd.Series, side: int) -> str:
+        """Returns the drifts and sizes at which a side wins, in words."""
+        told = []
+        for drift, own in wins.groupby(level="d"):
+            sizes = own[own == side].index.get_level_values("N")
+            if len(sizes):
+                span = " to ".join(f"{n:,}" for n in sorted({min(sizes), max(sizes)}))
+                count = f"{len(sizes)} of {len(own)} cells, N = {span}"
+                told.append(f"d = {drift:g} ({count})")
+        return " and ".join(told)
 
     wins, partial = result.tests.wins, result.partial.wins
-    places = {
-        "untied wins": cells(wins[wins < 0]),
-        "tied": cells(wins[wins > 0]),
-        "partial untying, against the better of both,": cells(partial[partial < 0]),
+    found = {
+        "untied wins": places(wins, -1),
+        "tied": places(wins, 1),
+        "partial untying, against the better of both,": places(partial, -1),
     }
     return ", ".join(
-        f"{who} where {at}" if at else f"{who} nowhere" for who, at in places.items()
+        f"{who} where {at}" if at else f"{who} nowhere" for who, at in found.items()
     )
 
 
