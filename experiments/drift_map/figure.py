@@ -101,14 +101,14 @@ def draw_drift_map(
 
 
 def draw_limits(
-    losses: Mapping[str, Sequence[npt.ArrayLike]],
+    losses: Mapping[str, Mapping[float, npt.ArrayLike]],
     drifts: Sequence[float],
     lines: Sequence[float],
 ) -> "Figure":
     """Draws test loss with every example met once over the drift, a line an arm.
 
     Args:
-      losses: arm -> [A] of [S].
+      losses: arm -> drift -> [S].
       drifts: [A].
       lines: [A], of the best time-invariant linear model.
     """
@@ -117,9 +117,9 @@ def draw_limits(
     places, handles = np.arange(len(drifts)), {}
     for index, (arm, samples) in enumerate(losses.items()):
         apart = 0.06 * (index - (len(losses) - 1) / 2)
-        intervals = [mean_interval(own, scale="log") for own in samples]
-        style = line_style(arm, list(losses))
-        handles[arm] = draw_means(panel, places + apart, intervals, **style)
+        intervals = [mean_interval(own, scale="log") for own in samples.values()]
+        at = [list(drifts).index(d) + apart for d in samples]
+        handles[arm] = draw_means(panel, at, intervals, **line_style(arm, [*losses]))
     shown = np.where(np.asarray(lines) > _FLOOR, lines, np.nan)
     marks = {"color": INK, "ms": 30, "mew": 1.5}
     (handles["time-invariant linear"],) = panel.plot(places, shown, "_", **marks)

@@ -32,7 +32,8 @@ def judge_limit(plan: Plan, found: Measured) -> Verdict:
     room = CONTROL * abs(least.estimate)
     below = ((moving.p < LEVEL) & (moving.high < 0)).all()
     equal = -room <= still.low and still.high <= room
-    wide = tests(contrast(found.streaming, "test_loss", by=["d"], arms=(UNTIED, WIDE)))
+    drifting = found.streaming[found.streaming["d"] > 0]
+    wide = tests(contrast(drifting, "test_loss", by=["d"], arms=(UNTIED, WIDE)))
     verdict = decide(below and equal, last.high >= 0 and last.low > -SMALL)
     return Verdict(
         verdict,
@@ -68,7 +69,7 @@ def _control(still: Interval, room: float) -> str:
 
 def _wide(wide: Any) -> str:
     """Returns what the wide tied model changes: where it is no worse than untied."""
-    catches = [f"{d:g}" for d, row in wide.iterrows() if d > 0 and row.high >= 0]
+    catches = [f"{d:g}" for d, row in wide.iterrows() if row.high >= 0]
     if not catches:
         return f" The wide tied model is worse than untied, too: {_told(wide)}."
     return (
@@ -133,7 +134,7 @@ def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         table.append(
             (
                 f"{drift:g}",
-                *(f"{means[arm, drift]:.5f}" for arm in LIMIT_ARMS),
+                *(_mean(means, arm, drift) for arm in LIMIT_ARMS),
                 f"{found.oracles[plan.limit_steps, drift]:.4f}",
                 f"{_interval(row):+.5f}",
                 f"{p_values[drift]:.2g}" if drift in p_values else "",
@@ -142,10 +143,14 @@ def limit_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     return tuple(table)
 
 
+def _mean(means: Any, arm: str, drift: float) -> str:
+    return f"{means[arm, drift]:.5f}" if (arm, drift) in means.index else ""
+
+
 def draw_limit(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of the limit, a line an arm over the drift."""
     losses = {
-        arm: [own[own["d"] == d]["test_loss"].to_numpy(float) for d in plan.drifts]
+        arm: {d: one.to_numpy(float) for d, one in own.groupby("d")["test_loss"]}
         for arm, own in found.streaming.groupby("arm", sort=False)
     }
     lines = [found.oracles[plan.limit_steps, d] for d in plan.drifts]

@@ -23,5 +23,6 @@ def limit_of(means, plan=PLAN, spread=1e-5, wide=0.1, at=0.3):
         for arm in LIMIT_ARMS
         for d, mean in zip(plan.drifts, means, strict=True)
         for seed, e in enumerate(noise)
+        if d or arm != WIDE
     ]  # fmt: skip
     return pd.DataFrame(rows)
