@@ -57,7 +57,7 @@ PLANS = {
     ),
     "quick": Plan(
         5, 8, 1, _RATES, (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 400,
-        20, 1_500,
+        20, 1_000,
     ),
     "full": Plan(
         10, 16, 4, _RATES, (True, False), 32, (10, 20), _DRIFTS,
