@@ -13,7 +13,7 @@ from experiments.drift_map.measure import (
     Measured,
 )
 from experiments.drift_map.plan import PILOT_SEEDS, Plan
-from experiments.drift_map.telling import settings_told
+from experiments.drift_map.telling import settings_told, why_not
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import LEVEL, contrast, say_lost, tests
 from experiments.lab.power import POWER, repeats_needed, repeats_within, say_repeats
@@ -95,12 +95,12 @@ def limit_details(
         f"LowRank({plan.rank}) less untied: {_told(partial)}.",
     ]
     if verdict == "inconclusive":
-        told.append(_what_would_decide(apart, room))
+        told.append(_what_would_decide(plan, apart, room))
     lost = say_lost(found.streaming["lost"], LOST)
     return [*told, lost.strip()] if lost else told
 
 
-def _what_would_decide(apart: Any, room: float) -> str:
+def _what_would_decide(plan: Plan, apart: Any, room: float) -> str:
     """Returns what would decide B5, by a power calculation from its own rows."""
     still, moving = apart.iloc[0].to_numpy(), apart[apart.index > 0]
     needed = "; ".join(
@@ -115,8 +115,7 @@ def _what_would_decide(apart: Any, room: float) -> str:
     )
     return (
         f"What would decide it: at the effects and spreads seen here, a test of untied "
-        f"against tied has {POWER:.0%} power with {needed}; {control}. The full preset "
-        "has twice the seeds and four times the steps, which took too long here."
+        f"against tied has {POWER:.0%} power with {needed}; {control}. {why_not(plan)}"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.drift_map.measure import LOST, WHOLE, Measured
-from experiments.drift_map.plan import Plan
+from experiments.drift_map.plan import PLANS, Plan
 from experiments.lab.frames import LEVEL, say_lost
 from experiments.lab.power import POWER, repeats_needed, say_repeats
 
@@ -131,9 +131,10 @@ def map_details(plan: Plan, found: Measured) -> list[str]:
         "Untied has the width of tied or as many parameters, tied the width or "
         f"{plan.wider} times it; partly untied is LowRank({plan.rank}), or tied with a "
         f"bias per step. The best of each kind is chosen at each cell by the mean "
-        f"validation loss of {plan.choosing} tuning seeds, the better of tied and "
-        "untied too. All training sets of a seed are of one rule; a larger one holds "
-        "the smaller ones, and every model sees the same batches. The rate falls to 0 "
+        f"validation loss over {plan.choosing} of the tuning seeds, the better of "
+        "tied and untied too. All training sets of a seed are of one rule; a larger "
+        "one holds the smaller ones, and every model sees the same batches. The rate "
+        "falls to 0 "
         f"by a cosine over {plan.num_steps:,} steps, and the parameters of the least "
         "validation loss are kept.",
         settings_told(found.chosen, plan),
@@ -155,6 +156,17 @@ def what_would_decide(plan: Plan, apart: pd.DataFrame) -> str:
     return (
         f"What would decide it: at the effects and spreads seen here, untied would win "
         f"a cell with {POWER:.0%} power with {say_repeats(needed[best])} "
-        f"({say_case(best)}), and as many fresh ones. The full preset has 10, at twice "
-        "to three times the steps, which took too long here."
+        f"({say_case(best)}), and as many fresh ones. {why_not(plan)}"
+    )
+
+
+def why_not(plan: Plan) -> str:
+    """Returns why what would decide was not run."""
+    full = PLANS["full"]
+    if plan.num_seeds >= full.num_seeds:
+        return "More seeds or steps than these did not fit into a night."
+    return (
+        f"That is left to the full preset ({full.num_seeds} seeds, "
+        f"{full.num_steps:,} steps on the map, {full.streaming_steps:,} where examples "
+        "are met once), which takes hours."
     )
