@@ -146,6 +146,7 @@ def draw_lead(
     axes: Any = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     shades, handles = ("#8c8c8c", "#4d4d4d", INK), {}
     for panel, of_drift in zip(axes, curves.values(), strict=True):
+        panel.set_yscale("log")
         for index, (drift, samples) in enumerate(of_drift.items()):
             label = "d = 0: one rule" if drift == 0 else f"d = {drift:g} a step"
             marks = {"marker": "osD"[index % 3], "ls": ("-", "--", ":")[index % 3]}
@@ -157,7 +158,6 @@ def draw_lead(
     low, high = min(*lows, 0.5), max(*highs, 2.0)
     for panel, title in zip(axes, curves, strict=True):
         colour = COLOURS[LEAD[title]]
-        panel.set_yscale("log")
         panel.axhspan(1, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
         panel.axhspan(low, 1, color=colour, alpha=0.08, lw=0)
         panel.axhline(1, color=INK, lw=1.2)
