@@ -5,7 +5,7 @@ Question: on a rule that drifts by d a step, with N examples of T steps, does an
           partly shared ones do better than both (Q5), and with unlimited data (B5)?
 Command:  python -m experiments.drift_map
 Time:     about five minutes on 2 cores (quick), hours (full).
-Expect:   with every example met once a test loss of 0.004 untied against 0.038 tied (and
-          0.016 three times as wide) at d = 0.2, and of 0.003 against 0.0003 at d = 0,
+Expect:   with every example met once a test loss of 0.004 untied against 0.038 tied
+          (0.016 three times as wide) at d = 0.2, and of 0.003 against 0.0003 at d = 0,
           where quick is too short for the limit.
 """
