@@ -274,9 +274,10 @@ def pictures(folder, findings):
     from rnnshare.sharing import Cyclic, Segments, Tied, Untied
 
     named = {
-        "drift_map/figures/lead.png": "Un-shared less shared test loss on a rule that "
-        "moves by d a step: below 0 un-shared weights do better (GRU, equal width, 95 "
-        "% intervals over paired seeds).",
+        "drift_map/figures/lead.png": "Test loss of un-shared (left) and of partly "
+        "shared weights (right) over that of shared ones, on a rule that moves by d a "
+        "step: below 1 they do better (GRU, the best of each kind, 95 % intervals "
+        "over paired seeds).",
         "spectrum/figures/spectrum.png": "Every sharing by its parameters and its test "
         "loss, as the rule drifts (drift task) and on ItalyPowerDemand; GRU, rate "
         "tuned, 95 % intervals.",

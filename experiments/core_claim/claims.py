@@ -6,6 +6,7 @@ Q5 is judged by the claims of `drift_map` and `real_data`, and joined here.
 
 from experiments.core_claim.measure import Measured, Plan, measure
 from experiments.drift_map import claims as drift_map
+from experiments.drift_map.telling import joint_sentence
 from experiments.lab.experiment import Claim, Experiment, Half, Verdict
 from experiments.real_data import claims as real_data
 from rnnshare.plotting.style import say_what_refutes
@@ -22,18 +23,23 @@ PLANS = {
 
 def judge(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of Q5, joined from those of the halves."""
-    return join(
-        *(
-            Half(experiment, claim, *of, claim.judge(*of))
-            for (experiment, claim), of in zip(
-                HALVES, zip(plan, found, strict=True), strict=True
-            )
+    on_map, on_data = (
+        Half(experiment, claim, *of, claim.judge(*of))
+        for (experiment, claim), of in zip(
+            HALVES, zip(plan, found, strict=True), strict=True
         )
     )
+    return join(on_map, on_data, joint_sentence(on_map.verdict.data))
 
 
-def join(on_map: Half, on_data: Half) -> Verdict:
-    """Returns Q5 of its two halves: the one that decides it first, else the map's."""
+def join(on_map: Half, on_data: Half, where: str) -> Verdict:
+    """Returns Q5 of its two halves: the one that decides it first, else the map's.
+
+    Args:
+      on_map: the map of drift.
+      on_data: real data.
+      where: on the map untied, tied and partly untied weights win, in a sentence.
+    """
     halves = [on_map, on_data]
     verdicts = [half.verdict.verdict for half in halves]
     if "supported" in verdicts:
@@ -48,7 +54,8 @@ def join(on_map: Half, on_data: Half) -> Verdict:
         verdict,
         told.effect,
         told.label,
-        f"{told.summary} The other half is {second.verdict.verdict}.",
+        f"On the map {where}. {told.summary} The other half is "
+        f"{second.verdict.verdict}.",
         told.count,
         told.details,
         data=first,

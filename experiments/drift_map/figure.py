@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting.curves import draw_means
 from rnnshare.plotting.style import (
     COLOURS,
@@ -19,6 +20,7 @@ from rnnshare.plotting.style import (
     colour_of,
     dress,
     legend_below,
+    line_style,
     new_figure,
     note,
 )
@@ -27,21 +29,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LEAD = {"un-shared": "Untied", "partly shared": "LowRank"}  # kind -> its colour's name
 _FLOOR = 1e-5  # below it a line is not drawn on a log axis
 
 
 class MapPanel(NamedTuple):
-    """One heat map: of untied less tied test loss, [A, X].
+    """One heat map: of the ratio of two kinds' test losses, [A, X].
 
     Attributes:
-      difference: [A, X], the mean over the seeds.
-      wins: bool[A, X], the cells to frame.
-      crossings: [A], the N from which untied is better; inf for none.
+      ratio: [A, X], the geometric mean over the seeds.
+      wins: int[A, X], the cells to frame: -1 the first kind's, +1 the other's.
+      crossings: [A], the N from which the first kind is better; inf for none.
+      colours: of the two kinds: names of sharings.
     """
 
-    difference: npt.ArrayLike
+    ratio: npt.ArrayLike
     wins: npt.ArrayLike
     crossings: npt.ArrayLike
+    colours: tuple[str, str]
 
 
 class SizeCurves(NamedTuple):
@@ -50,12 +55,10 @@ class SizeCurves(NamedTuple):
     Attributes:
       losses: label -> [X, S]; a label that begins with a sharing's name has its colour.
       lines: name -> the loss of a reference; the first is dotted.
-      streaming: label -> [S], with every example met once; drawn at the right end.
     """
 
     losses: Mapping[str, Any]
     lines: Mapping[str, float]
-    streaming: Mapping[str, Any] = {}
 
 
 def draw_drift_map(
@@ -65,10 +68,10 @@ def draw_drift_map(
     curves: Mapping[str, SizeCurves],
     remark: str,
 ) -> "Figure":
-    """Draws heat maps, a row of panels a matching, and a row of curves below them.
+    """Draws heat maps, a row of panels a comparison, and a row of curves below them.
 
     Args:
-      maps: matching -> title -> panel; all of the same titles.
+      maps: ratio in words -> title -> panel; all of the same titles.
       drifts: [A], from the bottom of a map to its top.
       sizes: [X].
       curves: title -> curves; as many as a row has panels.
@@ -78,27 +81,19 @@ def draw_drift_map(
     figure = new_figure(height=sum(heights))
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
     top, bottom = parts
-    every = [panel for row in maps.values() for panel in row.values()]
-    columns = len(every) // len(maps)
+    columns = len(next(iter(maps.values())))
     axes = top.subplots(len(maps), columns, squeeze=False, sharex=True, sharey=True)
-    largest = max(float(np.abs(panel.difference).max()) for panel in every)
-    for i, (matching, row) in enumerate(maps.items()):
+    every = [panel for row in maps.values() for panel in row.values()]
+    largest = max(float(np.abs(np.log(panel.ratio)).max()) for panel in every)
+    for i, (ratio, row) in enumerate(maps.items()):
         for j, (title, panel) in enumerate(row.items()):
-            image = _draw_cells(axes[i, j], panel, drifts, sizes, largest)
+            _draw_cells(axes[i, j], panel, drifts, sizes, largest)
             named = i == len(maps) - 1 and (columns < 3 or j == columns // 2)
             xlabel = "training examples N" if named else ""
-            ylabel = f"{matching}\ndrift d a step" if j == 0 else ""
+            ylabel = f"{ratio}\ndrift d a step" if j == 0 else ""
             dress(axes[i, j], xlabel, ylabel, title=title if i == 0 else "")
-    bar = top.colorbar(
-        image, ax=list(axes.flat), location="top", shrink=0.9, aspect=40,
-        ticks=[-largest, 0, largest],
-    )  # fmt: skip
-    bar.ax.set_xticklabels(
-        [f"-{largest:.2g}: untied better", "0", f"+{largest:.2g}: tied better"]
-    )
-    bar.ax.tick_params(labelsize=FONT - 1, colors=INK)
-    bar.set_label(
-        "untied less tied test loss (of the target's variance)", fontsize=FONT,
+    top.suptitle(
+        "ratio of test losses: below 1 the first named is better", fontsize=FONT,
         color=INK,
     )  # fmt: skip
     _draw_row(bottom, curves, sizes, remark)
@@ -106,53 +101,80 @@ def draw_drift_map(
 
 
 def draw_limits(
-    curves: Mapping[str, SizeCurves], sizes: Sequence[int], remark: str
+    losses: Mapping[str, Mapping[float, npt.ArrayLike]],
+    drifts: Sequence[float],
+    lines: Sequence[float],
 ) -> "Figure":
-    """Draws test loss against N, streaming at the right end; a panel a drift.
+    """Draws test loss with every example met once over the drift, a line an arm.
 
     Args:
-      curves: title -> curves.
-      sizes: [X].
-      remark: what would have refuted the claim.
+      losses: arm -> drift -> [S].
+      drifts: [A].
+      lines: [A], of the best time-invariant linear model.
     """
-    figure = new_figure(height=4.6)
-    _draw_row(figure, curves, sizes, remark)
+    figure = new_figure(height=4.4)
+    panel = figure.subplots()
+    places, handles = np.arange(len(drifts)), {}
+    for index, (arm, samples) in enumerate(losses.items()):
+        apart = 0.06 * (index - (len(losses) - 1) / 2)
+        intervals = [mean_interval(own, scale="log") for own in samples.values()]
+        at = [list(drifts).index(d) + apart for d in samples]
+        handles[arm] = draw_means(panel, at, intervals, **line_style(arm, [*losses]))
+    shown = np.where(np.asarray(lines) > _FLOOR, lines, np.nan)
+    marks = {"color": INK, "ms": 30, "mew": 1.5}
+    (handles["time-invariant linear"],) = panel.plot(places, shown, "_", **marks)
+    panel.set_yscale("log")
+    panel.set_xticks(places, [f"{drift:g}" for drift in drifts])
+    dress(panel, "drift d a step", "test loss (of variance)", "y")
+    legend_below(figure, handles, columns=3)
     return figure
 
 
 def draw_lead(
-    curves: Mapping[float, Sequence[npt.ArrayLike]], sizes: Sequence[int], steps: int
+    curves: Mapping[str, Mapping[float, Sequence[npt.ArrayLike]]],
+    sizes: Sequence[int],
+    steps: int,
 ) -> "Figure":
-    """Draws untied less tied test loss over N, a line a drift, on two shaded sides.
+    """Draws the ratio to the tied test loss over N, a line a drift, on shaded sides.
 
     Args:
-      curves: drift -> [X] of differences [S].
+      curves: a name of `LEAD` -> drift -> [X] of log ratios [S]; a panel each.
       sizes: [X].
       steps: T.
     """
-    figure = new_figure(height=2.9)
-    panel = figure.subplots()
-    shades, handles = (INK, "#b8860b", COLOURS["Untied"]), {}
-    for index, (drift, samples) in enumerate(curves.items()):
-        label = "d = 0: one rule" if drift == 0 else f"d = {drift:g} a step"
-        style = {"color": shades[index % 3], "marker": "osD"[index % 3], "lw": 2}
-        handles[label] = draw_means(panel, sizes, samples, **style)
-    low, high = panel.get_ylim()
-    panel.axhspan(0, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
-    panel.axhspan(low, 0, color=COLOURS["Untied"], alpha=0.08, lw=0)
-    panel.axhline(0, color=INK, lw=1.2)
-    panel.set_ylim(low, high)
-    panel.set_xscale("log")
-    panel.set_xticks(sizes, [_short(size) for size in sizes])
-    panel.minorticks_off()
-    middle = float(sizes[0] ** 0.35 * sizes[-1] ** 0.65)
-    for text, place, name in (
-        ("shared weights do better", 0.96, "Tied"),
-        ("un-shared weights do better", 0.06, "Untied"),
-    ):
-        place = low + place * (high - low)
-        note(panel, text, (middle, place), (0, -2), "center", COLOURS[name])
-    dress(panel, f"training sequences of {steps} steps", "untied less tied\ntest loss")
+    figure = new_figure(height=3.4)
+    axes: Any = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    shades, handles = ("#8c8c8c", "#4d4d4d", INK), {}
+    for panel, of_drift in zip(axes, curves.values(), strict=True):
+        panel.set_yscale("log")
+        for index, (drift, samples) in enumerate(of_drift.items()):
+            label = "d = 0: one rule" if drift == 0 else f"d = {drift:g} a step"
+            marks = {"marker": "osD"[index % 3], "ls": ("-", "--", ":")[index % 3]}
+            ratios = [mean_interval(np.exp(own), scale="log") for own in samples]
+            handles[label] = draw_means(
+                panel, sizes, ratios, color=shades[index % 3], lw=2, **marks
+            )
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    low, high = min(*lows, 0.5), max(*highs, 2.0)
+    for panel, title in zip(axes, curves, strict=True):
+        colour = COLOURS[LEAD[title]]
+        panel.axhspan(1, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
+        panel.axhspan(low, 1, color=colour, alpha=0.08, lw=0)
+        panel.axhline(1, color=INK, lw=1.2)
+        panel.set_ylim(low, high)
+        panel.set_xscale("log")
+        panel.set_xticks(sizes, [_short(size) for size in sizes])
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30) if low <= t <= high]
+        panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
+        for text, place, of_text in (
+            ("shared do better", 0.94, COLOURS["Tied"]),
+            (f"{title} do better", 0.06, colour),
+        ):
+            at = (0.5, place)
+            note(panel, text, at, (0, 0), "center", of_text, "axes fraction")
+        ylabel = "test loss / that of\nshared weights" if panel is axes[0] else ""
+        dress(panel, f"sequences of {steps} steps", ylabel)
     legend_below(figure, handles, columns=len(handles))
     return figure
 
@@ -163,25 +185,25 @@ def _draw_cells(
     drifts: Sequence[float],
     sizes: Sequence[int],
     largest: float,
-) -> Any:
-    """Draws one heat map: numbers, frames of wins, and where the sign changes."""
+) -> None:
+    """Draws one heat map: numbers, frames of wins, and where the ratio crosses 1."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
 
-    colour_ends = [COLOURS["Untied"], "#ffffff", COLOURS["Tied"]]
-    colours = LinearSegmentedColormap.from_list("untied to tied", colour_ends)
-    values, wins = np.asarray(cells.difference), np.asarray(cells.wins)
-    image = panel.imshow(
+    first, other = map(colour_of, cells.colours)
+    colours = LinearSegmentedColormap.from_list("kinds", [first, "#ffffff", other])
+    values, wins = np.log(cells.ratio), np.asarray(cells.wins)
+    panel.imshow(
         values, cmap=colours, vmin=-largest, vmax=largest, origin="lower", aspect="auto"
     )
     for (i, j), value in np.ndenumerate(values):
         strong = abs(value) > 0.6 * largest
-        text = f"{value:+.2f}".replace("0.", ".")
+        text = f"{np.exp(value):.2g}"
         panel.text(j, i, text, ha="center", va="center", fontsize=FONT - 3,
                    color="white" if strong else INK)  # fmt: skip
         if wins[i, j]:
             # A small difference has a faint colour, and may be a win all the same.
-            edge, width = (COLOURS["Untied"], 3.0) if value < 0 else (INK, 1.8)
+            edge, width = (first, 3.0) if wins[i, j] < 0 else (INK, 1.8)
             corner = (j - 0.44, i - 0.42)
             panel.add_patch(
                 Rectangle(corner, 0.88, 0.84, fill=False, lw=width, ec=edge)
@@ -196,7 +218,6 @@ def _draw_cells(
                 panel.plot([at, at], ends, color=INK, lw=3.5, solid_capstyle="butt")
     panel.set_xticks(places, [_short(size) for size in sizes])
     panel.set_yticks(range(len(drifts)), [f"{drift:g}" for drift in drifts])
-    return image
 
 
 def _draw_row(
@@ -208,7 +229,7 @@ def _draw_row(
     lowest = min(
         float(np.min(values))
         for each in curves.values()
-        for values in (*each.losses.values(), *each.streaming.values())
+        for values in each.losses.values()
     )
     for index, (panel, (title, each)) in enumerate(
         zip(axes, curves.items(), strict=True)
@@ -221,10 +242,8 @@ def _draw_row(
                 style = "--" if place else ":"
                 line = panel.axhline(level, color=INK, lw=1.5, ls=style, zorder=1)
                 handles.setdefault(name, line)
-        names = [_short(size) for size in sizes]
-        names += ["\N{INFINITY}"] if each.streaming else []
-        panel.set_xticks(range(len(names)), names)
-        panel.set_xlim(-0.3, len(names) - 0.7)
+        panel.set_xticks(range(len(sizes)), [_short(size) for size in sizes])
+        panel.set_xlim(-0.3, len(sizes) - 0.7)
         panel.set_ylim(lowest / 2, 2)
         ylabel = "test loss (of variance)" if index == 0 else ""
         dress(panel, "training examples N", ylabel, "y", title)
@@ -252,21 +271,13 @@ def _below(curves: Mapping[str, SizeCurves]) -> list[str]:
 
 def _draw_curve(panel: "Axes", curves: SizeCurves, label: str) -> Any:
     """Draws the means of one model with their intervals; returns the line."""
-    dash, marker = ("--", "s") if "," in label else ("-", "o")
-    rows = list(curves.losses[label])
-    if label in curves.streaming:
-        rows.append(curves.streaming[label])
+    rows = [mean_interval(own, scale="log") for own in curves.losses[label]]
     return draw_means(
         panel,
         range(len(rows)),
         rows,
-        color=colour_of(label),
-        marker=marker,
-        ls=dash,
-        lw=1.8,
-        ms=5,
+        **line_style(label, list(curves.losses)),
         elinewidth=2.5,
-        capsize=0,
     )
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+PILOT_SEEDS = 10_000  # seeds below were seen while the rules were written
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -10,9 +12,11 @@ class Plan:
     Attributes:
       num_seeds: paired seeds, each with weights and data of its own.
       tuning: trainings that an arm's rate and start are tuned by, at each T.
-      rates: the learning rates to choose from.
+      choosing: tuning seeds that the best arm of a cell is chosen by.
+      rates: the learning rates to choose from, those that the trainings begin with.
       starts: of untied weights, `same_init`, to choose from.
-      hidden_features: H of the tied model, and of untied at equal width.
+      hidden_features: H of the tied model, of untied at equal width, and of the partly
+        untied ones.
       steps: the T of the map.
       drifts: d, the most that a number of the weights moves a step.
       sizes: N of the map.
@@ -21,10 +25,14 @@ class Plan:
       streaming_steps: optimiser steps of it.
       num_features: D.
       num_lags: l.
+      wider: how many times as wide the wide tied model is.
+      rank: of the corrections of the LowRank arm.
+      first_seed: none below was ever trained for the claims.
     """
 
     num_seeds: int
     tuning: int
+    choosing: int
     rates: tuple[float, ...]
     starts: tuple[bool, ...]
     hidden_features: int
@@ -36,19 +44,23 @@ class Plan:
     streaming_steps: int
     num_features: int = 3
     num_lags: int = 5
+    wider: int = 3
+    rank: int = 2
+    first_seed: int = PILOT_SEEDS
 
 
+_RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 _DRIFTS = (0.0, 0.05, 0.2)
 PLANS = {
     "smoke": Plan(
-        2, 1, (1e-2,), (True,), 4, (8,), (0.0, 0.2), (5, 20), 8, 8, 16,
+        2, 1, 1, (1e-2,), (True,), 4, (8,), (0.0, 0.2), (5, 20), 8, 8, 8,
     ),
     "quick": Plan(
-        5, 4, (3e-3, 1e-2), (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 600,
-        20, 1_500,
+        5, 8, 1, _RATES, (True,), 32, (10, 20), _DRIFTS, (50, 200, 1_000), 400,
+        20, 1_000,
     ),
     "full": Plan(
-        10, 8, (3e-3, 1e-2), (True, False), 32, (10, 20, 40), _DRIFTS,
+        10, 16, 4, _RATES, (True, False), 32, (10, 20), _DRIFTS,
         (50, 200, 1_000, 5_000), 1_200, 20, 8_000,
     ),
 }  # fmt: skip

@@ -44,12 +44,13 @@ def half(verdict, label):
     ],
 )
 def test_q5_is_told_by_the_half_that_decides_it(on_map, on_data, verdict, first):
-    joined = claims.join(half(on_map, "map"), half(on_data, "data"))
+    joined = claims.join(half(on_map, "map"), half(on_data, "data"), "who wins where")
     assert (joined.verdict, joined.label, joined.count) == (verdict, first, 5)
     (other,) = joined.related
     assert {other.verdict.label, first} == {"map", "data"}
     assert joined.summary == (
-        f"What the {first} shows. The other half is {other.verdict.verdict}."
+        f"On the map who wins where. What the {first} shows. The other half is "
+        f"{other.verdict.verdict}."
     )
 
 
@@ -64,7 +65,7 @@ def test_the_frame_tells_both_halves(tmp_path):
             Claim(
                 "Q5",
                 claims.CORE.rule,
-                lambda plan, measured: claims.join(*halves),
+                lambda plan, measured: claims.join(*halves, "nobody wins"),
                 claims.draw,
                 claims.table,
             ),
