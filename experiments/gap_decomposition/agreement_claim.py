@@ -96,7 +96,7 @@ def judge_agreement(plan: Plan, found: Measured) -> Verdict:
         f"N = {_listed(plan.agreement_sizes)}, label noise {_listed(plan.noises)}; "
         "Tied, Segments, Cyclic and Untied, stacks started as copies of one "
         f"initialisation; equal width ({plan.hidden_features}), "
-        f"{plan.agreement_steps:,} steps, rate tuned by validation; seeds from "
+        f"{plan.agreement_steps:,} steps, rate {_listed(plan.agreement_rates)}; seeds from "
         f"{plan.first_seed:,} on. A point is a mean over {plan.num_seeds} seeds; the "
         "two gaps are measured on disjoint halves of the test set, and the interval "
         "resamples the settings. With any two settings left out the correlation is "

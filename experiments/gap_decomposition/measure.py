@@ -116,7 +116,7 @@ def measure_pairs(plan: Plan, lab: Lab) -> ByCase:
         untied = [Untied(2 * num_steps, same_init=same) for same in plan.starts]
         for arm, sharings in (("Tied", [Tied()]), ("Untied", untied)):
             arms[case, arm] = candidates(
-                plan, make_task, cell, sharings, plan.num_steps
+                plan, make_task, cell, sharings, plan.num_steps, plan.rates
             )
     chosen = tune_each(lab, arms, plan.tuning).values()
     settings = [setting for one in chosen for setting in (one, longer(one))]
@@ -134,9 +134,10 @@ def measure_agreement(plan: Plan, lab: Lab) -> ByCase:
         for label in plan.agreement_sharings:
             sharings = [between(num_steps)[label]]
             arms[label, cell, num_steps, size, noise] = candidates(
-                plan, make_task, cell, sharings, plan.agreement_steps
-            )
-    settings = [*tune_each(lab, arms, plan.agreement_tuning).values()]
+                plan, make_task, cell, sharings, plan.agreement_steps,
+                plan.agreement_rates,
+            )  # fmt: skip
+    settings = [*tune_each(lab, arms, plan.tuning).values()]
     rows = lab.train(settings, replicates(plan.num_seeds, plan.first_seed))
     return _by_case(rows, [*arms], (plan.num_seeds,), HALVES)
 
@@ -157,12 +158,12 @@ def between(num_steps: int) -> dict[str, Sharing]:
 
 
 def candidates(
-    plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int
+    plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int, rates
 ) -> list[Setting]:
     """Returns the settings that an arm's is chosen from: sharings by rates."""
     recipe, width = to_the_end(num_steps, 10), plan.hidden_features
     base = Setting(make_task, standard_cells()[cell], Tied(), width, recipe=recipe)
-    return grid(base, plan.rates, sharings)
+    return grid(base, rates, sharings)
 
 
 def longer(setting: Setting) -> Setting:

@@ -39,7 +39,7 @@ from rnnshare.training import Call, Recipe, Setting
 
 NUM_STEPS = 30  # T of the drift task
 PERIOD = 5  # of its periodic path, and so of the periodic sharings
-BEYOND_STEPS, BEYOND_LAGS = 20, 5  # of B3
+BEYOND_STEPS, BEYOND_LAGS = 15, 3  # of B3
 NEAR, FURTHEST = 2, 4  # of B3, times T
 ITALY, ITALY_STEPS, ITALY_PERIOD = "ItalyPowerDemand (nats)", 24, 6
 BASELINES = ("Tied", "Untied, hold")  # of B3
@@ -153,7 +153,9 @@ def measure_beyond(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     for path, amount in plan.amounts:
         make_task = Call(beyond_drift, path=path, amount=amount)
         base = dataclasses.replace(
-            tied_setting(plan, make_task), hidden_features=plan.beyond_features
+            tied_setting(plan, make_task),
+            hidden_features=plan.beyond_features,
+            recipe=to_the_end(plan.beyond_updates, 8),
         )
         for arm, choices in arms.items():
             candidates[path, arm] = [

@@ -50,6 +50,7 @@ class Plan:
       arms: of the spectrum on the drift task, classes of sharings.
       italy_arms: of the spectrum on ItalyPowerDemand.
       beyond_features: H of B3.
+      beyond_updates: optimiser steps of B3.
       amounts: (path, drift) of B3.
       first_seed: of Ac2c and B3; none below was ever trained for them.
     """
@@ -66,6 +67,7 @@ class Plan:
     arms: tuple[str, ...]
     italy_arms: tuple[str, ...]
     beyond_features: int = 16
+    beyond_updates: int = 300
     amounts: tuple[tuple[str, float], ...] = AMOUNTS
     first_seed: int = 10_000
 
@@ -79,7 +81,7 @@ _DRIFTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 PLANS = {
     "smoke": Plan(
         2, 4, 4, (1e-2,), 1, (True,), (0.0, 0.2), ("width",),
-        Soft((1.0, 100.0), (0.05, 0.2), (0.3, 1.0), (20, 80), 4), _FEW, _FEW[:2], 4,
+        Soft((1.0, 100.0), (0.05, 0.2), (0.3, 1.0), (20, 80), 4), _FEW, _FEW[:2], 4, 4,
     ),
     "quick": Plan(
         5, 400, 32, (3e-3, 1e-2), 2, (True,), (0.0, 0.05, 0.2), ("width",),
@@ -93,6 +95,6 @@ PLANS = {
             tuple(10 ** (place / 2) for place in range(-2, 11)),
             (0.02, 0.05, 0.1, 0.2), (0.1, 0.3, 1.0), (50, 200, 800, 3_200), 2_000,
         ),
-        _ARMS, _ARMS, 32,
+        _ARMS, _ARMS, 32, 3_000,
     ),
 }  # fmt: skip
