@@ -189,7 +189,7 @@ def settings_of(plan, slope, noise=0.01):
                     x = np.full(9, rng.uniform())
                     y = slope * x + noise * rng.normal(size=9) + noise * rng.normal()
                     values = np.stack([0 * x, x, x, x + y], -1)
-                    cases[label, cell, 12, size, flips] = values
+                    cases[label, cell, 8, size, flips] = values
     return {"loss": cases, "accuracy": {k: 1 - v / 4 for k, v in cases.items()}}
 
 
@@ -221,7 +221,7 @@ def test_the_parts_are_told_and_drawn(gaps, longer, verdict, share, tmp_path):
 def test_a_case_that_tied_has_not_learnt_decides_nothing():
     found = pairs_of(PLAN, (0, 0.05, 1, 1), (0, 0.05, 1, 1))
     accuracies = found["accuracy"]
-    case = PLAN.cells[0], 12, 25
+    case = PLAN.cells[0], 8, 25
     accuracies[case][0, 1, :2, 1] = 0.9  # two of nine seeds
     assert case not in learnt_cases(accuracies) and len(learnt_cases(accuracies)) == 5
     assert "5 of 6 cases count" in GAP.judge(PLAN, Measured(found, {})).details
@@ -254,7 +254,7 @@ def test_the_correlation_is_told_and_drawn(
     if verdict == "supported":
         save(AGREEMENT.draw(PLAN, found, told), tmp_path / "agreement.png")
         for values in found.agreement.values():
-            values["Tied", "LSTM", 12, 8, 0.0][4] = np.nan
+            values["Tied", "LSTM", 8, 8, 0.0][4] = np.nan
         fewer = AGREEMENT.judge(PLAN, found)
         assert "1 of 540 runs diverged and count as guessing" in fewer.details
         few = dataclasses.replace(PLAN, agreement_sizes=(8,))
@@ -270,7 +270,7 @@ def test_plans_hold_what_the_rules_speak_of():
         assert settings >= MANY == 60 or name == "smoke"
         assert all(num_steps % 2 == 0 for num_steps in plan.lengths)
         assert plan.first_seed == 10_000
-    assert PLANS["quick"].agreement_sharings == tuple(study.between(12))
+    assert PLANS["quick"].agreement_sharings == tuple(study.between(8))
     assert (PLANS["quick"].num_seeds, PLANS["full"].num_seeds) == (5, 10)
 
 
@@ -300,14 +300,14 @@ def test_every_arm_is_tuned_by_as_many_trainings():
     lab = Lab()
     found = study.measure(PLAN, lab)
     counts = [(len(settings), repeats) for settings, repeats in lab.asked]
-    # Two rates of tied, two of each start of untied; pairs twice; 60 settings.
-    assert counts == [(12, 2), (24, 1), (24, 5), (120, 1), (60, 5)]
+    # Two rates of tied, two of each start of untied; pairs twice; one rate of 60.
+    assert counts == [(12, 2), (24, 1), (24, 5), (60, 5)]
     assert len(found.pairs["loss"]) == 6 and len(found.agreement["accuracy"]) == 60
-    assert found.pairs["loss"]["LSTM", 12, 200].shape == (2, 2, 5, 4)
-    assert found.agreement["loss"]["Untied", "LSTM", 12, 32, 0.2].shape == (5, 4)
-    assert np.isnan(found.pairs["loss"]["LSTM", 12, 200]).all()
+    assert found.pairs["loss"]["LSTM", 8, 200].shape == (2, 2, 5, 4)
+    assert found.agreement["loss"]["Untied", "LSTM", 8, 32, 0.2].shape == (5, 4)
+    assert np.isnan(found.pairs["loss"]["LSTM", 8, 200]).all()
     settings = lab.asked[2][0]
-    assert [s.recipe.num_steps for s in settings[:2]] == [250, 1_000]
+    assert [s.recipe.num_steps for s in settings[:2]] == [150, 600]
 
 
 def test_figures_refuse_other_parts():

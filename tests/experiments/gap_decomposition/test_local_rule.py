@@ -21,7 +21,7 @@ SMOKE = PLANS["smoke"]
 def trained(longer):
     """Returns the setting of a small untied model, and it trained on one seed."""
     make_task = Call(LocalRule.of, 4, num_examples=20, test_steps=8)
-    (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8)
+    (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8, [1e-2])
     if longer:
         setting = study.longer(setting)
     told = []
