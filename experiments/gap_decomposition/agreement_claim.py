@@ -99,7 +99,7 @@ def judge_agreement(plan: Plan, found: Measured) -> Verdict:
         f"{plan.agreement_steps:,} steps, rate {_listed(plan.agreement_rates)}; seeds "
         f"from {plan.first_seed:,} on. A point is a mean over {plan.num_seeds} seeds; "
         "the two gaps are measured on disjoint halves of the test set, and the "
-        "interval resamples the settings. With any two settings left out the correlation is "
+        "interval resamples the settings. With any two left out the correlation is "
         f"{low:.2f} to {high:.2f}. The train-test gap is within {_FLOOR:g} nats of 0 "
         f"in {(np.abs(x) < _FLOOR).sum()} of {count} settings."
         + say_lost(lost, "guessing")
