@@ -67,7 +67,7 @@ class Plan:
     arms: tuple[str, ...]
     italy_arms: tuple[str, ...]
     beyond_features: int = 16
-    beyond_updates: int = 300
+    beyond_updates: int = 320
     amounts: tuple[tuple[str, float], ...] = AMOUNTS
     first_seed: int = 10_000
 
