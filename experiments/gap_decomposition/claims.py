@@ -134,8 +134,8 @@ def judge_parts(plan: Plan, found: Measured) -> Verdict:
     }
     bars = {
         metric: [
-            _bar("all that count", pooled[metric]),
-            *(_bar(f"{cell}, {n}", parts[metric][cell, t, n])
+            _bar("all\nthat count", pooled[metric]),
+            *(_bar(f"{cell}\nN = {n}", parts[metric][cell, t, n])
               for cell, t, n in pairs["loss"]),
         ]
         for metric in GUESSING
@@ -182,11 +182,12 @@ def _undecided(values) -> str:
 
 def parts_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the parts of the gap, a row a metric and case."""
-    table = [("cell, N", "gap in", *PARTS, "pi*")]
+    table = [("case", "gap in", *PARTS, "pi*")]
     for metric, bars in verdict.data.items():
         for bar in bars:
             shown = (f"{part:z.3f}" for part in bar.parts)
-            table.append((bar.label, UNITS[metric], *shown, f"{bar.share:.2f}"))
+            label = bar.label.replace("\n", " ")
+            table.append((label, UNITS[metric], *shown, f"{bar.share:.2f}"))
     return tuple(table)
 
 
@@ -200,8 +201,8 @@ def draw_parts(plan: Plan, found: Measured, verdict: Verdict):
         {labels[metric]: bars for metric, bars in verdict.data.items()},
         PARTS,
         {labels[metric]: level for metric, level in GUESSING.items()},
-        "On top: grey / coloured, the share of unseen steps in use at which both are "
-        f"equal\n(supported below {FEW:g}, refuted above {MUCH:g})",
+        "On top: grey / coloured, the share of unseen steps\nat which both are equal "
+        f"(supported below {FEW:g}, refuted above {MUCH:g})",
     )
 
 

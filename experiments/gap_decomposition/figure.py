@@ -144,5 +144,5 @@ def draw_agreement(points: Sequence[GapPoint], text: str, level: float) -> "Figu
     entries |= {group: dot(np.nan, np.nan, group=group, rank=1) for group in groups}
     for rank, size in enumerate(sizes):
         entries[f"N = {size:,}"] = dot(np.nan, np.nan, rank=rank)
-    legend_below(figure, entries, columns=4)
+    legend_below(figure, entries, columns=3)
     return figure
