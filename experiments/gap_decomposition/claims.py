@@ -160,7 +160,7 @@ def judge_parts(plan: Plan, found: Measured) -> Verdict:
         f"the gap that {LONGER} times the steps remove. {len(cases)} of "
         f"{len(pairs['loss'])} cases count: tied has learnt the rule."
         + say_lost(lost, "guessing")
-        + _undecided(sides(pooled["loss"])) * (verdict == "inconclusive")
+        + (_undecided(sides(pooled["loss"])) if verdict == "inconclusive" else "")
         + f"\n\n{_losses(pairs['loss'])}",
         data=bars,
     )

@@ -53,8 +53,10 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
     verdict = decide(
         2 * sum(higher) > len(higher), 2 * sum(not_higher) > len(not_higher)
     )
-    needed = say_repeats(repeats_needed(losses.mean()))
-    undecided = f" For 80 % power at this effect and spread: {needed}."
+    undecided = ""
+    if verdict == "inconclusive":
+        needed = say_repeats(repeats_needed(losses.mean()))
+        undecided = f" For 80 % power at this effect and spread: {needed}."
     return Verdict(
         verdict,
         loss,
@@ -68,7 +70,7 @@ def judge_closing(plan: Plan, found: Measured) -> Verdict:
         + "; ".join(f"{cell} {g:.3f} and {t:.3f}" for cell, (g, t) in tests.items())
         + "."
         + _at_the_edges(plan, found.gaps)
-        + undecided * (verdict == "inconclusive"),
+        + undecided,
         data=tests,
     )
 

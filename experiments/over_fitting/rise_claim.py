@@ -108,8 +108,9 @@ def _undecided(frames: dict[str, pd.DataFrame]) -> str:
             values = sign * row.to_numpy()
             if mean_interval(values).low > 0:
                 continue
-            needed = say_repeats(repeats_needed(values))
-            way = f"{needed} for 80 % power" if values.mean() > 0 else "the other way"
+            way = "the other way"
+            if values.mean() > 0:
+                way = f"{say_repeats(repeats_needed(values))} for 80 % power"
             told.append(f"{cell}, {name}: {way}")
     return (
         f"\n\nWhat is not shown, at the effects and spreads seen: {'; '.join(told)}. "

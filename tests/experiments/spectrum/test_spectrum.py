@@ -80,7 +80,7 @@ def test_each_verdict_of_soft_tying_is_reached(power, on_size, noise, verdict):
 
 def test_soft_tying_is_told_and_drawn_with_runs_that_diverged(tmp_path):
     found = soft(1.0)
-    few = found.soft["strength"].isin([0.0, 1.0, 10.0, 100.0, np.inf])
+    few = found.soft["strength"].isin([0.0, 1.0, 10.0, 1e4, np.inf])
     runs = found.soft[few].reset_index(drop=True)
     lost = (runs["strength"] == 10.0) & (runs["seed"] == 1)
     runs.loc[lost, ["validation_loss", "test_loss"]] = [np.inf, 2.0]
@@ -93,7 +93,7 @@ def test_soft_tying_is_told_and_drawn_with_runs_that_diverged(tmp_path):
     assert len(table) == 9 and table[0][-1] == "test loss at tied"
     drawn = SOFT.draw(QUICK, found, judged)
     ticks = [text.get_text() for text in drawn.axes[0].get_xticklabels()]
-    assert ticks == ["untied", "1", "10", "100", "tied"]
+    assert ticks == ["untied", "1", "10", "10000", "tied"]
     save(drawn, tmp_path / "Ac2c.png")
 
 
@@ -120,12 +120,13 @@ def test_a_soft_model_gives_its_layers_weights_and_tau_is_that_of_the_task():
     model = setting.make_model()(rngs=nnx.Rngs(0))
     outputs = model(jnp.zeros((2, sizes.num_steps, 3)))
     assert {len(leaf) for leaf in jax.tree.leaves(outputs.weights)} == {10}
-    assert float(tying_penalty(outputs.weights)) == 0.0  # all start from one
+    # All start from one.
+    assert float(tying_penalty(outputs.weights)) == pytest.approx(0, abs=1e-9)
     assert soft_study._setting(sizes, np.inf, 0.2, 0.3, 20).sharing == Tied()
     weights = setting.make_task(4).step_weights[sizes.num_lags :]
     apart = np.asarray(weights) - np.asarray(weights).mean(0)
     expected = (apart**2).sum(0).mean() / (len(weights) - 1)
-    assert soft_study.drift_variance(sizes, 0.2, 4) == pytest.approx(expected)
+    assert soft_study.drift_variance(sizes, 0.2, 4) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_steps_below_2_t_are_scored_apart_and_all_paths_are_one_program():
