@@ -9,7 +9,6 @@ import pytest
 
 from experiments.lab.trials import replicates
 from experiments.over_fitting import figure, measure
-from experiments.over_fitting.capacity_claim import CAPACITY
 from experiments.over_fitting.claims import (
     CLOSING,
     EXPERIMENT,
@@ -17,7 +16,7 @@ from experiments.over_fitting.claims import (
     reference_lines,
 )
 from experiments.over_fitting.measure import CASE, REGIMES, Measured, whole
-from experiments.over_fitting.plan import PLANS, Capacity
+from experiments.over_fitting.plan import PLANS
 from experiments.over_fitting.rise_claim import RISE, rises_of, vanishes
 from experiments.over_fitting.rises import GUESSING, follow, rise
 from rnnshare.analysis.statistics import Interval
@@ -159,44 +158,6 @@ def test_the_rule_of_closing(cells, verdict):
     (cell, (gap, loss)), *_ = found.data.items()
     assert cell == "0" and gap.estimate == pytest.approx(cells[0][0].mean())
     assert loss.estimate == pytest.approx(cells[0][1].mean())
-
-
-def held(tied, untied, top=0.0, case="0", limit=128):
-    """Returns runs of bits, the most of them at N = 64, or at the top."""
-    return pd.DataFrame(
-        {"case": case, "arm": arm, "N": n, "seed": seed, "num_parameters": 10,
-         "diverged": False, "bits": limit if x * part > 120 else x * part}
-        for arm, most in (("Tied", tied), ("Untied", untied))
-        for n, part in ((32, 0.5), (64, 1.0), (128, top))
-        for seed, x in enumerate(around(most))
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("cases", "verdict"),
-    [
-        ([(10, 40)] * 3, "supported"),
-        ([(10, 40), (10, 40), (10, 9)], "inconclusive"),
-        ([(10, 9), (10, 9), (10, 40)], "refuted"),
-        ([(128, 128)] * 3, "inconclusive"),  # both hold all of the largest set
-    ],
-)
-def test_the_rule_of_capacity(cases, verdict):
-    plan = dataclasses.replace(PLAN, capacity=Capacity((32, 64, 128), 8, 8))
-    runs = pd.concat([held(*pair, case=str(i)) for i, pair in enumerate(cases)])
-    found = CAPACITY.judge(plan, Measured(None, runs))
-    assert found.verdict == verdict and "diverged" not in found.details
-    assert len(CAPACITY.table(plan, Measured(None, runs), found)) == 1 + 2 * len(cases)
-    assert CAPACITY.draw(plan, Measured(None, runs), found).axes
-    lost = Measured(None, runs.assign(diverged=runs["seed"] == 0))
-    told = f"{6 * len(cases)} of {30 * len(cases)} runs diverged"
-    assert told in CAPACITY.judge(plan, lost).details
-
-
-def test_a_capacity_at_the_top_is_at_least_that():
-    for top, told in ((0.0, "40"), (1.2, "at least 48")):
-        found = CAPACITY.judge(PLAN, Measured(None, held(10, 40, top)))
-        assert found.data[1]["told"]["0", "Untied"] == told
 
 
 def test_a_diverged_run_counts_as_guessing_and_gaps_are_test_less_train():
