@@ -55,9 +55,8 @@ OWNER = {"Q5": "core_claim"}
 # The lead: of each claim, what its verdict says; '' is any other verdict.
 WHY = {
     "Ac2c": {
-        "supported": "Sharing is a prior that one rule holds at every step: the less "
-        "the rule drifts and the fewer the examples, the stronger a tie is best (rank "
-        "correlation {effect}).",
+        "supported": "Sharing is a prior that one rule holds at every step: the best "
+        "strength of a tie grows as the noise over the drift to the power of {effect}.",
         "": "Whether sharing acts as a prior that one rule holds at every step is "
         "{verdict} here.",
     },

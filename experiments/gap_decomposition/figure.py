@@ -32,12 +32,12 @@ class Bar(NamedTuple):
     Attributes:
       label: whose gap.
       parts: four intervals, signed.
-      contrast: the coloured parts less the grey ones.
+      share: of unseen steps in use at which coloured and grey parts are equal.
     """
 
     label: str
     parts: Sequence[Interval]
-    contrast: Interval
+    share: Interval
 
 
 class GapPoint(NamedTuple):
@@ -61,13 +61,15 @@ def draw_parts(
     panels: Mapping[str, Sequence[Bar]],
     names: Sequence[str],
     levels: Mapping[str, float],
+    title: str,
 ) -> "Figure":
-    """Draws each gap as a stacked bar, negative parts below 0, its contrast beside.
+    """Draws each gap as a stacked bar, negative parts below 0, its share on top.
 
     Args:
       panels: label of the y axis, with its unit -> the bars.
       names: of the four parts.
       levels: panel -> the gap of an untied model at chance where nothing was shown.
+      title: what the shares say.
 
     Raises:
       ValueError: unless there are four names, and as many parts in each bar.
@@ -83,12 +85,7 @@ def draw_parts(
         panel.set_xlim(-0.5, len(bars) - 0.2)
         panel.margins(y=0.1)
         dress(panel, "", ylabel, grid="y")
-    axes[0].set_title(
-        "\N{BLACK DIAMOND} coloured parts less grey ones: supported above 0, "
-        "refuted below",
-        fontsize=FONT - 1,
-        color=INK,
-    )
+    axes[0].set_title(title, fontsize=FONT - 1, color=INK)
     handles = [axes[0].bar(np.nan, np.nan, color=colour) for colour in _COLOURS]
     legend = dict(zip(names, handles, strict=True))
     text = "untied at chance where nothing\nwas shown, all else perfect"
@@ -106,10 +103,7 @@ def _stack(panel: Any, place: int, bar: Bar) -> None:
         panel.bar(place, part.estimate, 0.44, base, color=colour, edgecolor="white")
         x = place + shift
         panel.plot([x, x], [base + part.low, base + part.high], color=INK, lw=1.5)
-    beside, middle = place + 0.38, bar.contrast.estimate
-    panel.plot([beside, beside], bar.contrast[1:], color=INK, lw=3)
-    panel.plot(beside, middle, "D", color=INK, ms=8)
-    note(panel, f"{middle:+.2f}", (beside, middle), (9, 0), "left", INK)
+    note(panel, f"{bar.share.estimate:.2f}", (place, tops[True]), (0, 9), "center", INK)
 
 
 def draw_agreement(points: Sequence[GapPoint], text: str, level: float) -> "Figure":
@@ -150,5 +144,5 @@ def draw_agreement(points: Sequence[GapPoint], text: str, level: float) -> "Figu
     entries |= {group: dot(np.nan, np.nan, group=group, rank=1) for group in groups}
     for rank, size in enumerate(sizes):
         entries[f"N = {size:,}"] = dot(np.nan, np.nan, rank=rank)
-    legend_below(figure, entries, columns=4)
+    legend_below(figure, entries, columns=3)
     return figure

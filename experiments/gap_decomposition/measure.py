@@ -10,8 +10,10 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.gap_decomposition.plan import SHARINGS, Plan
@@ -25,13 +27,18 @@ from experiments.lab.trials import (
     tune_each,
 )
 from rnnshare import Cyclic, Segments, Sharing, Tied, Untied
-from rnnshare.tasks import LocalRule
+from rnnshare.tasks import Batch, LocalRule
+from rnnshare.tasks.base import as_pytree
+from rnnshare.tasks.draws import bernoulli
 from rnnshare.training import Call, Setting
 from rnnshare.training.rows import Row
 
 LONGER = 4  # times the steps: what removes the 'resources' part of a gap
 GUESSING = {"loss": math.log(2.0), "accuracy": 0.5}  # the metrics, and of who guesses
+SIGN = {"loss": 1.0, "accuracy": -1.0}  # gaps are those of 1 - accuracy
 SETS = ("train_{}", "test_{}", "test_{}_unseen", "test_{}_later")
+# Two gaps that share no example: fresh less train, and unseen less the other fresh.
+HALVES = ("train_{}", "test_{}_first", "test_{}_second", "test_{}_unseen_second")
 ByCase = Mapping[str, Mapping[tuple, np.ndarray]]
 
 
@@ -41,12 +48,56 @@ class Measured(NamedTuple):
     Attributes:
       pairs: a case is (cell, T, N), its values [model, budget, seed, set]; models are
         tied, untied; budgets s, 4 s; sets as in `SETS`.
-      agreement: a case is (sharing's label, cell, T, N), its values [seed, set] on the
-        first three sets.
+      agreement: a case is (sharing's label, cell, T, N, label noise), its values
+        [seed, set] on the sets of `HALVES`.
     """
 
     pairs: ByCase
     agreement: ByCase
+
+
+@as_pytree("num_examples", "seed", "shown", "label_noise")
+@dataclasses.dataclass(frozen=True, eq=False)
+class NoisyRule(LocalRule):
+    """The local rule with labels that may be flipped, measured on halves of a set too.
+
+    Attributes:
+      label_noise: float32[], the probability that an answer is flipped, in every split.
+    """
+
+    __public_name__ = "experiments.NoisyRule"  # in keys, wherever it stands
+    label_noise: Any = dataclasses.field(kw_only=True)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """That of the rule, and the label noise."""
+        return f"{super().name}_noise{float(self.label_noise):g}"
+
+    def example(self, key: jax.Array, split: str) -> Batch:  # noqa: D102
+        batch = super().example(key, split)
+        shape = jnp.shape(batch.targets)
+        flips = bernoulli(jax.random.fold_in(key, 1), self.label_noise, shape)
+        return batch._replace(
+            targets=jnp.where(flips, 1 - batch.targets, batch.targets)
+        )
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+        """Returns those of the rule, and apart those of both halves of the examples."""
+        found, half = super().metrics(outputs, batch), len(outputs) // 2
+        for name, part in (("first", slice(half)), ("second", slice(half, None))):
+            own = jax.tree.map(lambda leaf, part=part: leaf[part], batch)
+            measured = super().metrics(outputs[part], own)
+            found |= {f"{metric}_{name}": value for metric, value in measured.items()}
+        return found
+
+
+def noisy_rule(
+    num_steps: int, split: int, *, num_examples: int, label_noise: float
+) -> NoisyRule:
+    """Returns the task; those of other sizes and noise share one compilation."""
+    return NoisyRule.of(
+        num_steps, split, num_examples=num_examples, label_noise=np.float32(label_noise)
+    )
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
@@ -65,29 +116,30 @@ def measure_pairs(plan: Plan, lab: Lab) -> ByCase:
         untied = [Untied(2 * num_steps, same_init=same) for same in plan.starts]
         for arm, sharings in (("Tied", [Tied()]), ("Untied", untied)):
             arms[case, arm] = candidates(
-                plan, make_task, cell, sharings, plan.num_steps
+                plan, make_task, cell, sharings, plan.num_steps, plan.rates
             )
     chosen = tune_each(lab, arms, plan.tuning).values()
     settings = [setting for one in chosen for setting in (one, longer(one))]
-    rows = lab.train(settings, replicates(plan.num_seeds))
+    rows = lab.train(settings, replicates(plan.num_seeds, plan.first_seed))
     return _by_case(rows, cases, (2, 2, plan.num_seeds), SETS)
 
 
 def measure_agreement(plan: Plan, lab: Lab) -> ByCase:
     """Returns `Measured.agreement`."""
     arms = {}
-    for cell, num_steps, size in itertools.product(
-        plan.cells, plan.lengths, plan.agreement_sizes
+    for cell, num_steps, size, noise in itertools.product(
+        plan.cells, plan.lengths, plan.agreement_sizes, plan.noises
     ):
-        make_task = Call(LocalRule.of, num_steps, num_examples=size)
+        make_task = Call(noisy_rule, num_steps, num_examples=size, label_noise=noise)
         for label in plan.agreement_sharings:
             sharings = [between(num_steps)[label]]
-            arms[label, cell, num_steps, size] = candidates(
-                plan, make_task, cell, sharings, plan.agreement_steps
-            )
+            arms[label, cell, num_steps, size, noise] = candidates(
+                plan, make_task, cell, sharings, plan.agreement_steps,
+                plan.agreement_rates,
+            )  # fmt: skip
     settings = [*tune_each(lab, arms, plan.tuning).values()]
-    rows = lab.train(settings, replicates(plan.num_seeds))
-    return _by_case(rows, [*arms], (plan.num_seeds,), SETS[:3])
+    rows = lab.train(settings, replicates(plan.num_seeds, plan.first_seed))
+    return _by_case(rows, [*arms], (plan.num_seeds,), HALVES)
 
 
 def between(num_steps: int) -> dict[str, Sharing]:
@@ -106,12 +158,12 @@ def between(num_steps: int) -> dict[str, Sharing]:
 
 
 def candidates(
-    plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int
+    plan: Plan, make_task: Call, cell: str, sharings: Sequence, num_steps: int, rates
 ) -> list[Setting]:
     """Returns the settings that an arm's is chosen from: sharings by rates."""
     recipe, width = to_the_end(num_steps, 10), plan.hidden_features
     base = Setting(make_task, standard_cells()[cell], Tied(), width, recipe=recipe)
-    return grid(base, plan.rates, sharings)
+    return grid(base, rates, sharings)
 
 
 def longer(setting: Setting) -> Setting:
@@ -131,32 +183,18 @@ def _by_case(rows: list[Row], cases: list, shape: tuple, sets: tuple) -> ByCase:
     return found
 
 
-def whole_seeds(found: ByCase) -> tuple[ByCase, str, bool]:
-    """Leaves out, of all cases, the seeds of which a run diverged.
-
-    Where fewer than two seeds are whole, all of them stay, and the runs that diverged
-    count as guessing: no verdict may rest on that.
+def without_lost(found: ByCase) -> tuple[ByCase, np.ndarray]:
+    """Lets the runs that diverged count as guessing.
 
     Args:
-      found: {metric: {case: [..., seed, set]}}, NaN where a run diverged.
+      found: {metric: {case: [..., set]}}, NaN where a run diverged.
 
     Returns:
-      The rest of it, a sentence on what diverged, and whether a verdict may rest on it.
+      The same without NaN, and which runs diverged, bool[R].
     """
-    runs = [np.isnan([*values.values()]).any(-1) for values in found.values()]
-    lost = np.any(runs, axis=0)  # [case, ..., seed]
-    whole = ~lost.any(axis=tuple(range(lost.ndim - 1)))
-    if whole.all():
-        return found, "", True
-    told, enough = f" {lost.sum()} of {lost.size} runs diverged", whole.sum() >= 2
-    if enough:
-        told += f"; their seeds are left out of both sides, {whole.sum()} are left."
-    else:
-        told += " and count as guessing: too few seeds are whole for a verdict."
-    rest: dict[str, dict] = {}
-    for metric, by_case in found.items():
-        for case, values in by_case.items():
-            kept = values[..., whole | (not enough), :]
-            filled = np.nan_to_num(kept, nan=GUESSING[metric])
-            rest.setdefault(metric, {})[case] = filled
-    return rest, told, bool(enough)
+    lost = np.isnan([*found["loss"].values()]).any(-1).ravel()
+    filled = {
+        metric: {k: np.nan_to_num(v, nan=GUESSING[metric]) for k, v in by_case.items()}
+        for metric, by_case in found.items()
+    }
+    return filled, lost

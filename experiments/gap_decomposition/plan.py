@@ -23,7 +23,10 @@ class Plan:
       num_steps: s, of training; pairs are trained for 4 s too.
       agreement_sizes: N of the settings whose two gaps are compared.
       agreement_steps: of their training.
+      agreement_rates: of them, to choose from.
       agreement_sharings: of `SHARINGS`.
+      noises: of their labels.
+      first_seed: none below was ever trained for the claims.
     """
 
     num_seeds: int
@@ -37,20 +40,23 @@ class Plan:
     num_steps: int
     agreement_sizes: tuple[int, ...]
     agreement_steps: int
+    agreement_rates: tuple[float, ...] = (1e-2,)
     agreement_sharings: tuple[str, ...] = SHARINGS
+    noises: tuple[float, ...] = (0.0, 0.2)
+    first_seed: int = 10_000
 
 
-_RATES, _STARTS, _SIZES = (3e-3, 1e-2), (True, False), (50, 200, 1_000)
+_RATES, _STARTS, _SIZES = (3e-3, 1e-2), (True, False), (25, 50, 200)
 PLANS = {
     "smoke": Plan(
         2, 4, (1e-2,), (True,), 1, ("Elman",), (4,), (20,), 8,
-        (*range(10, 110, 10),), 8, ("Tied", "Untied"),
+        (*range(10, 110, 10),), 8, (1e-2,), ("Tied", "Untied"),
     ),
     "quick": Plan(
-        5, 16, _RATES, _STARTS, 4, FEW, (12,), (200,), 250, _SIZES, 500,
+        5, 16, _RATES, _STARTS, 4, FEW, (8,), _SIZES, 150, (8, 32, 256), 200,
     ),
     "full": Plan(
-        10, 32, _RATES, _STARTS, 4, ("Elman", "GRU", "LSTM"), (12, 24), _SIZES, 1_000,
-        _SIZES, 1_000,
+        10, 32, (1e-3, 3e-3, 1e-2, 3e-2), _STARTS, 8, ("Elman", "GRU", "LSTM"),
+        (12, 24), _SIZES, 1_000, (8, 16, 64, 256), 1_000, (3e-3, 1e-2),
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting.curves import draw_lines
 from rnnshare.plotting.style import (
     FONT,
@@ -14,6 +15,7 @@ from rnnshare.plotting.style import (
     dress,
     grid_of,
     legend_below,
+    line_style,
     name_powers,
     new_figure,
     note,
@@ -68,6 +70,37 @@ def draw_gaps(rows: Sequence[GapRow], xlabel: str) -> "Figure":
                     at = (float(np.ravel(x)[0]), float(np.ravel(y)[0]))
                     note(panel, name, at, (0, -8), "left", MUTED)
     parts[-1].supxlabel(xlabel, fontsize=FONT, color=INK)
+    legend_below(figure, handles)
+    return figure
+
+
+def draw_along(
+    panels: Mapping[tuple[str, str], Mapping[str, Curve]], xlabel: str, ylabel: str
+) -> "Figure":
+    """Draws means along training with their 95 % bands: a row and a column a dial.
+
+    Args:
+      panels: (row, column) -> {label: (x [X], y [S, X])}; a label that begins with a
+        sharing's name has its colour.
+      xlabel: with its unit.
+      ylabel: with its unit.
+    """
+    names = [list(dict.fromkeys(place[axis] for place in panels)) for axis in (0, 1)]
+    rows, columns = map(len, names)
+    figure = new_figure(height=0.8 + 2.2 * rows)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    handles: dict[str, Any] = {}
+    for (row, column), curves in panels.items():
+        i, j = names[0].index(row), names[1].index(column)
+        for label, (x, y) in curves.items():
+            look = line_style(label, list(curves)) | {"marker": ""}
+            means = [mean_interval(values) for values in np.transpose(y)]
+            middle, low, high = np.transpose(means)
+            (handles[label],) = axes[i, j].plot(x, middle, **look)
+            band = {"color": look["color"], "alpha": 0.15, "lw": 0}
+            axes[i, j].fill_between(x, low, high, **band)
+        labels = xlabel if i == rows - 1 else "", "" if j else ylabel
+        dress(axes[i, j], *labels, "y", f"{row}, {column}")
     legend_below(figure, handles)
     return figure
 

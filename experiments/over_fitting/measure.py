@@ -1,21 +1,22 @@
 """Train-test gaps of tied and untied weights, regularised or not, over T, N and noise.
 
-How much both hold of random labels is measured in `capacity`.
+How much both hold of random labels is measured in `capacity`, and losses along training
+in `rises`.
 """
 
 import itertools
-import math
 from typing import NamedTuple
 
 import optax
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.frames import contrast, train
+from experiments.lab.frames import contrast, count_lost, train
 from experiments.lab.trials import Lab, to_the_end
 from experiments.over_fitting.capacity import memorised
 from experiments.over_fitting.plan import PLANS as PLANS
 from experiments.over_fitting.plan import Plan
+from experiments.over_fitting.rises import GUESSING, follow
 from rnnshare import Tied, Untied
 from rnnshare.tasks import SignalPatch
 from rnnshare.training import Call, Recipe, Setting
@@ -23,25 +24,20 @@ from rnnshare.training import Call, Recipe, Setting
 REGIMES = ("unregularised", "tuned")
 MODEL, CASE = ["regime", "cell", "arm"], ["T", "N", "noise"]
 LOSSES = ["train_loss", "test_loss"]
-GUESSING = math.log(2)  # nats, of a model that has learnt nothing
 
 
 class Gaps(NamedTuple):
-    """The losses of both regimes, of the seeds of which no run diverged.
+    """The losses of both regimes.
 
     Attributes:
       runs: a row a training: regime, cell, arm, T, N, noise, seed, train_loss,
-        test_loss and gap, test less train, in nats.
+        test_loss and gap, test less train, in nats; lost: it diverged, and has the
+        losses of guessing.
       chosen: {(regime, cell, arm): (rate, decay)}.
-      left_out: seeds of which a run diverged.
-      decides: whether at least two seeds are left. If not, all are in `runs`, a run
-        that diverged with the losses of guessing.
     """
 
     runs: pd.DataFrame
     chosen: dict
-    left_out: int = 0
-    decides: bool = True
 
 
 class Measured(NamedTuple):
@@ -50,15 +46,23 @@ class Measured(NamedTuple):
     Attributes:
       gaps: see `Gaps`.
       memorised: see `capacity.memorised`.
+      rises: see `rises.follow`.
     """
 
     gaps: Gaps
     memorised: pd.DataFrame
+    rises: pd.DataFrame
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains what is not yet kept, and returns its losses and bits."""
-    return Measured(train_gaps(plan, lab), memorised(plan, lab))
+    gaps = train_gaps(plan, lab)
+    rates = {
+        tuple(model): rate
+        for (regime, *model), (rate, _) in gaps.chosen.items()
+        if regime == "unregularised"
+    }
+    return Measured(gaps, memorised(plan, lab), follow(plan, lab, rates))
 
 
 def gaps_by_cell(plan: Plan, lab: Lab, regime: str = "unregularised") -> dict:
@@ -85,15 +89,9 @@ def train_gaps(plan: Plan, lab: Lab) -> Gaps:
 
 
 def whole(runs: pd.DataFrame, chosen: dict) -> Gaps:
-    """Returns the losses without the seeds of which a run diverged; see `Gaps`."""
-    diverged = runs[LOSSES].isna().any(axis=1)
-    lost = runs["seed"].isin(runs["seed"][diverged])
-    left_out = runs["seed"][lost].nunique()
-    decides = runs["seed"].nunique() - left_out >= 2
-    runs = runs.astype(dict.fromkeys(LOSSES, float))
-    runs.loc[diverged, LOSSES] = GUESSING
-    runs["gap"] = runs["test_loss"] - runs["train_loss"]
-    return Gaps(runs[~lost] if decides else runs, chosen, left_out, decides)
+    """Returns the losses; a run that diverged counts as guessing."""
+    runs = count_lost(runs, dict.fromkeys(LOSSES, GUESSING))
+    return Gaps(runs.assign(gap=runs["test_loss"] - runs["train_loss"]), chosen)
 
 
 def choose(plan: Plan, cell, arm: str, regime: str, lab: Lab) -> tuple[float, float]:

@@ -29,6 +29,29 @@ class Capacity:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rises:
+    """The grid on which a held-out loss is followed along training.
+
+    Attributes:
+      steps: T.
+      sizes: N; every T with every N, so that one does not stand for the other.
+      num_updates: optimiser steps.
+      validate_every: of them, between two points of a curve.
+      batch_size: sequences a step.
+      noise: of the labels.
+      first_seed: none below was ever trained for the claim.
+    """
+
+    steps: tuple[int, ...]
+    sizes: tuple[int, ...]
+    num_updates: int
+    validate_every: int = 20
+    batch_size: int = 64
+    noise: float = 0.2
+    first_seed: int = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """The sizes of the grid of train-test gaps, and those of random labels.
 
@@ -49,6 +72,7 @@ class Plan:
       num_held_out: examples of a held-out set, a multiple of every N: so the training
         loss is that of the whole set.
       capacity: the sizes of the study of random labels.
+      rises: those of the losses along training.
     """
 
     cells: tuple[str, ...]
@@ -66,6 +90,7 @@ class Plan:
     patience: int
     num_held_out: int
     capacity: Capacity
+    rises: Rises
 
 
 _RATES = (3e-3, 1e-2)
@@ -73,15 +98,16 @@ _SIZES = tuple(2**e for e in range(6, 12))
 PLANS = {
     "smoke": Plan(
         ("Elman",), 2, 1, (1e-2,), (0.0,), (4,), 4, (8, 16), (0.0, 0.2), 4, 16, 4, 2,
-        64, Capacity((8, 16), 3, 16, (1e-2,)),
+        64, Capacity((8, 16), 3, 16, (1e-2,)), Rises((4, 8), (8, 16), 8, 4),
     ),
     "quick": Plan(
         FEW, 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2), 16, 400, 20, 5,
-        512, Capacity(_SIZES, 8, 1_500),
+        512, Capacity(_SIZES, 8, 1_500), Rises((4, 8), (64, 512, 4_096), 400),
     ),
     "full": Plan(
         ("Elman", "GRU", "LSTM"), 10, 2, _RATES, (0.0, 0.3, 1.0, 3.0), (4, 8, 16), 8,
         (64, 256, 1_024), (0.0, 0.2), 16, 1_000, 20, 10, 1_024,
         Capacity((*_SIZES, 4_096), 8, 3_000),
+        Rises((4, 8, 16), (64, 256, 1_024, 4_096, 16_384), 3_000),
     ),
 }  # fmt: skip

@@ -1,12 +1,12 @@
-"""Every sharing over the drift, soft tying over drift and examples, and beyond T."""
+"""Every sharing over the drift, and beyond T; soft tying is measured in `soft`."""
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -14,8 +14,9 @@ import pandas as pd
 from experiments.lab import frames
 from experiments.lab.choices import equal_width
 from experiments.lab.frames import count_lost, mean_oracle
-from experiments.lab.trials import Lab, grid, to_the_end
+from experiments.lab.trials import Lab, grid, to_the_end, tune_each
 from experiments.spectrum.plan import Plan
+from experiments.spectrum.soft import measure_soft
 from rnnshare import (
     Basis,
     Cyclic,
@@ -31,14 +32,15 @@ from rnnshare import (
     Tied,
     TimeInput,
     Untied,
-    soft_tying,
     tasks,
 )
+from rnnshare.tasks.base import as_pytree, generated
 from rnnshare.training import Call, Recipe, Setting
 
 NUM_STEPS = 30  # T of the drift task
 PERIOD = 5  # of its periodic path, and so of the periodic sharings
-FURTHEST = 4  # of B3, times T
+BEYOND_STEPS, BEYOND_LAGS = 15, 3  # of B3
+NEAR, FURTHEST = 2, 4  # of B3, times T
 ITALY, ITALY_STEPS, ITALY_PERIOD = "ItalyPowerDemand (nats)", 24, 6
 BASELINES = ("Tied", "Untied, hold")  # of B3
 PANEL = ("panel", "arm")  # what names a run of the spectrum
@@ -51,9 +53,10 @@ class Measured(NamedTuple):
     Attributes:
       spectrum: by panel and arm.
       lines: {panel: {label: level}}, what can be reached and what is trivial.
-      soft: by strength of tying, d and N.
-      beyond: by path and arm.
-      oracles: {path: loss beyond T of the best time-invariant linear model}.
+      soft: see `soft.measure_soft`.
+      beyond: by path and arm; its losses beyond T are near, from T to 2 T, and
+        test_loss, to 4 T.
+      oracles: {path: loss to 4 T of the best time-invariant linear model}.
     """
 
     spectrum: pd.DataFrame
@@ -101,49 +104,71 @@ def measure_spectrum(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     return pd.concat(parts, ignore_index=True), lines
 
 
-def measure_soft(plan: Plan, lab: Lab) -> pd.DataFrame:
-    """Returns the runs of every strength of tying, over drift and examples."""
-    tied = tied_setting(plan, tasks.drift)
-    untied = dataclasses.replace(tied, sharing=Untied(NUM_STEPS, same_init=True))
-    strengths = {0.0: untied}
-    for strength in plan.strengths:
-        optimizer = Call(soft_adam, strength=strength)
-        strengths[strength] = dataclasses.replace(
-            untied, recipe=recipe(plan, optimizer)
-        )
-    strengths[np.inf] = tied
-    settings = {
-        (strength, drift, size): dataclasses.replace(
-            strengths[strength],
-            make_task=Call(tasks.drift, amount=drift, num_examples=size),
-        )
-        for strength, drift, size in itertools.product(
-            strengths, plan.soft_drifts, plan.soft_sizes
-        )
-    }
-    return train(plan, lab, settings, ("strength", "d", "N"))
+@as_pytree(
+    *("train", "validation", "test", "step_weights"),
+    *("num_examples", "amount", "oracle", "noise"),
+)
+@dataclasses.dataclass(frozen=True, eq=False)
+class BeyondDrift(tasks.DriftTask):
+    """The drift task, of which the steps from T to 2 T are scored apart too."""
+
+    __public_name__ = "experiments.BeyondDrift"  # in keys, wherever it stands
+
+    def metrics(self, outputs: jax.Array, batch: Any) -> dict[str, jax.Array]:
+        """Returns `loss`, and `near`, that of the steps below 2 T."""
+        before = np.arange(batch.mask.shape[-1]) < NEAR * BEYOND_STEPS
+        near = batch._replace(mask=jnp.asarray(batch.mask) & before[None])
+        return {"loss": self.loss(outputs, batch), "near": self.loss(outputs, near)}
+
+
+@functools.lru_cache(maxsize=128)
+@generated()
+def beyond_drift(split: int, *, path: str, amount: float) -> BeyondDrift:
+    """Returns the task on a path; the tasks of all paths share one compilation."""
+    task = tasks.drift(
+        split,
+        amount=amount,
+        path=path,
+        num_steps=BEYOND_STEPS,
+        num_lags=BEYOND_LAGS,
+        period=PERIOD,
+        test_steps=FURTHEST * BEYOND_STEPS,
+    )
+    fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    return BeyondDrift(**(fields | {"path": "any"}))
 
 
 def measure_beyond(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     """Returns the runs that are scored beyond T, and what is possible there."""
-    untied = [Untied(NUM_STEPS, same_init=s, beyond="hold") for s in plan.starts]
+    steps = BEYOND_STEPS
+    untied = [Untied(steps, same_init=s, beyond="hold") for s in plan.starts]
     arms: dict[str, Sequence[Sharing]] = {
         **dict(zip(BASELINES, ([Tied()], untied), strict=True)),
         "Cyclic": [Cyclic(PERIOD, same_init=same) for same in plan.starts],
         "Basis": [Basis(PERIOD, period=float(PERIOD))],
-        "Drift": [Drift(unit=float(NUM_STEPS))],
+        "Drift": [Drift(unit=float(steps))],
         "Hypernetwork": [Hypernetwork(4, period=float(PERIOD))],
     }
-    chosen, oracles = {}, {}
+    candidates, oracles = {}, {}
     for path, amount in plan.amounts:
-        make_task = Call(
-            tasks.drift, amount=amount, path=path, test_steps=FURTHEST * NUM_STEPS
+        make_task = Call(beyond_drift, path=path, amount=amount)
+        base = dataclasses.replace(
+            tied_setting(plan, make_task),
+            hidden_features=plan.beyond_features,
+            recipe=to_the_end(plan.beyond_updates, 8),
         )
-        base = tied_setting(plan, make_task)
         for arm, choices in arms.items():
-            chosen[path, arm] = tuned(plan, lab, base, choices)
-        oracles[path] = mean_oracle(make_task, plan.num_seeds)
-    return train(plan, lab, chosen, ("path", "arm")), oracles
+            candidates[path, arm] = [
+                dataclasses.replace(setting, readout_sharing=setting.sharing)
+                for setting in grid(base, plan.rates, choices)
+            ]
+        seeds = range(plan.first_seed, plan.first_seed + plan.num_seeds)
+        oracles[path] = float(np.mean([float(make_task(i).oracle) for i in seeds]))
+    chosen = tune_each(lab, candidates, plan.tuning)
+    runs = frames.train(lab, chosen, ("path", "arm"), plan.num_seeds, plan.first_seed)
+    runs = runs.rename(columns={"test_near": "near"})
+    trivial = {"test_loss": 1.0, "near": 1.0, "validation_loss": np.inf}
+    return count_lost(runs, trivial), oracles
 
 
 def sharings(
@@ -224,22 +249,3 @@ def train(
     """
     runs = frames.train(lab, settings, names, plan.num_seeds)
     return count_lost(runs, {"test_loss": trivial, "validation_loss": np.inf})
-
-
-def soft_adam(learning_rate: Any, strength: float) -> optax.GradientTransformation:
-    """Returns Adam, then the drawing together of a layer's weights over its steps."""
-
-    def layers(params: Any) -> Any:
-        return {
-            name: jax.tree.map(lambda _, here=name == "layers": here, value)
-            for name, value in params.items()
-        }
-
-    return optax.chain(
-        optax.adam(learning_rate),
-        optax.masked(soft_tying(learning_rate, strength), layers),
-    )
-
-
-# In keys, wherever it stands.
-soft_adam.__public_name__ = "experiments.soft_adam"  # type: ignore[attr-defined]

@@ -7,6 +7,33 @@ AMOUNTS = (("periodic", 0.2), ("linear", 0.2), ("random_walk", 0.2))
 
 
 @dataclasses.dataclass(frozen=True)
+class Soft:
+    """The grid of soft tying: every strength, drift, noise and N with every other.
+
+    Attributes:
+      strengths: of the penalty on the sum of squared errors, finite ones.
+      drifts: d.
+      noises: s, of the targets.
+      sizes: N.
+      num_updates: of training; the rate falls to 0 over them.
+      num_steps: T.
+      num_lags: l.
+      hidden_features: H.
+      rate: of learning, at the start.
+    """
+
+    strengths: tuple[float, ...]
+    drifts: tuple[float, ...]
+    noises: tuple[float, ...]
+    sizes: tuple[int, ...]
+    num_updates: int
+    num_steps: int = 10
+    num_lags: int = 3
+    hidden_features: int = 16
+    rate: float = 1e-2
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """The sizes of the studies.
 
@@ -19,11 +46,13 @@ class Plan:
       starts: of stacks of weights, `same_init`, to choose from.
       drifts: the dial of the spectrum.
       matchings: 'width', 'parameters', 'flops'.
-      strengths: of soft tying, between untied and tied.
-      soft_drifts, soft_sizes: the drifts and training-set sizes of Ac2c.
+      soft: the grid of Ac2c.
       arms: of the spectrum on the drift task, classes of sharings.
       italy_arms: of the spectrum on ItalyPowerDemand.
+      beyond_features: H of B3.
+      beyond_updates: optimiser steps of B3.
       amounts: (path, drift) of B3.
+      first_seed: of Ac2c and B3; none below was ever trained for them.
     """
 
     num_seeds: int
@@ -34,12 +63,13 @@ class Plan:
     starts: tuple[bool, ...]
     drifts: tuple[float, ...]
     matchings: tuple[str, ...]
-    strengths: tuple[float, ...]
-    soft_drifts: tuple[float, ...]
-    soft_sizes: tuple[int, ...]
+    soft: Soft
     arms: tuple[str, ...]
     italy_arms: tuple[str, ...]
+    beyond_features: int = 16
+    beyond_updates: int = 320
     amounts: tuple[tuple[str, float], ...] = AMOUNTS
+    first_seed: int = 10_000
 
 
 _ARMS = (
@@ -50,16 +80,21 @@ _FEW = ("Tied", "Untied", "Cyclic", "LowRank", "TimeInput")  # where time is sho
 _DRIFTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 PLANS = {
     "smoke": Plan(
-        2, 4, 4, (1e-2,), 1, (True,), (0.0, 0.2), ("width",), (10.0,), (0.0, 0.2),
-        (50, 1_000), _FEW, _FEW[:2],
+        2, 4, 4, (1e-2,), 1, (True,), (0.0, 0.2), ("width",),
+        Soft((1.0, 100.0), (0.05, 0.2), (0.3, 1.0), (20, 80), 4), _FEW, _FEW[:2], 4, 4,
     ),
     "quick": Plan(
         5, 400, 32, (3e-3, 1e-2), 2, (True,), (0.0, 0.05, 0.2), ("width",),
-        (1.0, 10.0, 100.0), (0.0, 0.05, 0.2), (50, 1_000), _ARMS, _FEW,
+        Soft((1.0, 10.0, 100.0, 1e3, 1e4), (0.05, 0.2), (0.3, 1.0), (50, 400), 300),
+        _ARMS, _FEW,
     ),
     "full": Plan(
-        20, 3_000, 32, (1e-3, 3e-3, 1e-2), 12, (True, False), _DRIFTS,
-        ("width", "parameters", "flops"), (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
-        _DRIFTS, (50, 200, 1_000, 5_000), _ARMS, _ARMS,
+        10, 3_000, 32, (1e-3, 3e-3, 1e-2, 3e-2), 16, (True, False), _DRIFTS,
+        ("width", "parameters", "flops"),
+        Soft(
+            tuple(10 ** (place / 2) for place in range(-2, 11)),
+            (0.02, 0.05, 0.1, 0.2), (0.1, 0.3, 1.0), (50, 200, 800, 3_200), 2_000,
+        ),
+        _ARMS, _ARMS, 32, 3_000,
     ),
 }  # fmt: skip

@@ -4,33 +4,30 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from experiments.gap_decomposition import claims, figure
+from experiments.gap_decomposition import agreement_claim
 from experiments.gap_decomposition import measure as study
-from experiments.gap_decomposition.claims import (
+from experiments.gap_decomposition.agreement_claim import (
     AGREEMENT,
-    EXPERIMENT,
-    GAP,
-    MANY,
     agreement_verdict,
-    contrast,
     correlation,
+    two_gaps,
+    without_two,
+)
+from experiments.gap_decomposition.claims import (
+    GAP,
     decompose,
+    equal_share,
+    learnt_cases,
     parts_of,
     parts_verdict,
-    two_gaps,
+    sides,
 )
-from experiments.gap_decomposition.measure import Measured, whole_seeds
+from experiments.gap_decomposition.measure import Measured, without_lost
 from experiments.gap_decomposition.plan import PLANS, SHARINGS
 from rnnshare.analysis.statistics import Interval, bootstrap_interval
 from rnnshare.plotting import save
-
-
-def test_the_parts_add_up_to_the_gap_of_the_mixture():
-    rng = np.random.default_rng(0)
-    gaps, longer = rng.normal(size=(2, 50, 4))
-    parts = decompose(gaps, longer)
-    np.testing.assert_allclose(parts.sum(-1), gaps.mean(-1), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -40,32 +37,53 @@ def test_the_parts_add_up_to_the_gap_of_the_mixture():
         ((1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0)),
         # It stays, and is the same wherever it is measured: estimation.
         ((1, 1, 1, 1), (1, 1, 1, 1), (0, 1, 0, 0)),
-        # Fresh examples alone: still estimation, as it underlies the unseen sets.
-        ((0, 1, 1, 1), (0, 1, 1, 1), (0, 0.75, 0, 0)),
-        ((0, 0, 1, 0), (0, 0, 1, 0), (0, 0, 0.25, 0)),
-        ((0, 0, 0, 1), (0, 0, 0, 1), (0, 0, 0, 0.25)),
-        # Confident wrong answers: longer training widens the gap.
-        ((0, 0, 1, 0), (0, 0, 3, 0), (-0.5, 0, 0.75, 0)),
+        # Of fresh examples alone, less at unseen steps.
+        ((0, 1, 0, 0), (0, 1, 0, 0), (0, 1, -0.5, -0.5)),
+        ((0, 0, 1, 0), (0, 0, 1, 0), (0, 0, 0.5, 0)),
+        ((0, 0, 0, 1), (0, 0, 0, 1), (0, 0, 0, 0.5)),
+        # Longer training widens the gap: no resources, whatever it is called.
+        ((0, 1, 1, 1), (0, 3, 3, 3), (-2, 3, 0, 0)),
     ],
 )
 def test_each_part_is_what_it_is_called(gaps, longer, expected):
-    np.testing.assert_allclose(decompose(np.array(gaps), np.array(longer)), expected)
+    parts = decompose(np.array(gaps), np.array(longer))
+    np.testing.assert_allclose(parts, expected)
+    # All of them are the gap of use at unseen steps, half of each kind.
+    start, *_ = np.array(gaps)[1:]
+    after = np.array(longer)
+    assert parts.sum() == pytest.approx(start - after[1] + after[2:].mean())
 
 
-def test_a_cells_parts_are_the_mean_over_its_settings_and_of_error_rates_too():
-    values = np.random.default_rng(1).uniform(size=(3, 2, 2, 5, 4))
-    names = [("A", 4, 10), ("A", 4, 20), ("B", 4, 10)]
-    by_case = dict(zip(names, values, strict=True))
+def test_a_negative_part_adds_to_neither_side():
+    parts = np.array([[-1.0, 2.0, 3.0, -5.0], [1.0, -1.0, -1.0, -1.0]])
+    np.testing.assert_array_equal(sides(parts), [[2.0, 3.0], [1.0, 0.0]])
+
+
+def test_the_equal_share_is_where_the_sides_are_equal():
+    rng = np.random.default_rng(0)
+    b = 1 + 0.1 * rng.normal(size=8)
+    found = equal_share(np.stack([0.3 * b, b], -1))
+    np.testing.assert_allclose(found, [0.3] * 3, atol=6e-4)
+    # Its interval is where a t test does not tell the sides apart.
+    a = 0.3 + 0.05 * rng.normal(size=8)
+    found = equal_share(np.stack([a, b], -1))
+    for end in found[1:]:
+        p = scipy.stats.ttest_1samp(a - end * b, 0).pvalue
+        assert p == pytest.approx(0.05, abs=2e-3)
+    assert found.estimate == pytest.approx(a.mean() / b.mean())
+    assert equal_share(np.stack([2 + a, b], -1)) == Interval(1, 1, 1)  # at no share
+    assert equal_share(np.stack([a, 0 * b], -1)) == Interval(1, 1, 1)
+    unknown = equal_share(np.stack([a, 10 * rng.normal(size=8)], -1))
+    assert unknown.high == 1 and unknown.low < 0.1
+
+
+def test_parts_are_those_of_losses_and_of_error_rates():
+    values = np.random.default_rng(1).uniform(size=(2, 2, 2, 5, 4))
+    by_case = dict(zip([("A", 4, 10), ("B", 4, 10)], values, strict=True))
     loss, error = parts_of(by_case, "loss"), parts_of(by_case, "accuracy")
-    for seed in range(5):
-        gap = 0.0  # of cell A after s steps, in plain loops
-        for setting in (0, 1):
-            for part in range(4):
-                tied, untied = values[setting, :, 0, seed, part]
-                gap += (untied - tied) / 8
-        assert loss["A"][seed].sum() == pytest.approx(gap)
-    np.testing.assert_allclose(error["B"], -loss["B"])
-    np.testing.assert_allclose(contrast(np.array([1.0, 2.0, 4.0, 8.0])), 9.0)
+    gaps = values[0][1] - values[0][0]
+    np.testing.assert_allclose(loss["A", 4, 10], decompose(*gaps))
+    np.testing.assert_allclose(error["B", 4, 10], -loss["B", 4, 10])
 
 
 def by_case(values):
@@ -74,54 +92,38 @@ def by_case(values):
     return {"loss": cases, "accuracy": {k: v.copy() for k, v in cases.items()}}
 
 
-def test_a_seed_with_a_diverged_run_is_left_out():
+def test_a_run_that_diverged_counts_as_guessing():
     found = by_case(np.arange(24.0).reshape(2, 1, 3, 4))
-    found["accuracy"][1][0, 1, 2] = np.nan
-    rest, told, enough = whole_seeds(found)
-    for values in (*rest["loss"].values(), *rest["accuracy"].values()):
-        assert values.shape == (1, 2, 4) and np.isfinite(values).all()
-    assert rest["loss"][0][0, 1, 0] == 8.0 and enough
-    assert told == (
-        " 1 of 6 runs diverged; their seeds are left out of both sides, 2 are left."
-    )
-    assert whole_seeds(by_case(np.ones((2, 3, 4))))[1:] == ("", True)
-
-
-def test_where_too_few_seeds_are_whole_there_is_no_verdict():
-    found = by_case(np.ones((2, 3, 4)))
-    found["loss"][0][:2] = np.nan
-    rest, told, enough = whole_seeds(found)
-    assert rest["loss"][0][0].tolist() == [study.GUESSING["loss"]] * 4
-    assert rest["loss"][1].shape == (3, 4) and not enough
-    assert told.startswith(" 2 of 6 runs diverged and count as guessing")
-
-
-ABOVE, BELOW, ACROSS = Interval(2, 1, 3), Interval(-2, -3, -1), Interval(0, -1, 1)
-
-
-@pytest.mark.parametrize(
-    ("cells", "overall", "verdict"),
-    [
-        ([ABOVE, ABOVE, ACROSS], ABOVE, "supported"),
-        ([ABOVE, ACROSS, ACROSS], ABOVE, "inconclusive"),
-        ([ABOVE, ABOVE, BELOW], ACROSS, "inconclusive"),
-        ([ABOVE, BELOW], ACROSS, "inconclusive"),
-        ([BELOW, BELOW, ACROSS], BELOW, "refuted"),
-        ([BELOW, ACROSS, ACROSS], BELOW, "inconclusive"),
-    ],
-)
-def test_the_verdict_of_the_parts(cells, overall, verdict):
-    assert parts_verdict(cells, overall) == verdict
+    for metric in found:
+        found[metric][1][0, 1] = np.nan
+    rest, lost = without_lost(found)
+    assert lost.tolist() == [False] * 4 + [True, False]
+    for metric, guess in study.GUESSING.items():
+        assert rest[metric][1][0, 1].tolist() == [guess] * 4
+        np.testing.assert_array_equal(rest[metric][0], found[metric][0])
 
 
 @pytest.mark.parametrize(
     ("interval", "verdict"),
     [
-        (Interval(0.9, 0.4, 0.95), "supported"),
+        (Interval(0.05, 0.02, 0.09), "supported"),
+        (Interval(0.05, 0.02, 0.11), "inconclusive"),
+        (Interval(0.6, 0.49, 0.7), "inconclusive"),
+        (Interval(0.6, 0.51, 0.7), "refuted"),
+        (Interval(1.0, 1.0, 1.0), "refuted"),
+    ],
+)
+def test_the_verdict_of_the_parts(interval, verdict):
+    assert parts_verdict(interval) == verdict
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        (Interval(0.9, 0.51, 0.95), "supported"),
         (Interval(0.9, 0.2, 0.95), "inconclusive"),
-        (Interval(0.5, 0.4, 0.6), "inconclusive"),
-        (Interval(0.1, -0.3, 0.5), "refuted"),
-        (Interval(0.1, -0.3, 0.85), "inconclusive"),
+        (Interval(0.1, -0.3, 0.49), "refuted"),
+        (Interval(0.1, -0.3, 0.51), "inconclusive"),
         (Interval(-0.9, -1.0, -0.8), "refuted"),
     ],
 )
@@ -129,33 +131,39 @@ def test_the_verdict_of_the_correlation(interval, verdict):
     assert agreement_verdict(interval) == verdict
 
 
-def test_the_correlation_is_that_of_the_settings_means():
+def test_the_correlation_resamples_settings():
     rng = np.random.default_rng(2)
-    truth = rng.normal(size=(20, 1))
-    x = truth + 0.1 * rng.normal(size=(20, 5))
-    y = 2 * truth + 0.1 * rng.normal(size=(20, 5))
+    x = rng.normal(size=40)
+    y = 2 * x + 0.3 * rng.normal(size=40)
     found = correlation(x, y)
-    a, b = x.mean(1) - x.mean(), y.mean(1) - y.mean()
-    assert found.estimate == pytest.approx((a @ b) / np.sqrt((a @ a) * (b @ b)))
+    assert found.estimate == pytest.approx(scipy.stats.pearsonr(x, y).statistic)
     assert 0.95 < found.low <= found.high <= 1
     assert correlation(x, -y).high < -0.95
-    assert correlation(np.ones((20, 5)), y) == Interval(0, 0, 0)
+    # Fisher's interval, as settings are normal here.
+    narrow, wide = correlation(x, y), correlation(x[:10], y[:10])
+    assert wide.high - wide.low > narrow.high - narrow.low
+
+
+def test_two_settings_that_carry_a_correlation_are_found():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 20))
+    x[:2], y[:2] = 30.0, 30.0
+    low, high = without_two(x, y)
+    assert low < 0.5 < 0.98 < high
+    assert without_two(np.arange(5.0), np.arange(5.0)) == pytest.approx((1, 1))
 
 
 def test_two_gaps_by_their_definition():
-    by_case = {"a": np.array([[1.0, 1.5, 4.0]]), "b": np.array([[2.0, 2.0, 2.0]])}
-    assert [gap.tolist() for gap in two_gaps(by_case, "loss")] == [
-        [[0.5], [0.0]],
-        [[2.5], [0.0]],
-    ]
-    assert two_gaps(by_case, "accuracy")[1].tolist() == [[-2.5], [0.0]]
+    by_case = {"a": np.array([[1.0, 1.5, 2.0, 4.0]]), "b": np.full((1, 4), 2.0)}
+    assert [gap.tolist() for gap in two_gaps(by_case, "loss")] == [[0.5, 0], [2, 0]]
+    assert two_gaps(by_case, "accuracy")[1].tolist() == [-2, 0]
 
 
 def pairs_of(plan, gaps, longer):
     """Returns the pairs of an untied model with these gaps, with some noise."""
     rng = np.random.default_rng(3)
     untied = np.stack([gaps, longer])[:, None] + 0.01 * rng.normal(size=(2, 9, 4))
-    tied = np.full((2, 9, 4), 0.1)
+    tied = np.full((2, 9, 4), 0.02)
     cases = {
         (cell, t, n): np.stack([tied, tied + untied])
         for cell in plan.cells
@@ -164,7 +172,7 @@ def pairs_of(plan, gaps, longer):
     }
     return {
         "loss": cases,
-        "accuracy": {case: 0.5 - values / 2 for case, values in cases.items()},
+        "accuracy": {case: 1 - values for case, values in cases.items()},
     }
 
 
@@ -175,9 +183,11 @@ def settings_of(plan, slope, noise=0.01):
     for cell in plan.cells:
         for label in plan.agreement_sharings:
             for size in plan.agreement_sizes:
-                x = np.full(9, rng.uniform())
-                y = slope * x + noise * rng.normal(size=9) + noise * rng.normal()
-                cases[label, cell, 12, size] = np.stack([0 * x, x, x + y], -1)
+                for flips in plan.noises:
+                    x = np.full(9, rng.uniform())
+                    y = slope * x + noise * rng.normal(size=9) + noise * rng.normal()
+                    values = np.stack([0 * x, x, x, x + y], -1)
+                    cases[label, cell, 8, size, flips] = values
     return {"loss": cases, "accuracy": {k: 1 - v / 4 for k, v in cases.items()}}
 
 
@@ -185,38 +195,43 @@ PLAN = PLANS["quick"]
 
 
 @pytest.mark.parametrize(
-    ("gaps", "longer", "verdict"),
+    ("gaps", "longer", "verdict", "share"),
     [
-        ((0, 0, 1, 1), (0, 0, 1, 1), "supported"),
-        ((1, 1, 1, 1), (0, 0, 0, 0), "refuted"),
-        ((0, 0, 0, 0), (0, 0, 0, 0), "inconclusive"),
+        ((0, 0.05, 1, 1), (0, 0.05, 1, 1), "supported", 0.05 / 0.95),
+        ((1, 1, 1, 1), (0, 0.3, 1, 1), "refuted", 1.0),
+        ((0, 0.3, 1, 1), (0, 0.3, 1.3, 1.3), "inconclusive", 0.3),
     ],
 )
-def test_the_parts_are_told_and_drawn(gaps, longer, verdict, tmp_path):
+def test_the_parts_are_told_and_drawn(gaps, longer, verdict, share, tmp_path):
     found = Measured(pairs_of(PLAN, gaps, longer), {})
     told = GAP.judge(PLAN, found)
-    assert (told.verdict, told.count) == (verdict, 9)
-    expected = contrast(decompose(np.array(gaps), np.array(longer)))
-    assert told.effect.estimate == pytest.approx(expected, abs=0.02)
+    assert told.verdict == verdict
+    assert told.effect.estimate == pytest.approx(share, abs=0.03)
+    assert ("80 % power" in told.details) == (verdict == "inconclusive")
     table = GAP.table(PLAN, found, told)
+    cases = [f"{c} N = {n}" for c in PLAN.cells for n in PLAN.sizes]
+    cases = ["all that count", *cases]
     assert [row[:2] for row in table[1:]] == [
-        (cell, unit) for unit in ("nats", "error rate") for cell in PLAN.cells
+        (case, unit) for unit in ("nats", "error rate") for case in cases
     ]
     save(GAP.draw(PLAN, found, told), tmp_path / "parts.png")
-    # One run diverged: its seed is left out; all of them: no verdict.
-    case = found.pairs["loss"][PLAN.cells[0], 12, 200]
-    case[1, 0, 2, 1] = np.nan
-    fewer = GAP.judge(PLAN, found)
-    assert (fewer.verdict, fewer.count) == (verdict, 8)
-    assert "1 of 72 runs diverged" in fewer.details
-    case[1, 0] = np.nan
-    none = GAP.judge(PLAN, found)
-    assert none.verdict == "inconclusive" and np.isfinite(none.effect).all()
+
+
+def test_a_case_that_tied_has_not_learnt_decides_nothing():
+    found = pairs_of(PLAN, (0, 0.05, 1, 1), (0, 0.05, 1, 1))
+    accuracies = found["accuracy"]
+    case = PLAN.cells[0], 8, 25
+    accuracies[case][0, 1, :2, 1] = 0.9  # two of nine seeds
+    assert case not in learnt_cases(accuracies) and len(learnt_cases(accuracies)) == 5
+    assert "5 of 6 cases count" in GAP.judge(PLAN, Measured(found, {})).details
+    for values in accuracies.values():
+        values[0, 1, :, 1] = 0.5
+    assert GAP.judge(PLAN, Measured(found, {})).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
     ("slope", "noise", "verdict"),
-    [(2.0, 0.01, "supported"), (-2.0, 0.01, "refuted"), (1.0, 0.4, "inconclusive")],
+    [(2.0, 0.01, "supported"), (-2.0, 0.01, "refuted"), (1.0, 0.5, "inconclusive")],
 )
 def test_the_correlation_is_told_and_drawn(
     slope, noise, verdict, tmp_path, monkeypatch
@@ -224,73 +239,23 @@ def test_the_correlation_is_told_and_drawn(
     def quickly(values, **options):
         return bootstrap_interval(values, **{**options, "num_resamples": 99})
 
-    monkeypatch.setattr(claims, "bootstrap_interval", quickly)
+    monkeypatch.setattr(agreement_claim, "bootstrap_interval", quickly)
     found = Measured({}, settings_of(PLAN, slope, noise))
     told = AGREEMENT.judge(PLAN, found)
-    assert (told.verdict, told.count) == (verdict, 9)
-    assert "Over 30 settings" in told.summary
+    assert (told.verdict, told.count, told.repeats) == (verdict, 60, "settings")
+    assert ("independent settings" in told.details) == (verdict == "inconclusive")
     table = AGREEMENT.table(PLAN, found, told)
     assert [row[0] for row in table[1::2]] == [
         "all settings",
         *(f"{label} alone" for label in SHARINGS),
     ]
-    assert [row[2] for row in table[1:4]] == ["30", "30", "6"]
-    save(AGREEMENT.draw(PLAN, found, told), tmp_path / "agreement.png")
-    found.agreement["loss"]["Tied", "LSTM", 12, 50][4, 1] = np.nan
-    fewer = AGREEMENT.judge(PLAN, found)
-    assert fewer.count == 8 and "1 of 270 runs diverged" in fewer.details
-    few = dataclasses.replace(PLAN, agreement_sizes=(50,))
-    told = AGREEMENT.judge(few, Measured({}, settings_of(few, slope, noise)))
-    assert told.verdict == "inconclusive"  # too few settings
-
-
-def test_plans_hold_what_the_rules_speak_of():
-    assert [claim.id for claim in EXPERIMENT.claims] == ["Ac1", "Ac2d"]
-    for plan in PLANS.values():
-        settings = len(plan.cells) * len(plan.lengths)
-        settings *= len(plan.agreement_sizes) * len(plan.agreement_sharings)
-        assert settings >= MANY == 20
-        assert all(num_steps % 2 == 0 for num_steps in plan.lengths)
-    assert PLANS["quick"].agreement_sharings == tuple(study.between(12))
-    assert (PLANS["quick"].num_seeds, PLANS["full"].num_seeds) == (5, 10)
-
-
-class Lab:
-    """Records the trainings, a program at a time."""
-
-    def __init__(self):
-        self.asked = []
-
-    def tune(self, candidates, budget):
-        return candidates[-1]
-
-    def train(self, settings, repeats):
-        self.asked.append((settings, len(repeats)))
-        names = [name.format(m) for name in study.SETS for m in study.GUESSING]
-        return [
-            {"seed": r.seed, **dict.fromkeys(names)} for _ in settings for r in repeats
-        ]
-
-
-def test_every_arm_is_tuned_by_as_many_trainings():
-    plan = PLANS["full"]
-    for count in (1, len(plan.starts)):
-        options = count * len(plan.rates)
-        assert plan.tuning % options == 0
-    lab = Lab()
-    found = study.measure(PLAN, lab)
-    counts = [(len(settings), repeats) for settings, repeats in lab.asked]
-    # Two rates of tied, two of each start of untied; pairs twice; 30 settings.
-    assert counts == [(4, 2), (8, 1), (8, 5), (60, 2), (30, 5)]
-    assert len(found.pairs["loss"]) == 2 and len(found.agreement["accuracy"]) == 30
-    assert found.pairs["loss"]["LSTM", 12, 200].shape == (2, 2, 5, 4)
-    assert found.agreement["loss"]["Untied", "LSTM", 12, 50].shape == (5, 3)
-    assert np.isnan(found.pairs["loss"]["LSTM", 12, 200]).all()
-    settings = lab.asked[2][0]
-    assert [s.recipe.num_steps for s in settings[:2]] == [250, 1_000]
-
-
-def test_figures_refuse_other_parts():
-    bar = figure.Bar("A", [ABOVE, ABOVE], ABOVE)
-    with pytest.raises(ValueError, match="zip"):
-        figure.draw_parts({"y": [bar]}, ["a", "b"], {"y": 0.0})
+    assert [row[2] for row in table[1:4]] == ["60", "60", "12"]
+    if verdict == "supported":
+        save(AGREEMENT.draw(PLAN, found, told), tmp_path / "agreement.png")
+        for values in found.agreement.values():
+            values["Tied", "LSTM", 8, 8, 0.0][4] = np.nan
+        fewer = AGREEMENT.judge(PLAN, found)
+        assert "1 of 540 runs diverged and count as guessing" in fewer.details
+        few = dataclasses.replace(PLAN, agreement_sizes=(8,))
+        told = AGREEMENT.judge(few, Measured({}, settings_of(few, slope, noise)))
+        assert told.verdict == "inconclusive"  # too few settings

@@ -21,7 +21,7 @@ SMOKE = PLANS["smoke"]
 def trained(longer):
     """Returns the setting of a small untied model, and it trained on one seed."""
     make_task = Call(LocalRule.of, 4, num_examples=20, test_steps=8)
-    (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8)
+    (setting,) = study.candidates(SMOKE, make_task, "Elman", [Untied(8)], 8, [1e-2])
     if longer:
         setting = study.longer(setting)
     told = []
@@ -113,3 +113,26 @@ def test_the_rule_and_its_names():
     assert jax.tree.structure(task) == jax.tree.structure(again)
     with pytest.raises(ValueError, match="test_steps is 3, but num_steps is 4"):
         LocalRule.of(4, test_steps=3)
+
+
+def test_noisy_labels_and_halves_by_their_definition():
+    clean = LocalRule.of(6, split=1, num_examples=7, num_held_out=400)
+    clear, noisy = (
+        study.noisy_rule(6, 1, num_examples=7, label_noise=noise).held_out("test")
+        for noise in (0.0, 0.2)
+    )
+    same = clean.held_out("test")
+    np.testing.assert_array_equal(noisy.inputs[:400], same.inputs)
+    np.testing.assert_array_equal(clear.targets[:400], same.targets)
+    flips = np.asarray(noisy.targets != clear.targets)
+    np.testing.assert_allclose(flips.mean(0), 0.2, atol=0.06)  # at every step
+    task = study.noisy_rule(6, 1, num_examples=7, label_noise=0.2)
+    assert task.name == "local_rule_6_n7_noise0.2"
+    # The first half is answered with certainty .9, the other one with .6.
+    sure = np.repeat([0.9, 0.6], 250)[:, None, None]
+    right = jax.nn.one_hot(noisy.targets, 2) == 1
+    outputs = jnp.where(right, jnp.log(sure), jnp.log(1 - sure)).astype(jnp.float32)
+    found = task.metrics(outputs, noisy)
+    for kind in ("", "_unseen"):
+        assert found[f"loss{kind}_first"] == pytest.approx(-np.log(0.9), rel=1e-5)
+        assert found[f"loss{kind}_second"] == pytest.approx(-np.log(0.6), rel=1e-5)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.gap_decomposition import measure as gap_decomposition
 from experiments.lab import controls, frames
 from experiments.lab.experiment import decide
 from experiments.lab.trials import (
@@ -20,6 +21,7 @@ from experiments.lab.trials import (
     tune_each,
 )
 from experiments.spectrum import measure as spectrum
+from experiments.spectrum import soft
 from experiments.translation import translators
 from experiments.truncated_bptt import measure as truncated_bptt
 from rnnshare import ElmanCell, Tied, Untied
@@ -140,7 +142,10 @@ def test_classes_of_no_package_keep_their_names_in_keys():
     names = {
         "experiments.BagSetting": controls.BagSetting,
         "experiments.TranslatorSetting": translators.TranslatorSetting,
-        "experiments.soft_adam": spectrum.soft_adam,
+        "experiments.NoisyRule": gap_decomposition.NoisyRule,
+        "experiments.BeyondDrift": spectrum.BeyondDrift,
+        "experiments.SoftSetting": soft.SoftSetting,
+        "experiments.SoftDrift": soft.SoftDrift,
         "experiments.adam_without": truncated_bptt._adam_without,
     }
     assert {name: public_name(thing) for name, thing in names.items()} == {

@@ -4,85 +4,140 @@ import dataclasses
 import itertools
 
 import jax
-import matplotlib.colors
+import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import pytest
+from flax import nnx
 
-from experiments.spectrum import claims, figure
 from experiments.spectrum import measure as study
+from experiments.spectrum import soft as soft_study
+from experiments.spectrum import soft_claim
 from experiments.spectrum.claims import BEYOND, EXPERIMENT, SOFT
 from experiments.spectrum.measure import Measured
 from experiments.spectrum.plan import PLANS
-from rnnshare import Cyclic, GRUCell, Tied, Untied, count_parameters
-from rnnshare.analysis.statistics import Interval
+from rnnshare import (
+    Cyclic,
+    GRUCell,
+    Tied,
+    Untied,
+    count_parameters,
+    tasks,
+    tying_penalty,
+)
 from rnnshare.plotting import save
-from rnnshare.plotting.style import COLOURS
 
 QUICK, SEEDS = PLANS["quick"], range(5)
-STRENGTHS = (0.0, 1.0, 10.0, np.inf)
 PATHS = ("periodic", "linear", "random_walk")
 ARMS = (*study.BASELINES, "Basis", "Drift")
 JITTER = np.array([-0.02, 0.01, 0.02, -0.01, 0.015])
 
 
-def soft(best, seeds=SEEDS):
-    """Returns runs whose validation loss is least at strength `best(d, N)`."""
-    rows = [
-        {
-            "strength": strength, "d": d, "N": n, "seed": seed, "lost": False,
-            "validation_loss": float(place != best(d, n, seed)),
-            "test_loss": 0.1 * place,
-        }
-        for place, strength in enumerate(STRENGTHS)
-        for d, n, seed in itertools.product((0.0, 0.1, 0.2), (50, 1_000), seeds)
-    ]  # fmt: skip
+def soft(power, on_size=0.0, noise=0.0):
+    """Returns runs whose best strength is ratio^power N^on_size, by validation."""
+    rng, rows = np.random.default_rng(0), []
+    grid = (0.0, *(10 ** (place / 20) for place in range(-80, 161)), np.inf)
+    for d, s, n, seed in itertools.product((0.1, 0.2), (0.3, 1.0), (50, 400), SEEDS):
+        ratio = s**2 / (d**2 * (1 + 0.1 * seed))
+        best = power * np.log(ratio) + on_size * np.log(n) + noise * rng.normal()
+        for strength in grid:
+            away = 99.0
+            if 0 < strength < np.inf:
+                away = abs(np.log(strength) - best)
+            rows.append(
+                {"strength": strength, "d": d, "s": s, "N": n, "seed": seed,
+                 "lost": False, "validation_loss": 1 + away, "test_loss": 1 + away,
+                 "ratio": ratio}
+            )  # fmt: skip
     return Measured(None, {}, pd.DataFrame(rows), None, {})
 
 
 @pytest.mark.parametrize(
-    ("at_rest", "moving", "verdict"),
+    ("power", "on_size", "noise", "verdict"),
     [
-        ((3, 3), (3, 2, 1, 0), "supported"),
-        ((3, 0), (3, 2, 1, 0), "inconclusive"),  # tied is best at one size alone
-        ((0, 2), (3, 2, 1, 0), "refuted"),  # at none
-        ((3, 3), (0, 1, 2, 3), "refuted"),
-        ((3, 3), (1, 2, 2, 1), "inconclusive"),
+        (1.0, 0.0, 0.0, "supported"),
+        (0.0, 0.0, 0.0, "refuted"),
+        (-1.0, 0.0, 0.0, "refuted"),
+        (1.0, 0.5, 0.0, "inconclusive"),  # it moves with N
+        (0.5, 0.0, 0.0, "inconclusive"),
+        (1.0, 0.0, 1.0, "inconclusive"),
     ],
 )
-def test_each_verdict_of_soft_tying_is_reached(at_rest, moving, verdict):
-    places = dict(zip(itertools.product((0.0,), (50, 1_000)), at_rest, strict=True))
-    places |= zip(itertools.product((0.1, 0.2), (50, 1_000)), moving, strict=True)
-    found = soft(lambda d, n, seed: places[d, n])
+def test_each_verdict_of_soft_tying_is_reached(power, on_size, noise, verdict):
+    found = soft(power, on_size, noise)
     judged = SOFT.judge(QUICK, found)
-    assert judged.verdict == verdict
-    assert f"at {sum(p == 3 for p in at_rest)} of 2 training-set" in judged.summary
-    table = SOFT.table(QUICK, found, judged)
-    assert [row[2] for row in table[1:3]] == [
-        claims.strength_name(STRENGTHS[place]) for place in at_rest
-    ]
-    assert table[0][-1] == "test loss at tied" and table[1][3:] == (
-        *("0.000", "0.100", "0.200", "0.300"),
+    assert judged.verdict == verdict and judged.count == 5
+    assert ("at these means and spreads" in judged.details) == (
+        verdict == "inconclusive"
     )
+    if not noise:
+        each = soft_claim.slopes(judged.data)
+        np.testing.assert_allclose(each, [[power, on_size]] * 5, atol=0.06)
 
 
-def test_a_run_of_soft_tying_that_diverged_is_never_the_best(tmp_path):
-    found = soft(lambda d, n, seed: 3 if d == 0 else 0)
-    lost = (found.soft["strength"] == 0) & (found.soft["seed"] == 1)
-    told = found.soft.assign(lost=lost)
-    told.loc[lost, ["validation_loss", "test_loss"]] = [np.inf, 1.0]
-    judged = SOFT.judge(QUICK, found._replace(soft=told))
-    assert (judged.data.loc[0.1:, 1] == 1).all() and (
-        judged.data.loc[0.1:, 2] == 0
-    ).all()
-    assert np.isfinite(judged.effect).all()
-    text = "6 of 120 runs diverged and count as 1, the loss of predicting the mean."
+def test_soft_tying_is_told_and_drawn_with_runs_that_diverged(tmp_path):
+    found = soft(1.0)
+    few = found.soft["strength"].isin([0.0, 1.0, 10.0, 1e4, np.inf])
+    runs = found.soft[few].reset_index(drop=True)
+    lost = (runs["strength"] == 10.0) & (runs["seed"] == 1)
+    runs.loc[lost, ["validation_loss", "test_loss"]] = [np.inf, 2.0]
+    found = found._replace(soft=runs.assign(lost=lost))
+    judged = SOFT.judge(QUICK, found)
+    assert (judged.data.query("seed == 1")["best"] != 10.0).all()
+    text = "8 of 200 runs diverged and count as the loss of predicting the mean."
     assert text in judged.details
+    table = SOFT.table(QUICK, found, judged)
+    assert len(table) == 9 and table[0][-1] == "test loss at tied"
     drawn = SOFT.draw(QUICK, found, judged)
     ticks = [text.get_text() for text in drawn.axes[0].get_xticklabels()]
-    assert ticks == ["untied", "1", "10", "tied"]
+    assert ticks == ["untied", "1", "10", "10000", "tied"]
     save(drawn, tmp_path / "Ac2c.png")
+
+
+def test_the_penalty_is_in_the_loss_in_the_unit_of_the_squares():
+    options = {"amount": 0.1, "num_steps": 6, "num_lags": 2, "noise": 0.5}
+    options |= {"num_examples": 7, "num_held_out": 20}
+    plain = tasks.drift_stream(3, **options)
+    task = soft_study.soft_drift(3, strength=5.0, **options)
+    assert task.name == f"{plain.name}_tie5"
+    batch = task.held_out("validation")
+    weights = {"w": jnp.arange(12.0).reshape(6, 2)}
+    outputs = soft_study.Outputs(jnp.zeros_like(batch.targets), weights)
+    error = plain.loss(outputs.values, batch)
+    # sum_t |w_t - mean|^2 is 2 times that of 0, 2, .., 10; 7 examples of 4 steps.
+    penalty = 2 * 70.0
+    expected = float(error) + 5.0 * penalty / (7 * 4)
+    assert float(task.loss(outputs, batch)) == pytest.approx(expected, rel=1e-6)
+    assert task.metrics(outputs, batch) == {"loss": error}
+
+
+def test_a_soft_model_gives_its_layers_weights_and_tau_is_that_of_the_task():
+    sizes = PLANS["smoke"].soft
+    setting = soft_study._setting(sizes, 1.0, 0.2, 0.3, 20)
+    model = setting.make_model()(rngs=nnx.Rngs(0))
+    outputs = model(jnp.zeros((2, sizes.num_steps, 3)))
+    assert {len(leaf) for leaf in jax.tree.leaves(outputs.weights)} == {10}
+    # All start from one.
+    assert float(tying_penalty(outputs.weights)) == pytest.approx(0, abs=1e-9)
+    assert soft_study._setting(sizes, np.inf, 0.2, 0.3, 20).sharing == Tied()
+    weights = setting.make_task(4).step_weights[sizes.num_lags :]
+    apart = np.asarray(weights) - np.asarray(weights).mean(0)
+    expected = (apart**2).sum(0).mean() / (len(weights) - 1)
+    assert soft_study.drift_variance(sizes, 0.2, 4) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_steps_below_2_t_are_scored_apart_and_all_paths_are_one_program():
+    made = [study.beyond_drift(1, path=path, amount=0.2) for path in PATHS]
+    assert len({jax.tree.structure(task) for task in made}) == 1
+    assert len({float(task.oracle) for task in made}) == 3
+    steps = study.BEYOND_STEPS
+    batch = made[0].held_out("test")
+    assert batch.inputs.shape[1] == 4 * steps
+    far = np.where(np.arange(4 * steps) < 2 * steps, 1.0, 3.0)[None, :, None]
+    found = made[0].metrics(batch.targets + far.astype(np.float32), batch)
+    assert float(found["near"]) == pytest.approx(1.0, rel=1e-5)
+    # Of the 3 T that are scored, T are off by 1 and 2 T by 3.
+    assert float(found["loss"]) == pytest.approx((1 + 9 * 2) / 3, rel=1e-5)
 
 
 def beyond(losses):
@@ -91,7 +146,8 @@ def beyond(losses):
         {
             "path": path, "arm": arm, "seed": seed, "lost": False,
             "validation_loss": 0.1 + (arm != "Basis"),
-            "test_loss": losses[path][ARMS.index(arm)] + (1 + place) * JITTER[seed],
+            "near": losses[path][ARMS.index(arm)] * np.exp((1 + place) * JITTER[seed]),
+            "test_loss": 2.0 + place,
         }
         for path in PATHS
         for place, arm in enumerate(ARMS)
@@ -121,10 +177,12 @@ def test_each_verdict_of_b3_is_reached(periodic, linear, verdict, tmp_path):
         wins = "wins" if losses == WIN else "does not win"
         assert f"{path}: Basis {wins}" in judged.summary
         margin = judged.data[path].margin
-        np.testing.assert_allclose(
-            margin.estimate, losses[2] - min(losses[:2]), atol=0.05
-        )
-    assert "random walk the difference is +0.5" in judged.summary
+        ratio = np.log(losses[2] / min(losses[:2]))
+        np.testing.assert_allclose(margin.estimate, ratio, atol=0.05)
+        further = judged.data[path].further.estimate
+        assert further == pytest.approx(np.log(4 / 2))
+    assert "is expected, the ratio is 1.5" in judged.summary
+    assert ("80 % power" in judged.details) == (verdict == "inconclusive")
     shown = [row for row in BEYOND.table(QUICK, found, judged)[1:] if row[-1]]
     assert [row[:2] for row in shown] == [
         (path.replace("_", " "), "Basis") for path in PATHS
@@ -139,19 +197,27 @@ def test_runs_are_labelled_and_one_that_diverged_is_the_trivial_predictor():
             return candidates[-1]
 
         def train(self, settings, repeats):
+            trained.extend(settings)
             return [
                 {
                     "seed": r.seed, "num_parameters": 10, "validation_loss": 0.2,
-                    "test_loss": None if r.seed == 1 and s.sharing == Tied() else 0.1,
+                    "test_near": 0.1,
+                    "test_loss": loss(s, r),
                 }
                 for s in settings
                 for r in repeats
             ]  # fmt: skip
 
+    def loss(setting, repeat):
+        return None if repeat.seed in (1, 10_001) and setting.sharing == Tied() else 0.1
+
     tuned: list[tuple[int, int]] = []
+    trained: list = []
     plan = dataclasses.replace(PLANS["smoke"], num_seeds=5)
     found = study.measure(plan, Lab())
     assert {budget for budget, _ in tuned} == {plan.tuning}
+    read_outs = {s.readout_sharing for s in trained if s.readout_sharing != Tied()}
+    assert len(read_outs) == 5  # every arm's of B3 but tied's
     panels = ["drift 0", "drift 0.2", study.ITALY]
     assert list(found.lines) == panels == list(found.spectrum["panel"].unique())
     lost = found.spectrum[found.spectrum["lost"]]
@@ -159,7 +225,7 @@ def test_runs_are_labelled_and_one_that_diverged_is_the_trivial_predictor():
     assert dict(zip(lost["panel"], lost["test_loss"], strict=True)) == {
         "drift 0": 1.0, "drift 0.2": 1.0, study.ITALY: chance,
     }  # fmt: skip
-    assert list(found.soft["strength"].unique()) == [0.0, 10.0, np.inf]
+    assert list(found.soft["strength"].unique()) == [0.0, 1.0, 100.0, np.inf]
     assert list(found.oracles) == list(PATHS)
     for claim in EXPERIMENT.claims:
         judged = claim.judge(plan, found)
@@ -194,53 +260,3 @@ def test_a_matched_width_has_the_tied_models_size():
                                 width)  # fmt: skip
 
     assert size(Untied(30), narrow) == pytest.approx(size(Tied(), 32), rel=0.5)
-
-
-def test_soft_adam_draws_the_steps_of_layers_together_and_nothing_else():
-    params = {"layers": {"w": np.array([0.0, 2.0])}, "readout": {"w": np.ones(2)}}
-    params = {k: {"w": v["w"].astype(np.float32)} for k, v in params.items()}
-    optimizer = study.soft_adam(1e-3, strength=1e6)
-    still = {k: {"w": np.zeros(2, np.float32)} for k in params}
-    with jax.numpy_dtype_promotion("standard"):  # of Optax's own counts
-        moves, _ = optimizer.update(still, optimizer.init(params), params)
-    found = optax.apply_updates(params, moves)
-    np.testing.assert_allclose(found["layers"]["w"], 1.0, atol=1e-2)
-    np.testing.assert_array_equal(found["readout"]["w"], 1.0)
-
-
-def points(labels):
-    return [
-        figure.TradeOffPoint(label, 10.0 * 3**place, Interval(place, place - 1, place))
-        for place, label in enumerate(labels)
-    ]
-
-
-def test_trade_offs_are_joined_in_order_with_their_intervals():
-    labels = ["Tied", "Untied", "Drift"]
-    panel = figure.draw_trade_off({"drift 0": points(labels)[::-1]}).axes[0]
-    joined, *rest = panel.lines
-    assert list(joined.get_xdata()) == [10, 30, 90]
-    bars = {colour(line): list(line.get_ydata()) for line in rest[::2]}
-    assert bars[COLOURS["Tied"]] == [-1, 0] and bars[COLOURS["Untied"]] == [0, 1]
-    assert (panel.get_xlabel(), panel.get_ylabel()) == ("parameters", "test loss")
-    assert panel.get_xscale() == "log"
-
-
-def test_many_trade_offs_share_their_axes_and_a_legend():
-    labels = ["Tied", "Untied", *(f"Mixture, K = {k}" for k in range(2, 8))]
-    curves = {f"drift {d}": points(labels[:n]) for d, n in enumerate((8, 4, 1))}
-    lines = {"drift 2": {"best possible": 6.0}}  # far from this panel's one point
-    drawn = figure.draw_trade_off(curves, "weights", "error (%)", lines)
-    panels = [panel for panel in drawn.axes if panel.axison]
-    titles = [*list(curves)[:2], "drift 2\ndotted: best possible 6"]
-    assert [panel.get_title() for panel in panels] == titles
-    assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
-    (legend,) = drawn.legends
-    assert [text.get_text() for text in legend.get_texts()] == labels
-    same = legend.get_lines()[2:]
-    assert len({(line.get_marker(), colour(line)) for line in same}) == len(same) == 6
-    assert panels[0].get_ylabel() == "error (%)" and panels[2].get_xlabel() == "weights"
-
-
-def colour(line):
-    return matplotlib.colors.to_hex(line.get_color()).upper()
