@@ -195,7 +195,7 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     """
     settings = {(k, "all"): cost_setting(plan, k) for k in plan.windows}
     settings[plan.windows[-1] // PART, "equal"] = cost_setting(
-        plan, plan.windows[-1] // PART, plan.num_batches // PART
+        plan, plan.windows[-1] // PART, max(1, plan.num_batches // PART)
     )
     runs = tuned(plan, lab, plan.cost_rates, ("k", "updates"), settings)
     uniform = streams(plan)(0).baselines["uniform"]["loss"]
