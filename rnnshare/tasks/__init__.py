@@ -23,13 +23,16 @@ from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.padded import PaddedAdding, PaddedCopyMemory
+from rnnshare.tasks.pedestrians import Forecast, pedestrians
+from rnnshare.tasks.pools import ArrayTask
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
-    ArrayTask,
+    digits,
     italy_power_demand,
     japanese_vowels,
     mnist1d,
     mnist_rows,
+    outlines,
     surnames,
 )
 from rnnshare.tasks.rotation import Rotation
@@ -51,6 +54,7 @@ __all__ = [
     "DriftTask",
     "DuplicateString",
     "EvenPairs",
+    "Forecast",
     "FormalTask",
     "GeneratedTask",
     "LagRecall",
@@ -69,6 +73,7 @@ __all__ = [
     "StackManipulation",
     "Task",
     "WordOrder",
+    "digits",
     "drift",
     "drift_oracles",
     "drift_stream",
@@ -78,5 +83,7 @@ __all__ = [
     "japanese_vowels",
     "mnist1d",
     "mnist_rows",
+    "outlines",
+    "pedestrians",
     "surnames",
 ]
