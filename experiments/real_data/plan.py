@@ -49,7 +49,7 @@ PLANS = {
         hidden_features=32,
         rates=(1e-3, 4e-3, 1.6e-2),
         cells=_SOURCES,
-        num_steps=(800, 500),
+        num_steps=(500, 240),
     ),
     "full": Plan(
         num_seeds=10,
