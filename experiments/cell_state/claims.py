@@ -297,9 +297,8 @@ MEMORY = Claim(
         "refuted if neither does in either; else inconclusive. Beside them, deciding "
         "nothing, stands the untied IRNN: where the longest length that it solves, the "
         "median over the seeds, is at least the LSTM's, the summary says that the "
-        "identity path is what counts. Amended, because the IRNN was left out of the "
-        "quick preset, and every chosen rate lay at an edge of its grid of two; under "
-        "the former plan: supported (1.20 [0.86, 1.54] doublings)."
+        "identity path is what counts. Amended, because the IRNN was told nowhere; the "
+        "verdict's rule is as it was: supported (1.20 [0.86, 1.54] doublings)."
     ),
     judge=judge_memory,
     draw=draw_memory,

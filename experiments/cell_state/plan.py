@@ -48,7 +48,7 @@ PLANS = {
     "quick": Plan(
         (LSTM, ELMAN, CUT, NO_CARRY, IRNN),
         {"adding": (10, 20, 40), "copy memory": (5, 10, 20)},
-        _PROBED, 5, 1, (1e-3, *_RATES, 3e-2), (True,), 32, 1_000, 500, 64,
+        _PROBED, 5, 2, _RATES, (True,), 32, 1_000, 500, 64,
     ),
     "full": Plan(
         (LSTM, ELMAN, CUT, "Untied LSTM, hidden path cut", NO_CARRY, IRNN,

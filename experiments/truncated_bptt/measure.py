@@ -211,9 +211,12 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
 
 def cost_setting(plan: Plan, window: int, num_batches: int | None = None) -> Setting:
     """Returns a window's setting, at any rate; of the plan's batches by default."""
+    num_batches = num_batches or plan.num_batches
+    # A quarter of the text need not be whole tenths.
+    times = next(n for n in (10, 2, 1) if num_batches % max(1, num_batches // n) == 0)
     recipe = to_the_end(
-        num_batches or plan.num_batches,
-        10,
+        num_batches,
+        times,
         batch_size=plan.batch_size,
         truncation=Truncation(window),
     )

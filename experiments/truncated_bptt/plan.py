@@ -17,7 +17,7 @@ class Plan:
       windows: B8: the k, T the last, characters a sequence, and T / 4 among them.
       hidden_features: B8: H.
       batch_size: B8: sequences a batch.
-      num_batches: B8: of training; T characters of each sequence; a quarter of it is whole.
+      num_batches: B8: of training, T characters of each sequence.
       rounds: B8: of the race between the windows' updates.
       cells: B9: their names.
       lag_window: B9: k.
@@ -50,7 +50,7 @@ PLANS = {
         ("LSTM",), 2, 8, 4, 2,
     ),
     "quick": Plan(
-        5, 1, _RATES, _WIDE, (1, 8, 32, 128), 64, 16, 240, 7,
+        5, 1, _RATES, _WIDE, (1, 8, 32, 128), 64, 16, 250, 7,
         ("LSTM",), 8, 16, 32, 300,
     ),
     "full": Plan(
