@@ -22,7 +22,7 @@ from experiments.lab.trials import (
 from experiments.real_data.plan import Plan
 from rnnshare import Cyclic, LowRank, Sharing, Tied, Untied, tasks
 from rnnshare.tasks.base import SPLITS
-from rnnshare.training import Call, Setting
+from rnnshare.training import Call, Recipe, Setting
 
 TASKS: dict[str, Callable[[int], Any]] = {
     "japanese_vowels": tasks.japanese_vowels,
@@ -40,7 +40,6 @@ TASKS: dict[str, Callable[[int], Any]] = {
     "mnist1d_shuffled": Call(tasks.mnist1d, shuffled=True),
     "mnist1d_translation_0": Call(tasks.mnist1d, max_translation=0),
 }
-FIRST, FRESH = 10_000, 11_000  # seeds, of a second edition; see the rules
 FAMILIES = ("tied", "untied", "partial")
 RANK = 2
 
@@ -78,14 +77,14 @@ def measure(plan: Plan, lab: Lab) -> Measured:
             }
             chosen |= {(case, arm): setting for arm, setting in own.items()}
             best[case] = best_arms(lab, own)
-    runs = train(plan, lab, chosen, chance)
+    runs = train(plan, lab, chosen, chance, plan.seeds[0])
     won = tests(differences(runs, best)).query("wins < 0").index
     again = {
         (case, arm): setting
         for (case, arm), setting in chosen.items()
         if case in won and arm in (best[case]["tied"], best[case]["untied"])
     }
-    fresh = train(plan, lab, again, chance, FRESH) if again else runs[:0]
+    fresh = train(plan, lab, again, chance, plan.seeds[1]) if again else runs[:0]
     return Measured(runs, fresh, chosen, best, chance)
 
 
@@ -106,10 +105,7 @@ def best_arms(lab: Lab, settings: dict[str, Setting]) -> dict[str, str]:
     rows = lab.train(list(settings.values()), replicates(1, TUNING_SEED))
     losses = dict(zip(settings, column(rows, "validation_loss"), strict=True))
     least = sorted(losses, key=lambda arm: losses[arm])
-    found = {
-        family: next(arm for arm in least if family_of(arm) == family)
-        for family in FAMILIES
-    }
+    found = {family_of(arm): arm for arm in reversed(least)}
     return found | {"whole": next(arm for arm in least if family_of(arm) != "partial")}
 
 
@@ -128,20 +124,22 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
     task = make_task(0)
     large = len(task.train.targets) > 1_000
     num_steps = plan.num_steps[0 if large else 1]
-    recipe = to_the_end(
-        num_steps,
-        20,
-        batch_size=64 if large else 32,
-        optimizer=Call(annealed, num_steps=num_steps),
-    )
+    batch_size = 64 if large else 32
+    if plan.annealed:
+        falling = Call(annealed, num_steps=num_steps)
+        recipe = to_the_end(num_steps, 20, batch_size=batch_size, optimizer=falling)
+    else:
+        every = min(100 if large else 50, num_steps)
+        recipe = Recipe(num_steps, batch_size, validate_every=every, patience=8)
     make_cell, width = standard_cells()[cell], plan.hidden_features
     base = Setting(make_task, make_cell, Tied(), width, recipe=recipe)
     untied = [Untied(task.num_steps, same_init=same) for same in plan.starts]
     sharings: dict[str, Sequence[Sharing]] = {
         "Tied": [Tied()],
         "Untied": untied,
-        f"LowRank({RANK})": [LowRank(task.num_steps, RANK)],
     }
+    if plan.partial:
+        sharings[f"LowRank({RANK})"] = [LowRank(task.num_steps, RANK)]
     if name in plan.periods:
         period = plan.periods[name]
         sharings[f"Cyclic, period {period}"] = [
@@ -175,9 +173,7 @@ def width_of_equal_parameters(setting: Setting, target: int) -> int:
     return min(range(1, setting.hidden_features + 1), key=off)
 
 
-def train(
-    plan: Plan, lab: Lab, chosen: dict, chance: dict, first: int = FIRST
-) -> pd.DataFrame:
+def train(plan: Plan, lab: Lab, chosen: dict, chance: dict, first: int) -> pd.DataFrame:
     """Returns the runs of {(case, arm): setting}, as `Measured.runs`.
 
     A run that diverged counts as chance.

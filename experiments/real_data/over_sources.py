@@ -78,20 +78,26 @@ def verdict_of(sources: Sources) -> str:
     )
 
 
-def say_power(sources: Sources) -> str:
-    """Returns how many sources would decide, at this mean and this spread."""
+def say_power(sources: Sources, in_full: int) -> str:
+    """Returns how many sources would decide, at this mean and this spread.
+
+    Args:
+      sources: that were judged.
+      in_full: how many real sources the full preset has.
+    """
     values = sources.values.to_numpy()
     if len(values) < 2 or not values.mean():
         return f"At least {LEAST_SOURCES} sources are needed to decide."
     return (
         f"At this mean and this spread over sources ({values.std(ddof=1):.2f}) a t "
-        f"test has 80 % power with {sources_needed(values):,} sources, and the rule "
-        f"asks for {LEAST_SOURCES} at least; there are {len(values)}, which is what "
-        "installed packages have of real, aligned data of these sizes."
+        f"test has 80 % power with {needed(values):,} sources, and the rule "
+        f"asks for {LEAST_SOURCES} at least; there are {len(values)} here. The full "
+        f"preset has {in_full}, all that installed packages have of real data of these "
+        "lengths; it takes hours."
     )
 
 
-def sources_needed(values: np.ndarray, power: float = 0.8) -> int:
+def needed(values: np.ndarray, power: float = 0.8) -> int:
     """Returns how many values a two-sided t test of their mean needs for a power."""
     stats = scipy_stats()
     size = abs(values.mean()) / values.std(ddof=1)

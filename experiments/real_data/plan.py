@@ -12,11 +12,15 @@ class Plan:
       num_seeds: paired seeds, each with its own split.
       tuning: trainings that an arm's learning rate and start are tuned by.
       hidden_features: H of the tied model.
-      rates: the learning rates to choose from, annealed to 0.
+      rates: the learning rates to choose from.
       cells: {task: cells}; the names of `measure.TASKS` and of `lab.choices`.
       num_steps: of training, of sets of more than 1000 examples and of others.
       periods: {task: period of a cyclic arm, in steps}.
       starts: of untied weights, `same_init`, to choose from.
+      annealed: whether the rate falls to 0; else training stops when the validation
+        loss no longer falls.
+      partial: whether there is an arm of partly tied weights.
+      seeds: the first seed, and the first of those that confirm.
       both_widths: whether there are a wide tied arm and a narrow untied one as well.
     """
 
@@ -28,6 +32,9 @@ class Plan:
     num_steps: tuple[int, int]
     periods: Mapping[str, int] = dataclasses.field(default_factory=dict)
     starts: tuple[bool, ...] = (True,)
+    annealed: bool = True
+    partial: bool = True
+    seeds: tuple[int, int] = (10_000, 11_000)
     both_widths: bool = False
 
 
@@ -43,13 +50,23 @@ _SOURCES = dict.fromkeys(
 )
 PLANS = {
     "smoke": Plan(2, 1, 4, (1e-2,), {_ITALY: _GRU}, (20, 20), {_ITALY: 6}),
+    # The former edition's trainings, judged by the present rules.
     "quick": Plan(
-        num_seeds=5,
-        tuning=3,
+        num_seeds=6,
+        tuning=6,
         hidden_features=32,
-        rates=(1e-3, 4e-3, 1.6e-2),
-        cells=_SOURCES,
-        num_steps=(500, 240),
+        rates=(1e-3, 3e-3, 1e-2),
+        cells={
+            "japanese_vowels": ("GRU", "LSTM"),
+            _ITALY: ("GRU", "LSTM"),
+            "mnist1d": _GRU,
+            "mnist1d_shuffled": _GRU,
+        },
+        num_steps=(2_000, 2_000),
+        starts=(False, True),
+        annealed=False,
+        partial=False,
+        seeds=(0, 2_000),
     ),
     "full": Plan(
         num_seeds=10,

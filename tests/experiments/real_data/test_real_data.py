@@ -8,11 +8,19 @@ import pytest
 
 from experiments.real_data import measure as study
 from experiments.real_data.claims import COMPUTE, DATA, EXPERIMENT
-from experiments.real_data.measure import TASKS, Measured, arms, family_of, source_of
+from experiments.real_data.measure import (
+    TASKS,
+    Measured,
+    arms,
+    family_of,
+    is_generated,
+    source_of,
+)
 from experiments.real_data.over_sources import (
+    LEAST_SOURCES,
+    needed,
     over_sources,
     say_power,
-    sources_needed,
     verdict_of,
 )
 from experiments.real_data.plan import PLANS, Plan
@@ -21,7 +29,7 @@ from rnnshare.plotting import save
 from rnnshare.training import Setting
 
 JITTER = np.array([-0.02, 0.01, 0.02, -0.01, 0.015, -0.015])
-QUICK = PLANS["quick"]
+PLAN = PLANS["full"]
 BEST = {"tied": "Tied", "untied": "Untied", "partial": "LowRank(2)", "whole": "Tied"}
 
 
@@ -77,7 +85,7 @@ def found(*ratios, again=(), names=(), **options):
     ],
 )
 def test_verdicts_on_data(measured, verdict):
-    assert DATA.judge(QUICK, measured).verdict == verdict
+    assert DATA.judge(PLAN, measured).verdict == verdict
 
 
 EIGHT = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.1, 0.2]
@@ -95,14 +103,14 @@ EIGHT = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.1, 0.2]
     ],
 )
 def test_verdicts_over_sources(ratios, verdict):
-    told = COMPUTE.judge(QUICK, found(*ratios))
+    told = COMPUTE.judge(PLAN, found(*ratios))
     assert told.verdict == verdict and told.repeats == "sources"
     assert told.count == len(ratios)
     assert ("80 % power with" in told.details) == (verdict == "inconclusive")
     # Generated data are left out, and variants of a data set are one source.
     more = found(*ratios, -9.0, -9.0, names=[f"data_{i}" for i in range(len(ratios))]
                  + ["mnist1d", "mnist1d_shuffled"])  # fmt: skip
-    assert COMPUTE.judge(QUICK, more).effect == told.effect
+    assert COMPUTE.judge(PLAN, more).effect == told.effect
 
 
 def test_variants_of_a_data_set_are_one_source():
@@ -118,13 +126,13 @@ def test_variants_of_a_data_set_are_one_source():
     assert "digits +0.400" in sources.told()
     none = over_sources(differences[:0])
     assert verdict_of(none) == "inconclusive" and np.isfinite(none.mean).all()
-    assert "At least 9 sources" in say_power(none)
+    assert "At least 9 sources" in say_power(none, 10)
 
 
 def test_the_power_is_that_of_the_t_test():
     """34 values show a mean of half a deviation with 80 % power (Cohen's table)."""
     values = 0.5 + np.array([-1.0, 1.0]) / np.sqrt(2)
-    assert sources_needed(values) == 34
+    assert needed(values) == 34
 
 
 def test_verdicts_say_what_was_measured(tmp_path):
@@ -133,22 +141,22 @@ def test_verdicts_say_what_was_measured(tmp_path):
                      names=["folk_tunes"], partial=-0.4)  # fmt: skip
     measured.chance[first]["bits_per_character"] = 4.5
     measured.runs.loc[measured.runs["case"] == first, "best_step"] = 50
-    one = DATA.judge(QUICK, measured)
+    one = DATA.judge(PLAN, measured)
     assert "untied wins on data_2 GRU, tied on 2 of 3" in one.summary
     assert "Partial untying beats both on folk_tunes GRU, data_1 GRU" in one.summary
     np.testing.assert_allclose(one.effect.estimate, -0.3, atol=1e-9)
     assert "data_2, GRU" in one.label
-    table = DATA.table(QUICK, measured, one)
+    table = DATA.table(PLAN, measured, one)
     assert "bits" in table[1][4] and "bits" not in table[5][4]
     assert [bool(row[-1]) for row in table[1:4]] == [False, True, True]
-    save(DATA.draw(QUICK, measured, one), tmp_path / "Q5.png")
-    other = COMPUTE.judge(QUICK, measured)
+    save(DATA.draw(PLAN, measured, one), tmp_path / "Q5.png")
+    other = COMPUTE.judge(PLAN, measured)
     np.testing.assert_allclose(other.effect.estimate, 0.1, atol=1e-9)
     assert "last step on data_1, GRU; data_2, GRU, where" in other.details
     assert "cannot be tested by training" in other.details
-    rows = COMPUTE.table(QUICK, measured, other)[1:]
+    rows = COMPUTE.table(PLAN, measured, other)[1:]
     assert [row[2] for row in rows] == ["Tied", "Tied", "Untied"]
-    save(COMPUTE.draw(QUICK, measured, other), tmp_path / "A2.png")
+    save(COMPUTE.draw(PLAN, measured, other), tmp_path / "A2.png")
 
 
 class MadeUp:
@@ -200,8 +208,9 @@ def test_plans_hold_what_they_claim():
     full = PLANS["full"]
     assert set(full.cells) == set(TASKS) and full.num_seeds == 10
     assert all(make_task(0).name == name for name, make_task in TASKS.items())
-    real = {source_of(name) for name in QUICK.cells}
-    assert len(real) == len(QUICK.cells) == 9 and QUICK.num_seeds == 5
+    real = {source_of(name) for name in full.cells if not is_generated(name)}
+    assert len(real) == 10 >= LEAST_SOURCES
+    assert PLANS["quick"].num_seeds == 6
     small: Plan = dataclasses.replace(full, hidden_features=6)
     grids = arms(small, "italy_power_demand", "GRU")
     # As many trainings for each arm to choose by.
