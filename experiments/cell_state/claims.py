@@ -48,7 +48,7 @@ def judge_memory(plan: Plan, found: dict) -> Verdict:
         "(doublings)",
         f"The longest length solved, median over seeds, {'; '.join(told)}. The share "
         f"of the gradient that a step back keeps, after training, {'; '.join(kept)}."
-        f"{_identity(plan, longest)}",
+        f"{identity(plan, longest)}",
         len(next(iter(slopes.values()))),
         _details(plan, found, measured, tests),
         data=(measured, longest),
@@ -111,7 +111,7 @@ def as_well(longest: dict) -> dict[str, bool]:
     }
 
 
-def _identity(plan: Plan, longest: dict) -> str:
+def identity(plan: Plan, longest: dict) -> str:
     """Tells of the IRNN, an identity path without a cell state; '' where not tried."""
     alike = as_well(longest)
     if not alike:
