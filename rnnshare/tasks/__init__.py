@@ -5,6 +5,7 @@ from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.tasks.drifting import DriftTask, drift
 from rnnshare.tasks.drifting_rule import drift_oracles
 from rnnshare.tasks.drifting_stream import STREAMING, DriftStream, drift_stream
+from rnnshare.tasks.forecasting import Forecast, pedestrians
 from rnnshare.tasks.formal import (
     NON_REGULAR,
     REGULAR,
@@ -23,7 +24,6 @@ from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.padded import PaddedAdding, PaddedCopyMemory
-from rnnshare.tasks.pedestrians import Forecast, pedestrians
 from rnnshare.tasks.pools import ArrayTask
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
