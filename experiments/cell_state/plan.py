@@ -4,6 +4,7 @@ import dataclasses
 
 LSTM, ELMAN, CUT = "Untied LSTM", "Untied Elman", "Untied LSTM, cell path cut"
 NO_CARRY = "Untied LSTM, both paths cut"
+IRNN = "Untied IRNN"  # an identity path without a cell state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +46,12 @@ PLANS = {
         8, 2,
     ),
     "quick": Plan(
-        (LSTM, ELMAN, CUT, NO_CARRY),
+        (LSTM, ELMAN, CUT, NO_CARRY, IRNN),
         {"adding": (10, 20, 40), "copy memory": (5, 10, 20)},
         _PROBED, 5, 2, _RATES, (True,), 32, 1_000, 500, 64,
     ),
     "full": Plan(
-        (LSTM, ELMAN, CUT, "Untied LSTM, hidden path cut", NO_CARRY, "Untied IRNN",
+        (LSTM, ELMAN, CUT, "Untied LSTM, hidden path cut", NO_CARRY, IRNN,
          "Tied LSTM", "Tied Elman"),
         {"adding": (10, 20, 40, 80), "copy memory": (5, 10, 20, 40)},
         _PROBED, 10, 2, (1e-3, *_RATES), (True, False), 32, 3_000, 1_000, 64,

@@ -110,6 +110,22 @@ def learnt_first(
     return counted, scores.where(learnt, 0), scores.where(learnt, 1)
 
 
+def say_edges(chosen: Mapping[str, float], rates: Sequence[float]) -> str:
+    """Returns a sentence on the arms whose rate lies at an edge of the grid.
+
+    Args:
+      chosen: {arm: its rate}.
+      rates: the grid.
+
+    Returns:
+      The sentence, after a blank; '' if there is none at an edge.
+    """
+    ends = {min(rates), max(rates)}
+    at = ", ".join(f"{arm} {rate:g}" for arm, rate in chosen.items() if rate in ends)
+    grid = f"from {min(rates):g} to {max(rates):g}"
+    return f" Chosen rates at an edge of the grid, {grid}: {at}." if at else ""
+
+
 def mean_oracle(make_task: Callable[[int], Any], num_seeds: int) -> float:
     """Returns the mean over the seeds of the best time-invariant linear model's loss.
 

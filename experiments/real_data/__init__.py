@@ -2,6 +2,6 @@
 
 Question: where the length is fixed and compute is free, do un-shared weights do better?
 Command:  python -m experiments.real_data
-Time:     about six minutes on 2 cores (quick), 25 minutes (full, an estimate).
-Expect:   tied far better on MNIST-1D (0.9 nats), untied a little on its shuffled time.
+Time:     about five minutes on 2 cores (quick), two hours (full); estimates.
+Expect:   nine sources, each with tied, untied and LowRank(2) weights.
 """

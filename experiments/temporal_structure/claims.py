@@ -60,7 +60,7 @@ def _outcome(growth: Interval, grows: bool, plain, shuffled) -> Outcome:
 
 
 def verdict_of(outcomes) -> str:
-    """Returns the verdict of some outcomes, all cells and both data sets."""
+    """Returns the verdict of the outcomes of the cell that decides, on both data."""
     return decide(
         all(o.grows and o.vanishes for o in outcomes),
         all(o.growth.low <= 0 or o.stays for o in outcomes),
@@ -79,12 +79,16 @@ def judge(plan: Plan, runs: pd.DataFrame) -> Verdict:
         "steps of each example are shuffled"
         for cell in plan.cells
     )
+    decider = plan.cells[-1]
+    each = {cell: verdict_of([rotation[cell], mnist[cell]]) for cell in plan.cells}
     return Verdict(
-        verdict_of([*rotation.values(), *mnist.values()]),
-        min((o.growth for o in rotation.values()), key=lambda i: i.estimate),
-        "accuracy of a tied RNN less that of a bag of steps, at the highest dial "
-        "less at 0 (the cell of the least)",
-        f"{told}.",
+        each[decider],
+        rotation[decider].growth,
+        f"accuracy of a tied {decider} less that of a bag of steps, at the highest "
+        "dial less at 0",
+        f"{told}. By the same rule: "
+        f"{', '.join(f'{cell} {verdict}' for cell, verdict in each.items())}; the "
+        f"{decider} decides.",
         plan.num_seeds,
         _details(plan, runs),
         data=by_cell,
@@ -161,9 +165,11 @@ STRUCTURE = Claim(
         "plain gap's interval is above 0. It vanishes if, with the steps of each "
         "example shuffled by itself (at the highest dial), it is at most "
         f"{VANISHED:g}; it stays if it is then more than {STAYED:g} of the plain gap. "
-        "Supported if it grows and vanishes on both data in every cell; refuted if on "
-        "both, in every cell, it does not grow (the first interval is not above 0) or "
-        "stays; else inconclusive."
+        "Supported if it grows and vanishes on both data in the LSTM, which decides; "
+        "refuted if on both it does not grow there (the first interval is not above 0) "
+        "or stays; else inconclusive. Other cells are told. Amended, because the claim "
+        "speaks of the LSTM, which the quick preset left out, and every cell tried "
+        "decided; under the former rule: supported (0.210 [0.197, 0.223], GRU)."
     ),
     judge=judge,
     draw=draw,

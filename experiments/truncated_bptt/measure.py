@@ -25,6 +25,7 @@ from rnnshare.training.rows import Row
 NUM_SYMBOLS = 4
 CHANCE = 1 / NUM_SYMBOLS
 FOLD = 4  # the longest lag, in windows
+PART = 4  # the shorter window of B8 is T over this
 
 
 class Measured(NamedTuple):
@@ -33,6 +34,7 @@ class Measured(NamedTuple):
     Attributes:
       costs: a row a training of B8: k, seed, learning_rate, test_loss, and bits, the
         test loss in bits a character, of a uniform guess where it diverged.
+      equal_updates: the same of a quarter of T, trained on a quarter of the text.
       raced: {k: (bytes that an update needs beside its arguments, by XLA's analysis;
         microseconds a character [rounds])}.
       lags: a row a training of B9: cell, training, seed, test_loss, and a column a part
@@ -43,6 +45,7 @@ class Measured(NamedTuple):
     """
 
     costs: pd.DataFrame
+    equal_updates: pd.DataFrame
     raced: dict[int, tuple[int, np.ndarray]]
     lags: pd.DataFrame
     parts: list[str]
@@ -100,16 +103,23 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains, races and differentiates what is not yet kept."""
     lags, parts = measure_lags(plan, lab)
     costs, raced = measure_costs(plan, lab)
-    return Measured(costs, raced, lags, parts, measure_influence(lab))
+    equal_updates, costs = (
+        costs[costs["updates"] == which] for which in ("equal", "all")
+    )
+    return Measured(costs, equal_updates, raced, lags, parts, measure_influence(lab))
 
 
 def tuned(
-    plan: Plan, lab: Lab, names: tuple[str, ...], settings: Mapping[tuple, Setting]
+    plan: Plan,
+    lab: Lab,
+    rates: tuple[float, ...],
+    names: tuple[str, ...],
+    settings: Mapping[tuple, Setting],
 ) -> pd.DataFrame:
     """Returns the runs of settings at their best rates, with columns of their names."""
-    budget = plan.num_tuning * len(plan.rates)
+    budget = plan.num_tuning * len(rates)
     chosen = {
-        labels: lab.tune(grid(setting, plan.rates), budget)
+        labels: lab.tune(grid(setting, rates), budget)
         for labels, setting in settings.items()
     }
     return train(lab, chosen, names, plan.num_seeds)
@@ -122,7 +132,7 @@ def measure_lags(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, list[str]]:
         for name, cell in standard_cells(*plan.cells).items()
         for label, arm in arms_of(plan).items()
     }
-    runs = tuned(plan, lab, ("cell", "training"), settings)
+    runs = tuned(plan, lab, plan.rates, ("cell", "training"), settings)
     task: Any = next(iter(settings.values())).make_task(0)
     parts = []
     for part, (low, high) in task.parts.items():
@@ -178,9 +188,16 @@ _adam_without.__public_name__ = "experiments.adam_without"  # type: ignore[attr-
 
 
 def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
-    """Trains through every window, and races their updates."""
-    settings = {(k,): cost_setting(plan, k) for k in plan.windows}
-    runs = tuned(plan, lab, ("k",), settings)
+    """Trains through every window, and races their updates.
+
+    The runs have a column `updates`: 'all' that their text allows; or 'equal', as many
+    as the whole sequence takes.
+    """
+    settings = {(k, "all"): cost_setting(plan, k) for k in plan.windows}
+    settings[plan.windows[-1] // PART, "equal"] = cost_setting(
+        plan, plan.windows[-1] // PART, max(1, plan.num_batches // PART)
+    )
+    runs = tuned(plan, lab, plan.cost_rates, ("k", "updates"), settings)
     uniform = streams(plan)(0).baselines["uniform"]["loss"]
     runs["bits"] = runs["test_loss"].astype(float).fillna(uniform) / math.log(2)
     sizes = ("windows", "hidden_features", "batch_size", "rounds")
@@ -192,11 +209,14 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     return runs, dict(zip(plan.windows, pairs, strict=True))
 
 
-def cost_setting(plan: Plan, window: int) -> Setting:
-    """Returns a window's setting, at any rate."""
+def cost_setting(plan: Plan, window: int, num_batches: int | None = None) -> Setting:
+    """Returns a window's setting, at any rate; of the plan's batches by default."""
+    num_batches = num_batches or plan.num_batches
+    # A quarter of the text need not be whole tenths.
+    times = next(n for n in (10, 2, 1) if num_batches % max(1, num_batches // n) == 0)
     recipe = to_the_end(
-        plan.num_batches,
-        10,
+        num_batches,
+        times,
         batch_size=plan.batch_size,
         truncation=Truncation(window),
     )
@@ -222,7 +242,9 @@ def update_of(plan: Plan, window: int) -> Contender:
     """Returns one update of a window, compiled as in training."""
     setting = cost_setting(plan, window)
     loop = Loop(setting.make_model(), setting.recipe)
-    replica = Replica(setting.make_task(0), jnp.uint32(0), jnp.float32(plan.rates[0]))
+    replica = Replica(
+        setting.make_task(0), jnp.uint32(0), jnp.float32(plan.cost_rates[0])
+    )
     state = jax.jit(loop.init)(replica)
     batch = replica.task.sample(jax.random.key(0), plan.batch_size)
     first = jax.tree.map(lambda leaf: leaf[0], Truncation(window).cut(batch))

@@ -5,6 +5,7 @@ from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.tasks.drifting import DriftTask, drift
 from rnnshare.tasks.drifting_rule import drift_oracles
 from rnnshare.tasks.drifting_stream import STREAMING, DriftStream, drift_stream
+from rnnshare.tasks.forecasting import Forecast, pedestrians
 from rnnshare.tasks.formal import (
     NON_REGULAR,
     REGULAR,
@@ -23,13 +24,15 @@ from rnnshare.tasks.grammar import WordOrder
 from rnnshare.tasks.lag import LagRecall
 from rnnshare.tasks.memorise import RandomLabels
 from rnnshare.tasks.padded import PaddedAdding, PaddedCopyMemory
+from rnnshare.tasks.pools import ArrayTask
 from rnnshare.tasks.positions import LocalRule, SignalPatch
 from rnnshare.tasks.real import (
-    ArrayTask,
+    digits,
     italy_power_demand,
     japanese_vowels,
     mnist1d,
     mnist_rows,
+    outlines,
     surnames,
 )
 from rnnshare.tasks.rotation import Rotation
@@ -51,6 +54,7 @@ __all__ = [
     "DriftTask",
     "DuplicateString",
     "EvenPairs",
+    "Forecast",
     "FormalTask",
     "GeneratedTask",
     "LagRecall",
@@ -69,6 +73,7 @@ __all__ = [
     "StackManipulation",
     "Task",
     "WordOrder",
+    "digits",
     "drift",
     "drift_oracles",
     "drift_stream",
@@ -78,5 +83,7 @@ __all__ = [
     "japanese_vowels",
     "mnist1d",
     "mnist_rows",
+    "outlines",
+    "pedestrians",
     "surnames",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnshare.tasks.base import Batch, Metrics, as_pytree, generated
 from rnnshare.tasks.data import texts
-from rnnshare.tasks.real import ArrayTask
+from rnnshare.tasks.pools import ArrayTask
 
 # Windows in the sets: as many in every split, so that models share a compilation.
 _SIZES = {"train": 4_000, "validation": 500, "test": 800}

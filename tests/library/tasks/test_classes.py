@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnshare.tasks import ArrayTask, Batch, PaddedCopyMemory, RandomString, real
+from rnnshare.tasks import ArrayTask, Batch, PaddedCopyMemory, RandomString, pools
 from rnnshare.tasks.base import Classification
 from rnnshare.tasks.classes import cross_entropy, rightness
 from rnnshare.tasks.data.arrays import Dataset
@@ -70,7 +70,7 @@ def test_pools_strings_and_answers_are_looked_at():
         np.full(4, 2, np.int32), num_train=3, num_classes=2, sha256="",
     )  # fmt: skip
     with pytest.raises(ValueError, match=r"toy: pool.targets\[3\] is -1"):
-        real._split.__wrapped__(lambda: pool, "toy", 0, 0.5)
+        pools.split_pool.__wrapped__(lambda: pool, "toy", 0, 0.5)
     with pytest.raises(ValueError, match=r"RandomString: string.targets\[1\] is 2"):
         RandomString(np.array([0, 2], np.int32), np.int32(2))
     answers, scored = write_answers(np.array([12, 3]))

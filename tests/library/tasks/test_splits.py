@@ -9,11 +9,13 @@ import pytest
 
 from rnnshare.tasks import (
     Batch,
+    digits,
     italy_power_demand,
     japanese_vowels,
     mnist1d,
     mnist_rows,
-    real,
+    outlines,
+    pools,
     surnames,
 )
 from rnnshare.tasks.base import SPLITS
@@ -32,8 +34,21 @@ by_data = pytest.mark.parametrize(
         (functools.partial(mnist1d, shuffled_each=True), data.mnist1d),
         (functools.partial(mnist_rows, shifted=True), data.mnist_rows),
         (surnames, texts.surnames),
+        (digits, data.digits),
+        (
+            functools.partial(outlines, name="GunPoint"),
+            functools.partial(data.outlines, "GunPoint"),
+        ),
     ],
-    ids=[*PUBLISHED, "shuffled", "shuffled_each", "shifted", "surnames"],
+    ids=[
+        *PUBLISHED,
+        "shuffled",
+        "shuffled_each",
+        "shifted",
+        "surnames",
+        "digits",
+        "outlines",
+    ],
 )
 
 
@@ -112,7 +127,7 @@ def test_padding_is_exactly_zero(split):
 
 def test_a_split_is_made_again_the_same():
     once = japanese_vowels(4)
-    real._split.cache_clear()
+    pools.split_pool.cache_clear()
     again = japanese_vowels(4)
     assert once is not again
     assert jax.tree.structure(once) == jax.tree.structure(again)

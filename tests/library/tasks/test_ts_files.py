@@ -5,7 +5,13 @@ import importlib.metadata
 import numpy as np
 import pytest
 
-from rnnshare.tasks.data import arrays, checksums, number_words, texts
+from rnnshare.tasks.data import (
+    arrays,
+    checksums,
+    number_words,
+    pedestrians,
+    texts,
+)
 from rnnshare.tasks.data.ts_files import read_ts
 
 HEADER = "@problemName toy\n@classLabel true a b\n@data\n"
@@ -54,6 +60,9 @@ READERS = {
     "japanese_vowels": arrays.japanese_vowels,
     "italy_power_demand": arrays.italy_power_demand,
     "mnist_rows": arrays.mnist_rows,
+    "digits": arrays.digits,
+    "ArrowHead": lambda: arrays.outlines.__wrapped__("ArrowHead"),
+    "pedestrians": pedestrians.pedestrians,
     "surnames": texts.surnames,
     "folk_tunes": texts.folk_tunes,
     "number_words_de": lambda: number_words.number_words.__wrapped__("de"),
