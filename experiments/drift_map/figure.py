@@ -154,8 +154,8 @@ def draw_lead(
             handles[label] = draw_means(
                 panel, sizes, ratios, color=shades[index % 3], lw=2, **marks
             )
-    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
-    low, high = min(*lows, 0.5), max(*highs, 2.0)
+    ends = [e for of in curves.values() for d in of.values() for e in np.exp(d).flat]
+    low, high = min(ends) / 1.5, max(ends) * 1.5
     for panel, title in zip(axes, curves, strict=True):
         colour = COLOURS[LEAD[title]]
         panel.axhspan(1, high, color=COLOURS["Tied"], alpha=0.08, lw=0)
