@@ -54,11 +54,10 @@ EXPERIMENTS = (
 OWNER = {"Q5": "core_claim"}
 # The lead: of each claim, what its verdict says; '' is any other verdict.
 WHY = {
-    "Ac2c": {
-        "supported": "Sharing is a prior that one rule holds at every step: the best "
-        "strength of a tie grows as the noise over the drift to the power of {effect}.",
-        "": "Whether sharing acts as a prior that one rule holds at every step is "
-        "{verdict} here.",
+    "L1": {
+        "supported": "Sharing is a bias against a variance, and a law says when it "
+        "pays: measured crossovers follow the predicted ones to the power of {effect}.",
+        "": "That a law of bias and variance predicts where sharing pays is {verdict}.",
     },
     "A4": {
         "supported": "Un-shared weights learn that rule again at every step: the more "
@@ -73,16 +72,14 @@ WHY = {
 }
 WHETHER = {
     "Q5": {
-        "supported": "On some data, yes: {effect} in test loss at best.",
+        "supported": "On some data, yes: {effect} times the test loss at best.",
         "refuted": "No, on none of the data tried.",
         "inconclusive": "Not decided at this budget.",
     },
     "A2": {
-        "supported": "On at least half of the other data shared weights have the lower "
-        "loss.",
-        "refuted": "On at least half of the other data un-shared weights have the "
-        "lower loss.",
-        "inconclusive": "Of the other data sets neither side has half.",
+        "supported": "Over real data shared weights have the lower loss.",
+        "refuted": "Over real data un-shared weights have the lower loss.",
+        "inconclusive": "Over real data it is not decided: too few sources are kept.",
     },
     "Q6": {
         "supported": "A training step takes {effect} times as long.",

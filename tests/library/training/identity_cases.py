@@ -51,6 +51,7 @@ OTHER = SETS._replace(targets=np.ones(2, np.int32))
 ARRAYS = {"train": OTHER, "validation": OTHER, "test": OTHER, "name": "b"}
 ARRAYS |= {"out_features": 3, "sha256": "2", "chance": (0.3, 0.6), "num_tokens": 5}
 ARRAY_BASE = (SETS, SETS, SETS, "a", 2, "1", (0.5, 0.7))
+SPLITS = ("train", "validation", "test")
 STRINGS = {"max_length": 5, "min_length": 2, "num_held_out": 3, "curriculum": 0.5}
 DRAWN = {"num_examples": np.int32(6), "seed": np.uint32(1), "num_held_out": 3}
 BEYOND = {"num_steps": 5, "beyond": "hold"}
@@ -59,6 +60,10 @@ BASES = {
     tasks.Adding: (ADDING, {"num_steps": 7, "num_held_out": 3}),
     tasks.ArrayTask: (tasks.ArrayTask(*ARRAY_BASE), ARRAYS),
     tasks.NextCharacter: (NextCharacter(*ARRAY_BASE), ARRAYS),
+    tasks.Forecast: (
+        tasks.Forecast(SETS, SETS, SETS, "a", "1"),
+        {name: ARRAYS[name] for name in (*SPLITS, "name", "sha256")},
+    ),
     tasks.Composition: (
         tasks.Composition.of(3, 2, 2),
         DRAWN | {"moves": np.zeros((3, 2, 2), np.int32)},
@@ -116,7 +121,8 @@ BASES = {
     ),
     tasks.WordOrder: (
         tasks.WordOrder.of(5),
-        DRAWN | {"held_out_order": np.zeros(8, np.int32), "num_facts": 2},
+        DRAWN
+        | {"held_out_order": np.zeros(8, np.int32), "num_facts": 2, "one_hot": True},
     ),
     Translation: (
         Translation(SETS, SETS, SETS, np.int32(0)),
