@@ -154,8 +154,8 @@ def draw_lead(
             handles[label] = draw_means(
                 panel, sizes, ratios, color=shades[index % 3], lw=2, **marks
             )
-    every = [np.ravel(x) for of in curves.values() for x in of.values()]
-    ends = np.exp(np.concatenate(every))
+    every: list[Any] = [one for of in curves.values() for one in of.values()]
+    ends = np.exp(np.ravel(every))
     low, high = float(ends.min()) / 1.5, float(ends.max()) * 1.5
     for panel, title in zip(axes, curves, strict=True):
         colour = COLOURS[LEAD[title]]
