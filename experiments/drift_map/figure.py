@@ -121,7 +121,7 @@ def draw_limits(
         at = [list(drifts).index(d) + apart for d in samples]
         handles[arm] = draw_means(panel, at, intervals, **line_style(arm, [*losses]))
     shown = np.where(np.asarray(lines) > _FLOOR, lines, np.nan)
-    marks = {"color": INK, "ms": 30, "mew": 1.5}
+    marks: Any = {"color": INK, "ms": 30, "mew": 1.5}
     (handles["time-invariant linear"],) = panel.plot(places, shown, "_", **marks)
     panel.set_yscale("log")
     panel.set_xticks(places, [f"{drift:g}" for drift in drifts])
@@ -154,8 +154,9 @@ def draw_lead(
             handles[label] = draw_means(
                 panel, sizes, ratios, color=shades[index % 3], lw=2, **marks
             )
-    ends = [e for of in curves.values() for d in of.values() for e in np.exp(d).flat]
-    low, high = min(ends) / 1.5, max(ends) * 1.5
+    every: list[Any] = [one for of in curves.values() for one in of.values()]
+    ends = np.exp(np.ravel(every))
+    low, high = float(ends.min()) / 1.5, float(ends.max()) * 1.5
     for panel, title in zip(axes, curves, strict=True):
         colour = COLOURS[LEAD[title]]
         panel.axhspan(1, high, color=COLOURS["Tied"], alpha=0.08, lw=0)

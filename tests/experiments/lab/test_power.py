@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from experiments.lab.frames import tests
+from experiments.lab import frames
 from experiments.lab.power import repeats_needed, repeats_within
 
 
@@ -13,7 +13,7 @@ def test_the_power_calculation_is_that_of_the_t_test():
     values = 0.5 + (values - values.mean()) / values.std(ddof=1)  # an effect of .5
     count = repeats_needed(values)
     assert count == 34  # of the tables of Cohen, 1988
-    wins = tests(pd.DataFrame(0.5 + rng.normal(size=(2_000, count))), 1.0)
+    wins = frames.tests(pd.DataFrame(0.5 + rng.normal(size=(2_000, count))), 1.0)
     assert 0.75 < (np.abs(wins.low) * (wins.low > 0) > 0).mean() < 0.85
     assert repeats_needed(values, 0.05 / 18) > count
     assert repeats_needed([1.0, 1.0]) == 2 and repeats_needed([0.0, 0.0]) is None
