@@ -93,8 +93,8 @@ class NoisyRule(LocalRule):
 
 def noisy_rule(
     num_steps: int, split: int, *, num_examples: int, label_noise: float
-) -> NoisyRule:
-    """Returns the task; those of other sizes and noise share one compilation."""
+) -> LocalRule:
+    """Returns the `NoisyRule`; those of other sizes and noise share one compilation."""
     return NoisyRule.of(
         num_steps, split, num_examples=num_examples, label_noise=np.float32(label_noise)
     )

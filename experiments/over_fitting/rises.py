@@ -71,7 +71,8 @@ def _train(missing: list[Mapping[str, Any]]) -> Iterator[tuple[Mapping, dict]]:
 
 def _together(keys: list[Mapping[str, Any]]) -> Iterable[tuple[Mapping, dict]]:
     """Returns the curves of one model."""
-    one, curves = keys[0], [[] for _ in keys]
+    one = keys[0]
+    curves: list[list[float]] = [[] for _ in keys]
     tasks = [
         Call(
             SignalPatch,

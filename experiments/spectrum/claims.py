@@ -133,7 +133,9 @@ def judge_beyond(plan: Plan, found: Measured) -> Verdict:
         f"From T to {NEAR} T, {outcome}. On the random walk, where no gain is "
         f"expected, the ratio is {_ratio(paths['random_walk'].margin):.2f}.",
         plan.num_seeds,
-        details + say_lost(found.beyond["lost"], LOST, "\n\n"),
+        details
+        + say_lost(found.beyond["lost"], LOST, "\n\n")
+        + say_lost(found.spectrum["lost"], LOST, "\n\nOf the figure of the spectrum, "),
         data=paths,
     )
 

@@ -152,7 +152,7 @@ def _setting(
         optimizer=Call(annealed, num_steps=sizes.num_updates),
         keep="last",
     )
-    fields = {
+    fields: dict[str, Any] = {
         "cell": GRUCell,
         "hidden_features": sizes.hidden_features,
         "learning_rate": sizes.rate,

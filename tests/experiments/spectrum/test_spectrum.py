@@ -153,7 +153,8 @@ def beyond(losses):
         for place, arm in enumerate(ARMS)
         for seed in SEEDS
     ]  # fmt: skip
-    return Measured(None, {}, None, pd.DataFrame(rows), dict.fromkeys(PATHS, 0.5))
+    none = pd.DataFrame({"lost": []})
+    return Measured(none, {}, None, pd.DataFrame(rows), dict.fromkeys(PATHS, 0.5))
 
 
 WIN, LOSS, TIE = (1.0, 1.0, 0.5, 0.1), (1.0, 1.0, 1.5, 0.1), (1.0, 0.5, 0.5, 0.1)
