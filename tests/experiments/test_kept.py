@@ -43,17 +43,23 @@ def test_verdicts_are_judged_again_from_the_rows(folder):
         assert claim["evidence"] == {"preset": preset, "folder": folder}
 
 
+def judged(folder):
+    """Returns a folder's rows, and those not of the tuning, which verdicts read."""
+    path = RESULTS / folder / "trained.jsonl"
+    text = path.read_text() if path.exists() else ""
+    rows = [json.loads(line) for line in text.splitlines()]
+    # Its seeds are between those of the two editions.
+    return rows, [row for row in rows if not 1_000 <= row["seed"] < 10_000]
+
+
 @pytest.mark.parametrize(
-    "folder",
-    [f for f in FOLDERS if (RESULTS / f / "trained.jsonl").exists() and "quick" in f],
+    "folder", [f for f in FOLDERS if "quick" in f and judged(f)[1]]
 )
 def test_a_run_that_diverged_ends_in_a_report(folder, tmp_path):
     preset, name = folder.split("/")
     shutil.copytree(RESULTS / preset, tmp_path / preset)
     path = tmp_path / folder / "trained.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    # Not one of the tuning, which has seeds between those of the two editions.
-    lost = next(row for row in rows if not 1_000 <= row["seed"] < 10_000)
+    rows, (lost, *_) = judged(folder)
     metrics = [k for k in lost if re.match("(train|validation|test)_", k)]
     assert "test_loss" in metrics
     lost |= dict.fromkeys(metrics) | {"diverged": 1}
