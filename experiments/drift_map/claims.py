@@ -158,8 +158,8 @@ MAP = Claim(
         "per step) against the better of both: where it wins, the answer to 'tied or "
         "untied?' is 'neither', which is told and does not change the verdict. Pilots "
         f"were seen: seeds are from {PILOT_SEEDS:,} on. Amended, because equal "
-        "parameters only narrowed untied and partial untying was left out; under the former "
-        "rule: inconclusive (-0.123) (quick), supported (-0.0449, full)."
+        "parameters only narrowed untied and partial untying was left out; under the "
+        "former rule: inconclusive (-0.123) (quick), supported (-0.0449, full)."
     ),
     judge=judge_map,
     draw=draw_map,
