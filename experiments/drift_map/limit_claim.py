@@ -168,7 +168,9 @@ LIMIT = Claim(
         f"least 0 and its low end above -{SMALL:g} (of the target's variance); else "
         "inconclusive. A tied model three times as wide is told: where it is no worse "
         "than untied (its interval is not below 0), the sentence says 'at equal width "
-        f"only'. Pilots were seen: seeds are from {PILOT_SEEDS:,} on."
+        f"only'. Pilots were seen: seeds are from {PILOT_SEEDS:,} on. Amended, because "
+        "a constant rate left a floor of step noise; under the former "
+        "rule: inconclusive (-0.0131) (quick), inconclusive (-0.00111, full)."
     ),
     judge=judge_limit,
     draw=draw_limit,
