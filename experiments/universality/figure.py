@@ -51,7 +51,8 @@ def draw_widths(
       separation: {label: how many strings of 1, 2, ... bits are put out}, on top.
     """
     figure = new_figure(height=7.6)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
+    upper, lower = halves
     top = upper.subplots()
     for index, (label, counts) in enumerate(separation.items()):
         steps, dash = range(1, len(counts) + 1), ("-", "-", "--", ":")[index]
