@@ -8,7 +8,6 @@ from experiments.lab import flags as common
 
 
 def main():
-    common.use_devices()
     from rnnshare import Untied
     from rnnshare import training as t
 
