@@ -79,7 +79,7 @@ WHETHER = {
     "A2": {
         "supported": "Over real data shared weights have the lower loss.",
         "refuted": "Over real data un-shared weights have the lower loss.",
-        "inconclusive": "Over real data it is not decided: too few sources are kept.",
+        "inconclusive": "Over real data it is not decided.",
     },
     "Q6": {
         "supported": "A training step takes {effect} times as long.",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, say_edges, say_lost
+from experiments.lab.power import repeats_needed, say_repeats
 from experiments.real_data.compute_claim import COMPUTE
 from experiments.real_data.measure import (
     Measured,
@@ -12,9 +13,6 @@ from experiments.real_data.measure import (
     is_generated,
     load_all,
     measure,
-)
-from experiments.real_data.over_sources import (
-    needed,
 )
 from experiments.real_data.plan import PLANS, Plan
 from experiments.real_data.result import Result, result_of, training
@@ -70,7 +68,8 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
 def _power(result: Result, cases: list[str]) -> str:
     """Tells how many seeds would decide each case, before Holm's correction."""
     each = "; ".join(
-        f"{case} {needed(result.differences.loc[case].to_numpy()):,}" for case in cases
+        f"{case} {say_repeats(repeats_needed(result.differences.loc[case]))}"
+        for case in cases
     )
     return (
         "\n\nSeeds that a paired t test of each undecided case needs for 80 % power at "

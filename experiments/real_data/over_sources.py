@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from experiments.lab.experiment import decide
 from experiments.lab.frames import LEVEL
+from experiments.lab.power import repeats_needed, say_repeats
 from experiments.real_data.measure import is_generated, source_of
 from rnnshare.analysis.intervals import scipy_stats
 from rnnshare.analysis.statistics import Interval, mean_interval
@@ -90,27 +90,8 @@ def say_power(sources: Sources, in_full: int) -> str:
         return f"At least {LEAST_SOURCES} sources are needed to decide."
     return (
         f"At this mean and this spread over sources ({values.std(ddof=1):.2f}) a t "
-        f"test has 80 % power with {needed(values):,} sources, and the rule "
-        f"asks for {LEAST_SOURCES} at least; there are {len(values)} here. The full "
-        f"preset has {in_full}, all that installed packages have of real data of these "
-        "lengths; it takes hours."
+        f"test has 80 % power with {say_repeats(repeats_needed(values), 'sources')}, "
+        f"and the rule asks for {LEAST_SOURCES} at least; there are {len(values)} "
+        f"here. The full preset has {in_full}, all that installed packages have of "
+        "real data of these lengths; it takes hours."
     )
-
-
-def needed(values: np.ndarray, power: float = 0.8) -> int:
-    """Returns how many values a two-sided t test of their mean needs for a power."""
-    stats = scipy_stats()
-    size = abs(values.mean()) / values.std(ddof=1)
-
-    def reached(count: int) -> float:
-        bound = stats.t.ppf(1 - LEVEL / 2, count - 1)
-        return float(stats.nct.sf(bound, count - 1, size * count**0.5))
-
-    high = 3
-    while reached(high) < power and high < 10**6:
-        high *= 2
-    low = 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) >= power else (middle, high)
-    return high

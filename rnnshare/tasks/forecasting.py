@@ -10,13 +10,11 @@ import numpy as np
 from rnnshare.tasks.base import (
     Batch,
     Metrics,
-    Task,
     as_pytree,
-    check_split,
     generated,
 )
 from rnnshare.tasks.data import pedestrians as data
-from rnnshare.tasks.draws import randint
+from rnnshare.tasks.pools import InMemory
 
 # The years of a set, and how many of its days validate and test.
 _YEARS = {"train": range(2019, 2024), "validation": (2024,), "test": (2025,)}
@@ -25,7 +23,7 @@ _HELD_OUT = 1_000
 
 @as_pytree("train", "validation", "test")
 @dataclasses.dataclass(frozen=True, eq=False)
-class Forecast(Task):
+class Forecast(InMemory):
     """Predict the next value at every step, of sequences held in memory.
 
     The loss is the mean squared error, in units of the variance of the training set.
@@ -50,15 +48,6 @@ class Forecast(Task):
     def num_steps(self) -> int:  # type: ignore[override]
         """T."""
         return self.train.inputs.shape[-2]
-
-    def sample(self, key: jax.Array, batch_size: int) -> Batch:
-        """Draws training examples with replacement."""
-        rows = randint(key, (batch_size,), 0, len(self.train.targets))
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
-
-    def held_out(self, split: str) -> Batch:  # noqa: D102
-        check_split(split)
-        return getattr(self, split)
 
     def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """Returns the mean squared error."""

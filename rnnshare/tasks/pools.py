@@ -13,6 +13,7 @@ from rnnshare.tasks.base import (
     SPLITS,
     Batch,
     Classification,
+    Task,
     as_pytree,
     check_split,
 )
@@ -24,9 +25,26 @@ _EMBEDDED = 16
 _VALIDATION_STREAM, _TEST_STREAM = range(2)
 
 
+class InMemory(Task):
+    """A task whose sets are batches that it holds: `train`, `validation`, `test`."""
+
+    train: Batch
+
+    def sample(self, key: jax.Array, batch_size: int) -> Batch:
+        """Draws training examples with replacement."""
+        count = len(self.train.targets)
+        rows = randint(key, (batch_size,), 0, count)
+        # NumPy leaves cannot be indexed under a trace that closes over the task.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
+
+    def held_out(self, split: str) -> Batch:  # noqa: D102
+        check_split(split)
+        return getattr(self, split)
+
+
 @as_pytree("train", "validation", "test")
 @dataclasses.dataclass(frozen=True, eq=False)
-class ArrayTask(Classification):
+class ArrayTask(InMemory, Classification):
     """Classification of examples that are held in memory.
 
     Attributes:
@@ -63,17 +81,6 @@ class ArrayTask(Classification):
     def in_features(self) -> int:  # type: ignore[override]
         """D; of tokens, that of their embedding."""
         return _EMBEDDED if self.num_tokens else self.train.inputs.shape[-1]
-
-    def sample(self, key: jax.Array, batch_size: int) -> Batch:
-        """Draws training examples with replacement."""
-        count = len(self.train.targets)
-        rows = randint(key, (batch_size,), 0, count)
-        # NumPy leaves cannot be indexed under a trace that closes over the task.
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.train)
-
-    def held_out(self, split: str) -> Batch:  # noqa: D102
-        check_split(split)
-        return getattr(self, split)
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.lab.power import repeats_needed
 from experiments.real_data import measure as study
 from experiments.real_data.claims import COMPUTE, DATA, EXPERIMENT
 from experiments.real_data.measure import (
@@ -18,7 +19,6 @@ from experiments.real_data.measure import (
 )
 from experiments.real_data.over_sources import (
     LEAST_SOURCES,
-    needed,
     over_sources,
     say_power,
     verdict_of,
@@ -132,7 +132,7 @@ def test_variants_of_a_data_set_are_one_source():
 def test_the_power_is_that_of_the_t_test():
     """34 values show a mean of half a deviation with 80 % power (Cohen's table)."""
     values = 0.5 + np.array([-1.0, 1.0]) / np.sqrt(2)
-    assert needed(values) == 34
+    assert repeats_needed(values) == 34
 
 
 def test_verdicts_say_what_was_measured(tmp_path):
