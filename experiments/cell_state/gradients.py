@@ -15,6 +15,7 @@ from rnnshare.cells.blueprint import Blueprint
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
 from rnnshare.training import Loop, Replica
+from rnnshare.unrolling.compiling import short_compilation
 
 SMALLEST = 1e-30  # gradient norms below are float32's last bits
 
@@ -40,7 +41,7 @@ def gradient_norms(setting, every_params, count, num_steps):
 
 def _run_once(function):
     """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
-    shortest = {"xla_backend_optimization_level": "0"}
+    shortest = short_compilation() | {"xla_backend_optimization_level": "0"}
     on_cpu = jax.default_backend() == "cpu"
     return jax.jit(function, compiler_options=shortest if on_cpu else None)
 

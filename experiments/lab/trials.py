@@ -10,7 +10,6 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 import pathlib
 import sys
 import time
@@ -32,6 +31,7 @@ from rnnshare.training import (
     study,
 )
 from rnnshare.training.rows import Row
+from rnnshare.unrolling.compiling import short_compilation
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
 FRESH_SEED = 2_000  # and so has the confirmation of what was chosen by its result
@@ -303,12 +303,10 @@ def log_group(setting: Setting, count: int, left: int) -> None:
 def layout() -> dict[str, Any]:
     """Returns how replicas are compiled and laid over the devices, for `fit`, `run`.
 
-    Most of a small study on a CPU is compiling, which is shorter without XLA's last
-    passes; the programs of small models run no slower without them.
+    Most of a small study on a CPU is compiling.
     """
     parsed = common.flags.FLAGS.is_parsed()  # a notebook or a test has no command line
     options: dict[str, Any] = {"per_device": common.PER_DEVICE.value if parsed else 1}
-    level = "xla_backend_optimization_level"
-    if jax.default_backend() == "cpu" and level not in os.environ.get("XLA_FLAGS", ""):
-        options["compiler_options"] = {level: "1"}
+    if jax.default_backend() == "cpu":
+        options["compiler_options"] = short_compilation()
     return options

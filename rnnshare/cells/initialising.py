@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from flax import nnx
 
 from rnnshare.cells.blueprint import MakeModule, pure_params
 from rnnshare.sharing.base import InitCell, Sharing, Stored
+from rnnshare.unrolling.compiling import short_compilation
 
 
 def init_stored(sharing: Sharing, init_cell: InitCell, key: jax.Array) -> Stored:
@@ -65,10 +65,7 @@ def _init(make_cell: MakeModule, key: jax.Array) -> Any:
 def _program(
     sharing: Sharing, init_cell: InitCell, outermost: bool
 ) -> Callable[[jax.Array], Stored]:
-    # It runs once, so that level 2 takes longer to compile than it can save.
-    level, options = "xla_backend_optimization_level", None
-    if outermost and level not in os.environ.get("XLA_FLAGS", ""):
-        options = {level: 1}
+    options = short_compilation() if outermost else None  # it runs once
     return jax.jit(lambda key: sharing.init(key, init_cell), compiler_options=options)
 
 

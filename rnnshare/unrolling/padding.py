@@ -1,5 +1,6 @@
 """What a loop over time asks of its inputs, lengths and carry; masks of the padding."""
 
+import functools
 import math
 from typing import Any
 
@@ -61,6 +62,7 @@ def check_batch(batch: tuple[int, ...], inputs: Any, carry: Any) -> None:
             )
 
 
+@functools.partial(jax.jit, static_argnums=1, inline=True)
 def before(lengths: jax.Array | np.ndarray, num_inputs: int) -> jax.Array:
     """Returns bool[T, *batch]: which steps are real."""
     step = jnp.arange(num_inputs, dtype=jnp.int32)
@@ -89,6 +91,7 @@ def where_real(is_real: jax.Array, tree: Any, otherwise: Any = None) -> Any:
     return jax.tree.map(select, tree, otherwise)
 
 
+@functools.partial(jax.jit, inline=True)  # one program, where nothing else is jitted
 def stand_in(first: Any, begins: jax.Array) -> Any:
     """Returns what stands in for each sequence's padding: what its first step reads.
 
@@ -118,6 +121,7 @@ def stand_in(first: Any, begins: jax.Array) -> Any:
     return jax.tree.map(of_leaf, first)
 
 
+@functools.partial(jax.jit, inline=True)
 def without_padding(inputs: Any, is_real: jax.Array) -> Any:
     """Returns the inputs [T, *batch, ...], their padding filled by `stand_in`."""
     if is_real.shape[0] == 0:
