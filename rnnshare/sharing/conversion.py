@@ -42,8 +42,7 @@ def convert(
     gradient steps can leave it: equal templates get unequal logits, a low rank a random
     U and V = 0. Else the weights are projected: the mean over the steps that read one
     set, a truncated singular value decomposition, clusters of steps, least squares on
-    functions of time. `measures.distance` of both expansions says what that
-    lost.
+    functions of time. `measures.distance` of both expansions says what that lost.
 
     Runs on the host in float64, and so not under `jit`.
 
@@ -94,18 +93,15 @@ def _(target: Tied, weights, key):
     return jax.tree.map(lambda w: w.mean(0), weights)
 
 
-@project.register
-def _(target: Untied, weights, key):
-    return weights
+project.register(Untied, lambda target, weights, key: weights)
 
 
 @project.register
 def _(target: Segments, weights, key):
     count = len(jax.tree.leaves(weights)[0])
     steps = np.minimum(np.arange(count), target.num_steps - 1)
-    return _means(
-        weights, steps * target.num_segments // target.num_steps, target.num_segments
-    )
+    owner = steps * target.num_segments // target.num_steps
+    return _means(weights, owner, target.num_segments)
 
 
 @project.register
@@ -130,10 +126,9 @@ def _(target: Mixture, weights, key):
             templates[k], coefficients[:, k] = scale * v[k], u[:, k] * math.sqrt(rank)
         return {TEMPLATES: _unrows(templates, weights), target.key: coefficients}
     centres, owner = _clusters(rows, count)
-    distinct = len(np.unique(owner))
     one_hot = _SHARP * (np.arange(count) == owner[:, None])
     # Equal templates mix to the same at any logits; unequal ones let them part.
-    logits = noise if distinct == 1 else one_hot
+    logits = noise if len(np.unique(owner)) == 1 else one_hot
     return {TEMPLATES: _unrows(centres, weights), target.key: logits}
 
 
@@ -275,12 +270,16 @@ def _means(weights: Weights, owner: np.ndarray, count: int) -> Weights:
 
 def _clusters(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns `count` centres and each row's: k-means from far apart rows (Lloyd)."""
+
+    def squared(centres: np.ndarray) -> np.ndarray:  # distances [T, K]
+        return np.stack([np.sum((rows - c) ** 2, axis=1) for c in centres], axis=1)
+
     centres = rows[:1]
     for _ in range(count - 1):
-        far = _squared(rows, centres).min(1)
+        far = squared(centres).min(1)
         centres = np.concatenate([centres, rows[[int(np.argmax(far))]]])
     for _ in range(100):
-        owner = _squared(rows, centres).argmin(1)
+        owner = squared(centres).argmin(1)
         moved = np.stack(
             [rows[owner == k].mean(0) if np.any(owner == k) else centres[k]
              for k in range(count)]
@@ -289,11 +288,6 @@ def _clusters(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
             break
         centres = moved
     return centres, owner
-
-
-def _squared(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Returns the squared distances [T, K]."""
-    return np.stack([np.sum((rows - c) ** 2, axis=1) for c in centres], axis=1)
 
 
 def _least_squares(functions: np.ndarray, w: np.ndarray, one: np.ndarray) -> np.ndarray:
