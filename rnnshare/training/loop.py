@@ -198,6 +198,7 @@ class Loop:
         One that is stopped rests, and measures nothing: its metrics are 0.
         """
 
+        @functools.partial(jax.jit, inline=True)  # so that it is traced once
         def run(before: TrainState) -> tuple[TrainState, Metrics]:
             state, losses = jax.lax.scan(
                 functools.partial(self.step, replica),
