@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 
 from experiments.lab.choices import SHARINGS, cells, sharing_of
@@ -104,6 +105,7 @@ class Case:
       hidden_features: H.
       batch_size: B.
       num_steps: T.
+      optimizer: 'adam' or 'sgd'.
       form: 'scanned', or 'unrolled': traced step by step in Python.
     """
 
@@ -112,6 +114,7 @@ class Case:
     hidden_features: int
     batch_size: int
     num_steps: int
+    optimizer: str = "adam"
     form: str = "scanned"
 
     def sharing(self) -> Sharing:
@@ -139,7 +142,8 @@ class Case:
                 readout="last",
                 num_tokens=None,
             )
-        return Loop(make, Recipe(batch_size=self.batch_size))
+        optimizer = {"adam": optax.adam, "sgd": optax.sgd}[self.optimizer]
+        return Loop(make, Recipe(batch_size=self.batch_size, optimizer=optimizer))
 
     def replica(self) -> Replica:
         """Returns the shapes of what the step reads beside its state."""

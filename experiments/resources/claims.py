@@ -1,15 +1,17 @@
 """What an untied training step takes in time (Q6); the experiment's claims."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.resources import figure
+from experiments.resources.cases import Case
 from experiments.resources.limit_claim import LONGEST
 from experiments.resources.measure import (
     Measured,
-    batch_cases,
     grid_cases,
     measure,
     unrolled_cases,
@@ -17,40 +19,79 @@ from experiments.resources.measure import (
 from experiments.resources.plan import ENDS, PLANS, Plan
 from experiments.resources.stored_claim import STORED
 from experiments.resources.telling import (
-    median_over_rounds,
     names,
+    over_rounds,
     ratios,
     setup,
     span,
 )
-from rnnshare.analysis.statistics import Interval
+from rnnshare.analysis.statistics import Interval, LineFit, line_fit
 
-SLOWER, NOT_SLOWER = 1.5, 1.2  # ratios of step times
+SLOWER, NOT_SLOWER = 1.1, 1.0  # ratios of step times
 
 
-def judge_ratios(found) -> tuple[str, Interval]:
-    """Returns the verdict of Q6 and the ratio with its interval.
+class Ratios(NamedTuple):
+    """Untied's step time over tied's, a shape at a time.
 
-    Args:
-      found: {case: [R]}, untied's step time over tied's, round by round.
+    Attributes:
+      by_shape: {untied case: the ratio, geometric mean over rounds}.
+      law: its line against the ratio of bytes, both in logarithms.
     """
-    mean = median_over_rounds(np.exp(np.mean(np.log(list(found.values())), axis=0)))
-    return decide(mean.low > SLOWER, mean.high < NOT_SLOWER), mean
+
+    by_shape: dict[Case, Interval]
+    law: LineFit
+
+    def of(self, **fields: Any) -> list[Interval]:
+        """Returns the ratios of the cases with these fields."""
+        return [
+            ratio
+            for case, ratio in self.by_shape.items()
+            if all(getattr(case, name) == value for name, value in fields.items())
+        ]
+
+
+def judge_ratios(ratios_: Iterable[Interval]) -> str:
+    """Returns the verdict of Q6, of a ratio a shape."""
+    found = list(ratios_)
+    below = sum(ratio.high < NOT_SLOWER for ratio in found)
+    return decide(all(ratio.low > SLOWER for ratio in found), 2 * below > len(found))
+
+
+def ratios_of(plan: Plan, measured: Measured) -> Ratios:
+    """Returns the ratios of every shape, and their law."""
+    each = ratios(measured.times, grid_cases(plan))
+    by_shape = {case: over_rounds(values) for case, values in each.items()}
+    bytes_ = [bytes_ratio(measured, case) for case in by_shape]
+    times = [ratio.estimate for ratio in by_shape.values()]
+    if len(times) < 3 or np.ptp(bytes_) == 0:
+        return Ratios(by_shape, LineFit(Interval(np.nan, np.nan, np.nan), 0.0, 0.0))
+    return Ratios(by_shape, line_fit(np.log(bytes_), np.log(times)))
+
+
+def bytes_ratio(measured: Measured, case: Case) -> float:
+    """Returns the bytes that an untied step needs in all over those of a tied one."""
+    tied = dataclasses.replace(case, arm="Tied")
+    return measured.memory[case].total / measured.memory[tied].total
 
 
 def judge_time(plan: Plan, measured: Measured) -> Verdict:
     """Returns the verdict of Q6."""
-    grid = ratios(measured.times, grid_cases(plan))
-    verdict, mean = judge_ratios(grid)
-    by_width = ", ".join(
-        f"{span(judge_ratios(of_width)[1])} at H = {width}"
-        for width in plan.widths
-        for of_width in [{c: r for c, r in grid.items() if c.hidden_features == width}]
+    found = ratios_of(plan, measured)
+    least, most = (
+        pick(found.by_shape, key=lambda case: found.by_shape[case].estimate)
+        for pick in (min, max)
     )
-    batches = ratios(measured.times, batch_cases(plan, batches_of(plan)))
+    by_width = ", ".join(
+        f"{_range(found.of(hidden_features=width))} at H = {width}"
+        for width in plan.widths
+    )
+    by_optimizer = " and ".join(
+        f"{_range(found.of(optimizer=name))} by {_NAMES[name]}"
+        for name in plan.optimizers
+    )
     by_batch = ", ".join(
-        f"{span(median_over_rounds(r))} at B = {case.batch_size}"
-        for case, r in batches.items()
+        f"{_range(found.of(batch_size=batch))} at B = {batch}"
+        for batch in plan.timed_batches
     )
     compiling = "; ".join(
         f"T = {case.num_steps}: {measured.compile_seconds[case]:.1f} s {form} "
@@ -59,39 +100,64 @@ def judge_time(plan: Plan, measured: Measured) -> Verdict:
         for case in unrolled_cases(plan)
         if case.form == form
     )
+    shapes = list(found.by_shape.values())
+    above, below = (
+        sum(test(ratio) for ratio in shapes)
+        for test in (lambda r: r.low > SLOWER, lambda r: r.high < NOT_SLOWER)
+    )
+    verdict = judge_ratios(shapes)
+    depends = "" if verdict != "inconclusive" else "It depends on the width. "
     return Verdict(
         verdict,
-        mean,
-        f"step time, untied / tied, at T = {plan.grid_steps} and equal width, mean "
-        "over cells and widths",
-        f"At T = {plan.grid_steps} and batch {plan.batch_size} an untied training step "
-        f"takes {span(mean)} times as long as a tied one: {by_width}. By batch, "
-        f"{plan.one_cell} at H = {plan.one_width}: {by_batch}.",
+        found.by_shape[least],
+        f"step time, untied / tied, at T = {plan.grid_steps}, the least of "
+        f"{len(shapes)} shapes ({_told(least)})",
+        f"{depends}At T = {plan.grid_steps} an untied training step takes "
+        f"{_range(shapes)} times as long as a tied one, least at {_told(least)} and "
+        f"most at {_told(most)}: {by_width}. The ratio of the bytes that both need "
+        f"explains it: the time's grows as its power {found.law.slope.estimate:.2f} "
+        f"(R2 = {found.law.r_squared:.2f}).",
         plan.rounds,
-        f"{setup(plan, measured)} Intervals are the bootstrap's over the {plan.rounds} "
-        "rounds of a race, whose contenders take turns; the rounds stand where other "
-        "claims have paired seeds. The mean depends on the widths chosen."
+        f"{setup(plan, measured)} By batch: {by_batch}; {by_optimizer}. Of "
+        f"{len(shapes)} shapes, {above} lie above {SLOWER:g} by their intervals and "
+        f"{below} below {NOT_SLOWER:g}. More rounds would narrow the intervals of a "
+        "shape, and not the range over shapes. Intervals are t intervals over the "
+        f"{plan.rounds} rounds of a race, whose contenders take turns; they are "
+        "rounds, not seeds. The bytes are parameters, optimiser, batch, activations "
+        "and gradients, by XLA's analysis; their ratio is from "
+        f"{min(bytes_ratio(measured, c) for c in found.by_shape):.2f} to "
+        f"{max(bytes_ratio(measured, c) for c in found.by_shape):.1f}."
         "\n\nForward and backward products are the same, tied and untied. Untied adds "
-        "the reading and updating of T weight sets, their gradients and Adam's "
-        "averages, however small the batch. Seconds to compile, "
+        "the reading and updating of T weight sets, their gradients and the "
+        "optimiser's averages, however small the batch. Seconds to compile, "
         f"{plan.one_cell} at H = {plan.one_width}, scanned and unrolled in Python, "
         f"each measured once: {compiling}.",
         repeats="rounds",
-        data=(grid, batches),
+        data=found,
     )
 
 
-def batches_of(plan: Plan) -> list[int]:
-    """Returns the B whose step is timed."""
-    return sorted({*plan.small_batches, plan.batch_size})
+_NAMES = {"adam": "Adam", "sgd": "SGD"}
+
+
+def _told(case: Case) -> str:
+    return (
+        f"{case.cell}, H = {case.hidden_features}, B = {case.batch_size}, "
+        f"{_NAMES[case.optimizer]}"
+    )
+
+
+def _range(found: list[Interval]) -> str:
+    ends = [f"{pick(r.estimate for r in found):.2f}" for pick in (min, max)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def time_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
     """Returns step times, their ratios and compile times."""
     table: list = [
         (
-            *("cell", "H", "B", "T", "form", "weights", "step (ms)", "tied (ms)"),
-            *("ratio", "compile (s)", "tied (s)"),
+            *("cell", "H", "B", "T", "optimiser", "form", "step (ms)", "tied (ms)"),
+            *("ratio", "ratio of bytes", "compile (s)", "tied (s)"),
         )
     ]
     for case in measured.times:
@@ -102,10 +168,11 @@ def time_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
         table.append(
             (
                 *names(case),
+                _NAMES[case.optimizer],
                 case.form,
-                case.arm,
                 *(f"{1e3 * np.median(one):.2f}" for one in times),
-                span(median_over_rounds(times[0] / times[1])),
+                span(over_rounds(times[0] / times[1])),
+                f"{bytes_ratio(measured, case):.2f}",
                 *(f"{measured.compile_seconds[c]:.2f}" for c in both),
             )
         )
@@ -114,19 +181,33 @@ def time_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
 
 def draw_times(plan: Plan, measured: Measured, verdict: Verdict):
     """Returns the figure of Q6."""
-    grid, batches = verdict.data
+    found = verdict.data
+    usual = {"cell": plan.one_cell, "optimizer": "adam"}
     by_width = {
-        cell: (
+        f"{plan.one_cell}, B = {batch}": (
             plan.widths,
-            [median_over_rounds(r) for c, r in grid.items() if c.cell == cell],
+            [
+                found.of(hidden_features=width, batch_size=batch, **usual)[0]
+                for width in plan.widths
+            ],
         )
-        for cell in plan.cells
+        for batch in plan.timed_batches
     }
     by_batch = {
-        f"{plan.one_cell}, H = {plan.one_width}": (
-            batches_of(plan),
-            [median_over_rounds(r) for r in batches.values()],
+        f"H = {width}, {_NAMES[name]}": (
+            plan.timed_batches,
+            [
+                found.of(
+                    cell=plan.one_cell,
+                    hidden_features=width,
+                    batch_size=batch,
+                    optimizer=name,
+                )[0]
+                for batch in plan.timed_batches
+            ],
         )
+        for name in plan.optimizers
+        for width in plan.widths
     }
     compiling = {}
     for arm in ENDS:
@@ -151,17 +232,20 @@ def draw_times(plan: Plan, measured: Measured, verdict: Verdict):
 TIME = Claim(
     id="Q6",
     rule=(
-        "The time of a training step (gradient, clipping, Adam; scanned) untied over "
-        "tied, at T = 100, equal width and batch 32, interleaved round by round: the "
-        "geometric mean over the grid of cells and widths, its median over the rounds. "
-        f"Supported if its 95 % interval over rounds lies above {SLOWER:g}, refuted if "
-        f"below {NOT_SLOWER:g}, else inconclusive."
+        "The time of a training step (gradient, clipping, SGD or Adam; scanned) untied "
+        "over tied, at T = 100 and equal width, interleaved round by round: a ratio a "
+        "shape of H, batch and optimiser, the geometric mean over rounds. Supported if "
+        f"the smallest is above {SLOWER:g}, by the low ends of the 95 % intervals over "
+        f"rounds of all shapes; refuted if most are below {NOT_SLOWER:g}, by the high "
+        "ends; else inconclusive: it depends on the width, and the ratio of bytes is "
+        "told as its law. Amended, because a mean over the widths that happened to be "
+        "chosen was judged, at one batch and by Adam alone; under the former rule: "
+        "supported (2.00 [1.98, 2.03])."
     ),
     judge=judge_time,
     draw=draw_times,
     table=time_table,
-    refuted_if=(
-        f"the mean ratio over cells and H (T = 100, B = 32) is below {NOT_SLOWER:g}"
-    ),
+    refuted_if=f"most ratios (T = 100) lie below {NOT_SLOWER:g}",
+    full_decides=False,
 )
 EXPERIMENT = Experiment("resources", PLANS, measure, (TIME, STORED, LONGEST))

@@ -16,30 +16,26 @@ from experiments.lab.choices import standard_cells
 from experiments.lab.racing import race
 from experiments.lab.trials import Lab
 from experiments.resources.cases import Case
+from experiments.resources.longest import BRACKET, TRIES, bracket, ends_of, seconds_of
 from experiments.resources.plan import ENDS, Plan
 from experiments.resources.program import Memory, contender, memory_of, stored_bytes
 from rnnshare.analysis.statistics import line_fit
 
-SECONDS = 1.0  # that a training step may take, see the rule of B6
-
 
 class Limit(NamedTuple):
-    """The largest T within a budget.
+    """The largest T within a budget of memory and, apart, within one of time.
 
     Attributes:
       by_memory: steps that fit, as found by the line of the memory against T.
       needs: bytes of the step compiled for that T, at most the budget.
-      by_time: steps that a second allows, [R], extrapolated from the longest T timed.
+      within: the longest T whose step was run within the time.
+      above: the shortest T above it whose step took longer.
     """
 
     by_memory: int
     needs: int
-    by_time: np.ndarray
-
-    @property
-    def steps(self) -> np.ndarray:
-        """The largest T that both allow, [R]."""
-        return np.minimum(self.by_memory, self.by_time)
+    within: int
+    above: int
 
 
 class Measured(NamedTuple):
@@ -50,7 +46,7 @@ class Measured(NamedTuple):
       compile_seconds: lowering and compiling, measured once.
       memory: by XLA's analysis of the compiled step.
       stored: bytes of parameters and optimiser, of every cell, width, arm and T.
-      limits: {budget: {(cell, H): {arm: Limit}}}.
+      limits: {(cell, H): {arm: Limit}}.
       device: what it was measured on.
     """
 
@@ -58,25 +54,19 @@ class Measured(NamedTuple):
     compile_seconds: dict[Case, float]
     memory: dict[Case, Memory]
     stored: dict[Case, int]
-    limits: dict[int, dict]
+    limits: dict
     device: str
 
 
 def grid_cases(plan):
-    """Returns the cases of the grid of step times, an arm beside the other."""
+    """Returns the cases of the grid of step times, tied beside untied."""
+    usual = [(cell, plan.batch_size, "adam") for cell in plan.cells]
+    each = itertools.product(plan.shape_cells, plan.timed_batches, plan.optimizers)
+    shapes = list(dict.fromkeys([*usual, *each]))
     return [
-        Case(cell, arm, width, plan.batch_size, plan.grid_steps)
-        for cell in plan.cells
+        Case(cell, arm, width, batch, plan.grid_steps, optimizer)
         for width in plan.widths
-        for arm in plan.arms
-    ]
-
-
-def batch_cases(plan, batches):
-    """Returns tied and untied cases of other B."""
-    return [
-        Case(plan.one_cell, arm, plan.one_width, batch, plan.grid_steps)
-        for batch in batches
+        for cell, batch, optimizer in shapes
         for arm in ENDS
     ]
 
@@ -84,7 +74,7 @@ def batch_cases(plan, batches):
 def unrolled_cases(plan):
     """Returns the cases traced step by step, each beside the scanned one."""
     return [
-        Case(plan.one_cell, arm, plan.one_width, plan.batch_size, steps, form)
+        Case(plan.one_cell, arm, plan.one_width, plan.batch_size, steps, form=form)
         for steps in plan.unrolled_steps
         for form in ("scanned", "unrolled")
         for arm in ENDS
@@ -112,13 +102,12 @@ def map_cases(plan):
 
 def races(plan):
     """Returns lists of cases; those of one list are raced in one."""
-    grid = grid_cases(plan) + batch_cases(plan, plan.small_batches)
-    laws = [
-        law_cases(plan, *law) for law in itertools.product(plan.law_cells, plan.widths)
-    ]
+    grid = grid_cases(plan)
+    by_width = [[c for c in grid if c.hidden_features == h] for h in plan.widths]
+    laws = [law_cases(plan, plan.one_cell, width) for width in plan.widths]
     seen: set[Case] = set()
     found = []
-    for group in (grid, *laws, unrolled_cases(plan)):
+    for group in (*by_width, *laws, unrolled_cases(plan)):
         found.append([case for case in group if case not in seen])
         seen.update(group)
     return [group for group in found if group]
@@ -126,8 +115,10 @@ def races(plan):
 
 def weighed(plan):
     """Returns lists of cases whose memory is taken, raced or not."""
-    laws = itertools.product(plan.law_cells, plan.widths)
-    return [map_cases(plan), *(law_cases(plan, *law, plan.arms) for law in laws)]
+    between = itertools.product((plan.one_cell,), plan.widths, (plan.arms,))
+    laws = itertools.product(plan.law_cells, plan.widths, (ENDS,))
+    each = itertools.chain(between, laws)
+    return [map_cases(plan), *(law_cases(plan, *law) for law in each)]
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
@@ -147,13 +138,10 @@ def measure(plan: Plan, lab: Lab) -> Measured:
             for case in law_cases(plan, cell, width, plan.arms):
                 known = found.memory.get(case)
                 found.stored[case] = known.stored if known else sum(stored_bytes(case))
-        for budget in plan.budgets:
-            found.limits[budget] = {
-                (cell, width): {
-                    arm: limit(lab, law_cases(plan, cell, width, (arm,)), found, budget)
-                    for arm in ENDS
-                }
-                for cell, width in itertools.product(plan.law_cells, plan.widths)
+        for cell, width in itertools.product(plan.law_cells, plan.widths):
+            found.limits[cell, width] = {
+                arm: limit(plan, lab, law_cases(plan, cell, width, (arm,)), found)
+                for arm in ENDS
             }
     return found
 
@@ -196,9 +184,9 @@ def _weigh(missing):
         yield key, {"bytes": list(memory_of(case))}
 
 
-def limit(lab: Lab, cases: list[Case], found: Measured, budget: int) -> Limit:
+def limit(plan: Plan, lab: Lab, cases: list[Case], found: Measured) -> Limit:
     """Returns the `Limit` of cases that differ in T alone."""
-    steps, last = [case.num_steps for case in cases], cases[-1]
+    steps, last, budget = [c.num_steps for c in cases], cases[-1], plan.budget
 
     def search() -> dict:
         line = line_fit(steps, [found.memory[case].total for case in cases])
@@ -209,8 +197,21 @@ def limit(lab: Lab, cases: list[Case], found: Measured, budget: int) -> Limit:
 
     key = {"what": "limit", **dataclasses.asdict(last), "steps": steps}
     row = lab.kept({**key, "budget": budget}, search)
-    by_time = SECONDS * steps[-1] / found.times[last]
-    return Limit(row["most"], row["needs"], by_time)
+    first = {"what": "time limit", **dataclasses.asdict(cases[0]), "tries": TRIES}
+    timed = lab.kept(
+        {**first, "seconds": plan.seconds, "bracket": BRACKET},
+        lambda: bracket(
+            lambda num_steps: seconds_of(
+                dataclasses.replace(last, num_steps=num_steps)
+            ),
+            plan.seconds,
+            steps[-1],
+        ),
+    )
+    tried = zip(timed["steps"], timed["took"], strict=True)
+    within, above = ends_of(dict(tried), plan.seconds)
+    assert above is not None
+    return Limit(row["most"], row["needs"], within, above)
 
 
 def most_steps(case: Case, guess: int, budget: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ class Memory(NamedTuple):
 
     Attributes:
       parameters: of the model.
-      optimizer: of Adam's two averages, and its count.
+      optimizer: of Adam's two averages, and its count; nothing of SGD.
       temporary: what the compiled program needs beside arguments and results at its
         peak, by XLA's analysis: activations and gradients, which share their places.
       total: arguments (parameters, optimiser, batch), results that have no place of an

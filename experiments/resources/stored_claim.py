@@ -120,7 +120,7 @@ def judge_stored(plan: Plan, measured: Measured) -> Verdict:
         "above the batch named above. Activations are the temporary memory of the tied "
         "program; untied, XLA puts gradients and updates in their places, and needs "
         "the larger of both.\n\nLog-log slopes against T "
-        f"({', '.join(plan.law_cells)}): {_told_growth(plan, measured)}.",
+        f"({plan.one_cell}): {_told_growth(plan, measured)}.",
         repeats="cells and widths",
     )
 
@@ -159,7 +159,7 @@ def memory_table(plan: Plan, measured: Measured, verdict: Verdict) -> tuple:
         )
     ]
     for case, memory in measured.memory.items():
-        if case.form == "unrolled" or case.cell not in plan.law_cells:
+        if case.form == "unrolled" or case.optimizer != "adam":
             continue
         more = memory.stored > activations(measured.memory, case)
         sizes = (f"{value / MIB:.3g}" for value in memory)

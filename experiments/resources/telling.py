@@ -1,14 +1,11 @@
 """Ratios of raced times, and how the ledger's numbers are told."""
 
 import dataclasses
-import itertools
-
-import numpy as np
 
 from experiments.resources.cases import IN_FEATURES, Case
-from experiments.resources.measure import Limit, Measured, law_cases
+from experiments.resources.measure import Measured, law_cases
 from experiments.resources.plan import Plan
-from rnnshare.analysis.statistics import Interval, bootstrap_interval, log_log_slope
+from rnnshare.analysis.statistics import Interval, log_log_slope, mean_interval
 
 MIB, GIB = 2**20, 2**30
 
@@ -22,22 +19,22 @@ def ratios(values, cases):
     }
 
 
-def median_over_rounds(values) -> Interval:
-    """Returns the median over rounds with its interval."""
-    return bootstrap_interval(values, statistic=np.median)
+def over_rounds(values) -> Interval:
+    """Returns the geometric mean over rounds with its t interval."""
+    return mean_interval(values, scale="log")
 
 
 def law_slope(plan: Plan, arm: str, value_of) -> Interval:
-    """Returns the log-log slope of something against T, over law cells and widths.
+    """Returns the log-log slope of something against T, over the widths.
 
     Args:
-      plan: whose T, cells and widths.
+      plan: whose T, cell and widths.
       arm: a sharing's name.
       value_of: case -> a positive number.
     """
     rows = [
-        [value_of(case) for case in law_cases(plan, cell, width, (arm,))]
-        for cell, width in itertools.product(plan.law_cells, plan.widths)
+        [value_of(case) for case in law_cases(plan, plan.one_cell, width, (arm,))]
+        for width in plan.widths
     ]
     return log_log_slope(plan.steps, rows if len(rows) > 1 else rows[0])
 
@@ -46,11 +43,6 @@ def span(interval: Interval) -> str:
     """Returns an estimate and its interval, which is left out if it has no width."""
     exact = interval.low == interval.high
     return f"{interval.estimate:.2f}" if exact else f"{interval:.2f}"
-
-
-def steps(one: Limit) -> str:
-    """Returns a `Limit`'s largest T."""
-    return f"{np.median(one.steps):,.0f}"
 
 
 def gib(budget: int) -> str:
@@ -68,7 +60,6 @@ def setup(plan: Plan, measured: Measured) -> str:
     """Returns on what, and what, was measured."""
     return (
         f"On {measured.device}: one layer, D = {IN_FEATURES}, a linear read-out at the "
-        "last step, float32; one step of the training loop (gradient, clipping, Adam) "
-        "on a batch that is an argument, its state donated. Laws in T: "
-        f"{', '.join(plan.law_cells)}, T = {', '.join(map(str, plan.steps))}."
+        "last step, float32; one step of the training loop (gradient, clipping, "
+        "optimiser) on a batch that is an argument, its state donated."
     )

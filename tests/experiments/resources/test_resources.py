@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.lab.trials import Lab, MissingRowError
-from experiments.resources import claims, limit_claim, stored_claim, telling
+from experiments.resources import claims, limit_claim, longest, stored_claim, telling
 from experiments.resources import figure as resource_figures
 from experiments.resources import measure as study
 from experiments.resources.cases import (
@@ -132,32 +132,58 @@ def test_the_largest_t_fits_and_a_longer_one_does_not():
     assert memory_of(longer).total > budget
 
 
-def test_a_limit_is_what_memory_and_time_both_allow():
-    times = np.array([0.5, 0.25, 0.1])
-    limit = study.Limit(1_000, 0, 400 / times)
-    np.testing.assert_array_equal(limit.steps, [800, 1_000, 1_000])
+@pytest.mark.parametrize("power", [0.8, 1.0, 1.5])
+@pytest.mark.parametrize("unit", [1e-5, 1e-3, 0.02])
+def test_the_longest_t_within_a_time_is_bracketed(unit, power):
+    tried = longest.bracket(lambda t: unit * t**power, 0.25, 100)
+    times = dict(zip(tried["steps"], tried["took"], strict=True))
+    within, above = longest.ends_of(times, 0.25)
+    true = (0.25 / unit) ** (1 / power)
+    assert within <= true < above <= max(longest.BRACKET * within, within + 1) * 1.001
+    assert len(times) <= 8
+
+
+def test_where_no_t_is_within_the_time_there_is_none():
+    tried = longest.bracket(lambda t: 1.0, 0.25, 100)
+    times = dict(zip(tried["steps"], tried["took"], strict=True))
+    assert longest.ends_of(times, 0.25) == (0, 1)
+    # A shorter sequence that took longer by chance is a bound all the same.
+    assert longest.ends_of({10: 0.1, 20: 0.3, 30: 0.2}, 0.25) == (10, 20)
 
 
 @pytest.mark.parametrize(
-    ("logs", "verdict"),
+    ("shapes", "verdict"),
     [
-        ((0.5, 0.6), "supported"),  # exp(0.55) = 1.73
-        ((0.0, 1.2), "supported"),  # the mean decides
-        ((0.0, 0.6), "inconclusive"),
-        ((-0.2, 0.1), "refuted"),
-        ((0.1, 0.15), "refuted"),
+        ([1.2, 3.0], "supported"),
+        ([1.05, 3.0], "inconclusive"),
+        ([0.9, 3.0], "inconclusive"),
+        ([0.9, 0.9, 3.0], "refuted"),
+        ([1.11, 3.0], "inconclusive"),  # within the noise of 1.1
     ],
 )
-def test_the_rule_of_time(logs, verdict):
-    found = {i: np.exp(log + 0.02 * ROUNDS) for i, log in enumerate(logs)}
-    decided, mean = claims.judge_ratios(found)
-    assert decided == verdict
-    assert mean.estimate == pytest.approx(np.exp(np.mean(logs)))
+def test_the_rule_of_time(shapes, verdict):
+    found = [telling.over_rounds(ratio * np.exp(0.02 * ROUNDS)) for ratio in shapes]
+    assert claims.judge_ratios(found) == verdict
 
 
-def test_noisy_rounds_decide_nothing():
-    noisy = {0: np.exp(0.5 + ROUNDS)}
-    assert claims.judge_ratios(noisy)[0] == "inconclusive"
+def test_the_time_is_told_by_shape_and_by_the_ratio_of_bytes():
+    plan = dataclasses.replace(PLANS["quick"], unrolled_steps=())
+    cases = study.grid_cases(plan)
+    times, weighed = {}, {}
+    for case in cases:
+        untied = case.arm == "Untied"
+        size = 1 + untied * case.hidden_features / 16 / case.batch_size**0.5
+        weighed[case] = Memory(1, 1, 1, int(1e6 * size))
+        times[case] = 1e-3 * size**0.5 * np.exp(0.001 * ROUNDS)
+    measured = study.Measured(times, dict.fromkeys(cases, 1.0), weighed, {}, {}, "cpu")
+    told = claims.TIME.judge(plan, measured)
+    np.testing.assert_allclose(told.data.law.slope.estimate, 0.5, atol=1e-5)
+    assert "as its power 0.50 (R2 = 1.00)" in told.summary
+    assert told.verdict == "inconclusive" and told.summary.startswith("It depends on")
+    assert "least at LSTM, H = 16, B = 128" in told.summary
+    assert told.effect.estimate == pytest.approx((1 + 128**-0.5) ** 0.5)
+    assert len(claims.TIME.table(plan, measured, told)) == 1 + 18
+    assert claims.TIME.draw(plan, measured, told).axes
 
 
 @pytest.mark.parametrize(
@@ -175,24 +201,37 @@ def test_the_rule_of_what_is_stored(slopes, verdict):
     assert stored_claim.judge_slopes(found) == verdict
 
 
+def limits(*shares, steps=20_000):
+    """Returns limits of H = 16, 64, 256 with these shares by memory and by time."""
+    found = {}
+    for width, (memory_share, time_share) in zip((16, 64, 256), shares, strict=True):
+        tied = study.Limit(steps, 0, steps, int(1.1 * steps))
+        by_time = int(time_share * steps)
+        untied = study.Limit(int(memory_share * steps), 0, by_time, by_time + 1)
+        found["LSTM", width] = {"Tied": tied, "Untied": untied}
+    return found
+
+
 @pytest.mark.parametrize(
-    ("largest", "verdict"),
+    ("found", "verdict"),
     [
-        ([(9_000, 100), (90_000, 8_000)], "supported"),
-        ([(9_000, 100), (90_000, 50_000)], "refuted"),
-        ([(9_000, 100), (90_000, 20_000)], "inconclusive"),
-        ([(900, 800), (9_000, 100)], "inconclusive"),  # no long sequence
-        ([(20_000, 10_000)], "inconclusive"),  # a half within the noise
+        (limits((0.6, 0.6), (0.05, 0.05), (0.01, 0.01)), "refuted"),
+        (limits((0.6, 0.6), (0.5, 0.5), (0.5, 0.5)), "refuted"),
+        (limits((0.4, 0.6), (0.05, 0.05), (0.01, 0.01)), "supported"),
+        (limits((0.6, 0.4), (0.05, 0.05), (0.01, 0.01)), "supported"),
+        (limits((0.4, 0.4), (0.2, 0.05), (0.01, 0.01)), "inconclusive"),
+        (limits((0.6, 0.51), (0.2, 0.2), (0.2, 0.2)), "inconclusive"),  # bracket
+        (limits((0.6, 0.6), (0.2, 0.2), (0.2, 0.2), steps=900), "inconclusive"),
     ],
 )
-def test_the_rule_of_the_largest_t(largest, verdict):
-    noise = 1 + 0.01 * ROUNDS
-    found = {i: {"Tied": np.full(5, float(tied)), "Untied": untied * noise}
-             for i, (tied, untied) in enumerate(largest)}  # fmt: skip
-    decided, shares = limit_claim.judge_shares(found)
-    assert decided == verdict
-    for i, (tied, untied) in enumerate(largest):
-        assert shares[i].estimate == pytest.approx(untied / tied)
+def test_the_rule_of_the_largest_t(found, verdict):
+    plan = dataclasses.replace(PLANS["quick"], law_cells=("LSTM",))
+    measured = study.Measured({}, {}, {}, {}, found, "cpu")
+    told = limit_claim.LONGEST.judge(plan, measured)
+    assert told.verdict == verdict and told.repeats == "cells"
+    table = limit_claim.LONGEST.table(plan, measured, told)
+    assert len(table) == 7 and len({len(row) for row in table}) == 1
+    assert limit_claim.LONGEST.draw(plan, measured, told).axes
 
 
 def test_ratios_and_activations_pair_a_case_with_its_tied_one():
@@ -237,10 +276,9 @@ def test_each_case_is_raced_once_and_with_its_tied_one(preset):
             assert dataclasses.replace(case, arm="Tied") in group
     # What the findings look up is there.
     raced = set(cases)
-    for cell in plan.law_cells:
-        for width in plan.widths:
-            assert raced >= set(study.law_cases(plan, cell, width))
-    assert raced >= set(study.batch_cases(plan, (plan.batch_size,)))
+    for width in plan.widths:
+        assert raced >= set(study.law_cases(plan, plan.one_cell, width))
+    assert raced >= set(study.grid_cases(plan))
     assert {plan.grid_steps} <= set(plan.steps) and plan.batch_size in plan.batches
 
 
@@ -292,7 +330,7 @@ def test_verdicts_are_judged_again_from_the_rows_alone(tmp_path):
         assert finding.verdict == verdict.verdict
         assert (finding.effect, *finding.interval) == tuple(verdict.effect)
     kinds = {finding.id: finding.repeats for finding in found}
-    assert kinds == {"Q6": "rounds", "A1": "cells and widths", "B6": "rounds"}
+    assert kinds == {"Q6": "rounds", "A1": "cells and widths", "B6": "cells"}
     assert found[0].num_seeds == plan.rounds
     # Another number of rounds is another race.
     other = dataclasses.replace(plan, rounds=plan.rounds + 1)
