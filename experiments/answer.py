@@ -83,7 +83,8 @@ WHETHER = {
     },
     "Q6": {
         "supported": "A training step takes {effect} times as long.",
-        "": "That a training step takes longer is {verdict} ({effect} times).",
+        "": "A training step takes {effect} times as long where that is least, and the "
+        "longer the wider the layer.",
     },
 }
 COMMANDS = (

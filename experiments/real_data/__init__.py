@@ -2,6 +2,6 @@
 
 Question: where the length is fixed and compute is free, do un-shared weights do better?
 Command:  python -m experiments.real_data
-Time:     about five minutes on 2 cores (quick), two hours (full); estimates.
+Time:     seven minutes on 2 cores (quick); two hours (full), an estimate.
 Expect:   nine sources, each with tied, untied and LowRank(2) weights.
 """

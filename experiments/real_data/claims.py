@@ -44,7 +44,9 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
     real = [case for case in result.tests.index if not is_generated(case)]
     untied = [case for case in result.confirmed if not is_generated(case)]
     tied = result.cases(+1)
-    best = result.tests.loc[real or list(result.tests.index)].estimate.idxmin()
+    where = untied or real or list(result.tests.index)
+    best = result.tests.loc[where].estimate.idxmin()
+    does = "wins by most" if untied else "does best"
     won = result.partial.index[result.partial.wins < 0]
     beats = [case for case in won if not is_generated(case)]
     verdict = decide(untied, 2 * len(tied) >= len(real))
@@ -52,7 +54,7 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
     return Verdict(
         verdict,
         result.interval(best),
-        f"log of the test loss, untied over tied, where untied does best ({best})",
+        f"log of the test loss, untied over tied, where untied {does} ({best})",
         f"On real data untied wins {_where(untied)}, tied on {len(tied)} of "
         f"{len(real)} pairs of data set and cell"
         f"{f' ({_names(tied)})' if tied else ''}."

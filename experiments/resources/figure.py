@@ -60,7 +60,7 @@ def draw_step_times(
       by_batch: label -> (B, ratios).
       compiling: label -> (T, seconds); a label that begins with a sharing's name has
         its colour, those of one colour differ in their dash.
-      levels: what is said at a ratio -> the ratio.
+      levels: what is said at a ratio -> the ratio; the highest one's words are shown.
     """
     figure = new_figure(height=6.6)
     halves: Any = figure.subfigures(2, 1)
@@ -72,15 +72,16 @@ def draw_step_times(
         for index, (label, (x, y)) in enumerate(curves.items()):
             style = _style(index, COLOURS["Untied"])
             draw_means(panel, x, y, label=label, **style)
-        for name, level in levels.items():
+        for level in levels.values():
             panel.axhline(level, color=INK, lw=1.2, ls=":", zorder=0)
-            if panel is panels[1]:
-                note(panel, name, (1.0, level), (0, 0), "right", MUTED,
-                     ("axes fraction", "data"))  # fmt: skip
         _log_axes(panel, [x for x, _ in curves.values()])
         panel.legend(frameon=False, fontsize=FONT - 2)
         dress(panel, xlabel, "" if panel is panels[1] else "step time, untied / tied",
               grid="y")  # fmt: skip
+    bottom, top = panels[0].get_ylim()
+    panels[0].set_ylim(0.5 * bottom, 25 * top)  # for words, and the legends
+    highest = max(levels, key=levels.__getitem__)
+    note(panels[0], highest, (1.0, 0.0), (0, 9), "right", MUTED, "axes fraction")
     _plain_y(panels[0])
     panel = lower.subplots()
     for label, (x, seconds) in compiling.items():

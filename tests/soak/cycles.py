@@ -127,7 +127,7 @@ class Soak:
             number, fraction = self.random.randint(1, self.calls), self.random.random()
             plan = Plan(how, number, self.random.random() < 0.3, fraction)
         elif how == "limit":
-            plan = Plan(how, self.random.randint(0, self.largest))
+            plan = Plan(how, self.random.randint(1_024, self.largest))  # its log fits
         process = self.start(folder, plan)
         if how in ("moment", "damage"):
             process.join(self.random.uniform(0.0, self.seconds))

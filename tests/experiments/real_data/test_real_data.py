@@ -88,6 +88,13 @@ def test_verdicts_on_data(measured, verdict):
     assert DATA.judge(PLAN, measured).verdict == verdict
 
 
+def test_the_effect_is_of_a_pair_that_was_won():
+    told = DATA.judge(PLAN, found(0.3, -0.4, -0.3, again=[(1, 0.0), (2, -0.3)]))
+    assert told.verdict == "supported"
+    assert told.effect.estimate == pytest.approx(-0.3, abs=0.02)
+    assert "untied wins by most (data_2, GRU)" in told.label
+
+
 EIGHT = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.1, 0.2]
 
 

@@ -297,12 +297,12 @@ def test_the_figures_draw_levels_and_every_line():
         {"GRU": ((8, 16), [one, one])},
         {"GRU, H = 8": ((1, 2), [one, one])},
         {"Tied, scanned": ((2, 4), (1, 1)), "Untied, unrolled": ((2, 4), (2, 4))},
-        {"refuted below 1.2": 1.2},
+        {"refuted below 1": 1.0, "supported above 1.2": 1.2},
     )
     for panel in figure.axes[:2]:
         levels = [line for line in panel.lines if set(line.get_ydata()) == {1.2}]
         assert len(levels) == 1
-    assert "refuted below 1.2" in [text.get_text() for text in figure.axes[1].texts]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["supported above 1.2"]
     assert len(figure.axes[2].lines) == 2
     line = (1, 2, 4), (1.0, 2.0, 3.0)
     figure = resource_figures.draw_ledger(
