@@ -82,9 +82,8 @@ WHETHER = {
         "inconclusive": "Over real data it is not decided.",
     },
     "Q6": {
-        "supported": "A training step takes {effect} times as long.",
-        "": "A training step takes {effect} times as long where that is least, and the "
-        "longer the wider the layer.",
+        "supported": "A training step takes at least {effect} times as long.",
+        "": "That any training step takes longer is {verdict} ({effect} at the least).",
     },
 }
 COMMANDS = (

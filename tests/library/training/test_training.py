@@ -130,6 +130,16 @@ def test_a_chunk_is_its_steps():
     )
 
 
+def test_a_chunk_is_traced_once(monkeypatch):
+    """Not again for a replica that rests."""
+    traced, step = [], Loop.try_step
+    monkeypatch.setattr(Loop, "try_step", lambda *args: traced.append(1) or step(*args))
+    loop = Loop(setting().make_model(), RECIPE)
+    replica = Replica(TASK, jnp.uint32(0), jnp.float32(1e-2))
+    jax.eval_shape(loop.chunk, replica, jax.eval_shape(loop.init, replica))
+    assert len(traced) == 1
+
+
 def test_first_step_is_optax_on_the_clipped_gradient():
     loop = Loop(setting().make_model(), RECIPE)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(1e-2))
