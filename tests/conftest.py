@@ -6,6 +6,7 @@ import pathlib
 
 from tests.xla_flags import with_those_of_tests
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # scripts share what Python compiles
 # Before JAX is imported, which reads them.
 os.environ["XLA_FLAGS"] = with_those_of_tests(os.environ.get("XLA_FLAGS", ""))
 
@@ -24,7 +25,7 @@ def compilation_cache(tmp_path_factory):
     shared = tmp_path_factory.getbasetemp().parent / "cache"
     os.environ["XDG_CACHE_HOME"] = str(shared)  # of scripts
     jax.config.update("jax_compilation_cache_dir", str(shared / "tests"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.lab.machine import jit_once
 from rnnshare import Untied, expand, unroll
 from rnnshare.analysis.statistics import line_fit
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
 from rnnshare.training import Loop, Replica
-from rnnshare.unrolling.compiling import short_compilation
 
 SMALLEST = 1e-30  # gradient norms below are float32's last bits
 
@@ -23,7 +23,7 @@ SMALLEST = 1e-30  # gradient norms below are float32's last bits
 def initial(setting, seeds):
     """Returns the parameters of each seed before training."""
     loop, task = Loop(setting.make_model(), setting.recipe), setting.make_task(0)
-    run = _run_once(lambda replica: loop.init(replica).params)
+    run = jit_once(lambda replica: loop.init(replica).params)
     rate = np.array(1, np.float32)
     return [run(Replica(task, np.array(seed, np.uint32), rate)) for seed in seeds]
 
@@ -34,16 +34,9 @@ def gradient_norms(setting, every_params, count, num_steps):
     Of a random linear map of the last output, the same for every cell and seed, over
     the first `count` test examples, up to `num_steps`, T.
     """
-    run = _run_once(functools.partial(_gradients, setting, count, num_steps))
+    run = jit_once(functools.partial(_gradients, setting, count, num_steps))
     weights = [params["layers"][0]["weights"] for params in every_params]
     return np.stack([step_norms(run(stored)) for stored in weights])
-
-
-def _run_once(function):
-    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
-    shortest = short_compilation() | {"xla_backend_optimization_level": "0"}
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(function, compiler_options=shortest if on_cpu else None)
 
 
 def _gradients(setting, count, num_steps, stored):

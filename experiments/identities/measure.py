@@ -11,6 +11,7 @@ from flax import nnx
 from experiments.identities import libraries
 from experiments.identities.plan import Plan
 from experiments.lab.choices import standard_cells
+from experiments.lab.machine import jit_once
 from experiments.lab.trials import Lab
 from rnnshare import (
     RNN,
@@ -135,7 +136,7 @@ def compare_unrollings(cell, seed: int) -> dict[str, float]:
     both = functools.partial(jax.value_and_grad, has_aux=True)
     free = Untied(num_steps)
 
-    @jax.jit
+    @jit_once
     def compare():
         tied = Tied().init(for_tied, init_cell)
         untied = free.init(for_untied, init_cell)

@@ -11,6 +11,7 @@ import re
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -159,15 +160,17 @@ def _in_order(main: Callable[..., None], prepared: Sequence[Any]) -> None:
 
 
 def _check_workdir() -> None:
-    """Raises if --workdir cannot be made or written to; makes nothing."""
+    """Raises if --workdir cannot be made or written to; leaves nothing behind."""
     if WORKDIR.value is not None:
         path = WORKDIR.value.absolute()
         there = next(p for p in (path, *path.parents) if p.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK)):
+        try:  # root may write where the file system still makes no folder
+            os.rmdir(tempfile.mkdtemp(dir=there))  # noqa: PTH106
+        except OSError as error:
             raise ValueError(
                 f"--workdir={path}: {there} is no folder that can be written to. Name "
                 "another."
-            )
+            ) from error
 
 
 _time = ""  # of what runs, where it is not that of the docstring

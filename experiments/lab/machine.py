@@ -5,13 +5,14 @@ import dataclasses
 import itertools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 
 from experiments.lab import flags as common
 from rnnshare.training import Setting, keep_memory
+from rnnshare.unrolling.compiling import short_compilation
 
 SCALAR = 4  # bytes of a float32
 
@@ -85,6 +86,13 @@ def memory() -> float:
         with contextlib.suppress(ValueError, OSError):
             found.append(int(pathlib.Path("/sys/fs/cgroup", name).read_text()))
     return min(found, default=float("inf"))
+
+
+def jit_once(function: Callable) -> Callable:
+    """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
+    shortest = short_compilation() | {"xla_backend_optimization_level": "0"}
+    on_cpu = jax.default_backend() == "cpu"
+    return jax.jit(function, compiler_options=shortest if on_cpu else None)
 
 
 def require(needed: Mapping[str, float]) -> None:

@@ -62,7 +62,7 @@ class Plan:
 _EVERY = "Elman", "GRU", "LSTM"
 PLANS = {
     "smoke": Plan(
-        ("Elman",), 2, 1, (1e-2,), (True,), 4, 4, 8, (2, 3), 32, 0.45, 20,
+        ("Elman",), 2, 1, (1e-2,), (True,), 4, 4, 8, (2, 3), 4, 0.45, 20,
         (Grammar(("Elman",)),),
     ),
     "quick": Plan(

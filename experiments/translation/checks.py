@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.lab.machine import jit_once
 from experiments.universality.measure import CASES, draw_networks
 from rnnshare import ElmanCell, Tied, Untied, expand, unroll
 from rnnshare.cells.blueprint import Blueprint
@@ -29,7 +30,7 @@ def tied_copies_error(case=CASES[0], count=5):
         ]
         return jnp.max(jnp.abs(pair[0] - pair[1]))
 
-    return float(jnp.max(jax.jit(jax.vmap(apart))(first, inputs)))
+    return float(jnp.max(jit_once(jax.vmap(apart))(first, inputs)))
 
 
 def parity_network():

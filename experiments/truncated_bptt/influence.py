@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.lab.machine import jit_once
 from experiments.lab.trials import Lab
 from rnnshare import Tied, Untied, unroll
 
@@ -101,7 +102,7 @@ def differentiate():
             inputs, s = jnp.zeros((NUM_STEPS, 0)), jnp.zeros(NUM_UNITS)
             return loss_of(unroll(step, Untied(NUM_STEPS), p, inputs, s)[0])
 
-        each = np.asarray(jax.jit(jax.grad(loss))(jnp.full(NUM_STEPS, P)))
+        each = np.asarray(jit_once(jax.grad(loss))(jnp.full(NUM_STEPS, P)))
     return np.cumsum(each[::-1])[:NUM_WINDOWS], each.sum()
 
 

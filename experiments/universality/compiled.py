@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from experiments.lab.machine import jit_once
 from rnnshare import ElmanCell, GRUCell, LSTMCell, Untied, num_parameters, unroll
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.machines.clock import compile_with_clock
@@ -108,7 +109,7 @@ def compile_networks(case, count, seed=0):
 
     stored, inputs = draw_networks(case, count, seed)
     (errors, slopes), compiled = jax.device_get(
-        jax.jit(jax.vmap(compare))(stored, inputs)
+        jit_once(jax.vmap(compare))(stored, inputs)
     )
     first = jax.tree.map(lambda x: x[0], compiled)
     return Compiled(
