@@ -44,8 +44,15 @@ QUESTION = (
 EXPERIMENTS = (
     "identities",
     "resources",  # before the process is large, since it takes times
-    "law",
-    *("drift_map", "real_data", "core_claim", "temporal_structure", "spectrum"),
+    *("law", "recurrent_law"),
+    *(
+        "drift_map",
+        "real_data",
+        "real_law",
+        "core_claim",
+        "temporal_structure",
+        "spectrum",
+    ),
     *("length_generalisation", "position_generalisation", "over_fitting"),
     *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),
     *("universality", "translation"),

@@ -52,6 +52,8 @@ CLAIMS = {
         "Sharing is a bias against a variance: from N* sequences on a rule is better "
         "un-shared, and the best strength of tying is s^2 / tau^2."
     ),
+    "L2": "The same law says when a recurrent network is better un-shared.",
+    "L3": "Read from real data, the law says which of two networks will win.",
 }
 
 # Claims that no sample decides, and what does; a report tallies them apart.
@@ -67,7 +69,9 @@ QUESTIONS = {
     "Why are the weights shared: does one rule hold at every step?": (
         *("Q1", "Q4", "A4", "A5", "A6", "Ac1", "Ac2c", "Ac2d", "L1"),
     ),
-    "Would un-shared weights do better?": ("Q5", "A2", "B5", "B7", "Ac2a", "Ac2b"),
+    "Would un-shared weights do better?": (
+        *("Q5", "A2", "B5", "B7", "Ac2a", "Ac2b", "L2", "L3"),
+    ),
     "What happens at steps and lengths that were never trained?": (
         *("Q2", "Q2b", "A3", "A3b", "B3"),
     ),

@@ -3,7 +3,6 @@
 import numpy as np
 
 from experiments.drift_map import figure
-from experiments.drift_map.crossing import crossings, say_size
 from experiments.drift_map.limit_claim import LIMIT
 from experiments.drift_map.measure import KINDS, Measured, differences, measure
 from experiments.drift_map.plan import PILOT_SEEDS, PLANS, Plan
@@ -15,6 +14,7 @@ from experiments.drift_map.telling import (
     say_case,
     what_would_decide,
 )
+from experiments.lab.crossing import crossings, say_size
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, tests
 from rnnshare.analysis.statistics import Interval, mean_interval
@@ -42,7 +42,10 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
         map_,
         tests(beside),
         {name: np.exp(own.mean(axis=1)) for name, own in families.items()},
-        {name: crossings(plan, own) for name, own in families.items()},
+        {
+            name: crossings(plan.sizes, own, ("T", "d"))
+            for name, own in families.items()
+        },
     )
     verdict = decide(
         won[moves].any(), not won.any() and 2 * (map_.wins > 0).sum() >= len(map_)
@@ -82,7 +85,7 @@ def map_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
                 ratio = Interval(*np.exp([cell.estimate, cell.low, cell.high]))
                 pair = " against ".join(arms[k, steps, drift, size] for k in kinds)
                 cells.append(f"{ratio:.3g}{win_of[int(cell.wins)]}; {pair}")
-            middle, low, high = (say_size(plan, end) for end in star)
+            middle, low, high = (say_size(plan.sizes, end) for end in star)
             ends = f"{middle} [{low}, {high}]"
             table.append((name, str(steps), f"{drift:g}", *cells, ends))
     return tuple(table)

@@ -19,6 +19,7 @@ from experiments.lab.trials import (
     replicates,
     to_the_end,
 )
+from experiments.real_data.plan import PLANS as PLANS
 from experiments.real_data.plan import Plan
 from rnnshare import Cyclic, LowRank, Sharing, Tied, Untied, tasks
 from rnnshare.tasks.base import SPLITS

@@ -9,7 +9,6 @@ import pytest
 
 from experiments.drift_map import measure as study
 from experiments.drift_map.claims import EXPERIMENT, LIMIT, MAP
-from experiments.drift_map.crossing import crossover, crossover_interval
 from experiments.drift_map.measure import (
     CASE,
     KINDS,
@@ -27,6 +26,7 @@ from experiments.drift_map.plan import PLANS
 from experiments.drift_map.telling import joint_sentence, settings_told
 from experiments.lab import frames
 from experiments.lab.choices import equal_width
+from experiments.lab.crossing import crossover, crossover_interval
 from rnnshare import GRUCell, LowRank, Tied, Untied, count_flops
 from rnnshare.plotting import save
 from rnnshare.plotting.style import COLOURS

@@ -1,17 +1,29 @@
-"""Where on a map the first of two kinds turns better: N*, the crossover."""
+"""Where the first of two arms turns better as N grows: N*, the crossover."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from experiments.drift_map.plan import Plan
 from rnnshare.analysis.statistics import Interval
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def crossings(plan: Plan, apart: pd.DataFrame) -> dict:
-    """Returns {(T, d): interval of N*}."""
+
+def crossings(
+    sizes: Sequence[int], apart: "pd.DataFrame", cases: Sequence[str]
+) -> dict[Any, Interval]:
+    """Returns {case: interval of N*}.
+
+    Args:
+      sizes: N in increasing order.
+      apart: differences or log ratios, a row a case and N, a column a seed.
+      cases: the levels of its index that make a case.
+    """
     return {
-        case: crossover_interval(plan.sizes, rows.to_numpy())
-        for case, rows in apart.groupby(level=["T", "d"], sort=False)
+        case: crossover_interval(sizes, rows.to_numpy())
+        for case, rows in apart.groupby(level=list(cases), sort=False)
     }
 
 
@@ -57,10 +69,10 @@ def crossover_interval(sizes, apart, num_resamples=2_000) -> Interval:
     return Interval(float(crossover(sizes, apart.mean(1))), low, high)
 
 
-def say_size(plan: Plan, value: float) -> str:
+def say_size(sizes: Sequence[int], value: float) -> str:
     """Returns an N* in words where it lies outside of what was measured."""
     if not np.isfinite(value):
-        return f"none up to {plan.sizes[-1]:,}"
-    if value <= plan.sizes[0]:
-        return f"at most {plan.sizes[0]:,}"
+        return f"none up to {sizes[-1]:,}"
+    if value <= sizes[0]:
+        return f"at most {sizes[0]:,}"
     return f"{value:,.0f}"
