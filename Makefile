@@ -1,4 +1,4 @@
-# make answer | test | fuzz | soak | lint | bench | venv: each creates .venv if missing.
+# make answer | test | test_all | fuzz | soak | lint | bench | venv: each creates .venv if missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,12 +6,16 @@ ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
 SOAK_FLAGS ?=
 
-.PHONY: answer test fuzz soak lint bench venv clean
+.PHONY: answer test test_all fuzz soak lint bench venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
 
+# All but the slow ones, which add cases and no new kind of case; `make test_all` has them.
 test: .venv/ready
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m 'not slow' $(TEST_FLAGS)
+
+test_all: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TEST_FLAGS)
 
 # The laws of lengths and chunks on 500 examples each, where `make test` takes 40.

@@ -107,7 +107,6 @@ def test_it_says_nothing_of_the_machine_that_ran_it(text):
 
 
 @by_text
-@pytest.mark.slow
 def test_it_runs_without_a_warning_and_leaves_nothing_behind(
     text, tmp_path, monkeypatch
 ):

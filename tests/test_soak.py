@@ -3,13 +3,10 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.experiments.scripts import ROOT
 from tests.soak import corruptions
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_by_kills(tmp_path):
     flags = ("--mode=kills", "--cycles=5", f"--folder={tmp_path}")
     done = subprocess.run(

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from rnnshare.analysis import law
 
+_LEAST = 1e-6  # of a spread that is none
+
 Array = npt.NDArray[np.float64]
 
 
@@ -35,8 +37,9 @@ def read(inputs: Array, targets: Array, most_weights: int, folds: int) -> Readin
     """Returns what linear rules say of a training set.
 
     Features are the leading principal components over all steps, as many as leave half
-    as many weights of all steps as there are sequences; steps at which one is constant
-    are left out. Of several outputs noise and bias are summed.
+    as many weights of all steps as there are sequences, and are independent at each;
+    steps at which the first is constant are left out. Of several outputs noise and
+    bias are summed.
 
     Args:
       inputs: [N, T, D].
@@ -50,13 +53,16 @@ def read(inputs: Array, targets: Array, most_weights: int, folds: int) -> Readin
     if p < 1:
         return Reading(math.inf, 0.0, 0, steps)
     x = components(inputs, p)
-    kept = x.std(0).min(-1) > 1e-6
-    x = x[:, kept]
+    varies = x[..., 0].std(0) > _LEAST
+    x = x[:, varies]
+    while p > 1 and not _independent(x[..., :p]):
+        p -= 1
+    x = x[..., :p]
     per_sequence = targets.ndim == 2
-    y = targets if per_sequence else targets[:, kept]
+    y = targets if per_sequence else targets[:, varies]
     noise, bias, effective = 0.0, 0.0, []
     for output in range(targets.shape[-1]):
-        found = law.estimate(x, y[..., output])
+        found = law.variances(x, y[..., output])
         noise, bias = noise + found.noise_variance, bias + found.bias
         effective.append(found.effective_steps)
     star = law.crossover(
@@ -77,6 +83,12 @@ def components(inputs: Array, count: int) -> Array:
     flat = flat - flat.mean(0)
     _, _, axes = np.linalg.svd(flat, full_matrices=False)
     return (flat @ axes[:count].T).reshape(*inputs.shape[:-1], count)
+
+
+def _independent(x: Array) -> bool:
+    """Returns whether at every step no feature is a combination of the others."""
+    spreads = np.linalg.svd((x - x.mean(0)).swapaxes(0, 1), compute_uv=False)
+    return bool(np.all(spreads[:, -1] > _LEAST * spreads[:, 0]))
 
 
 def cross_validated(x: Array, y: Array, folds: int) -> tuple[float, float]:

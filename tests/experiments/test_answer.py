@@ -7,7 +7,9 @@ import pytest
 from experiments import answer
 from experiments.claims import CLAIMS, QUESTIONS
 from experiments.lab.flags import PRESETS
-from tests.experiments.scripts import EXPERIMENTS, run, strict_json
+from tests.experiments.scripts import EXPERIMENTS, ROOT, refused, run, strict_json
+
+KEPT = ROOT / "experiments/results"
 
 OWNERS = {
     claim.id: (name, claim)
@@ -26,6 +28,27 @@ def test_every_claim_has_its_rule_beforehand():
         assert "refuted" in claim.rule.lower()
     for experiment in EXPERIMENTS.values():
         assert set(experiment.plans) == set(PRESETS)
+
+
+def check_page(folder):
+    """Every claim stands in the table of its question, and links to its section."""
+    page = (folder / "report.md").read_text()
+    verdict = "(?:supported|refuted|inconclusive)"
+    rows = re.findall(rf"^\| \[(\w+)\]\(.*\) \| .*{verdict}\*\* \|", page, re.M)
+    assert rows == [key for ids in QUESTIONS.values() for key in CLAIMS if key in ids]
+    web = (folder / "report.html").read_text()
+    assert all(f'<h4 id="{key.lower()}">' in web for key in CLAIMS)
+    figures = {c["figure"] for c in strict_json((folder / "claims.json").read_text())}
+    assert web.count("data:image/png;base64,") >= len(figures)
+
+
+def test_the_report_of_what_is_kept(tmp_path):
+    done = refused(
+        "answer", "--collect", f"--workdir={tmp_path}", f"--evidence={KEPT}",
+        begin=lambda *_: None,
+    )  # fmt: skip
+    assert not done.returncode, done.stderr
+    check_page(tmp_path)
 
 
 @pytest.mark.slow
@@ -48,14 +71,7 @@ def test_answer(tmp_path):
     verdicts = {claim["id"]: claim["verdict"] for claim in claims}
     exact = {claim.id for claim in EXPERIMENTS["identities"].claims}
     assert {verdicts[key] for key in exact} == {"supported"}
-    # Every claim stands in the table of its question, and links to its section.
-    page = (tmp_path / "report.md").read_text()
-    verdict = "(?:supported|refuted|inconclusive)"
-    rows = re.findall(rf"^\| \[(\w+)\]\(.*\) \| .*{verdict}\*\* \|", page, re.M)
-    assert rows == [key for ids in QUESTIONS.values() for key in CLAIMS if key in ids]
-    web = (tmp_path / "report.html").read_text()
-    assert all(f'<h4 id="{key.lower()}">' in web for key in CLAIMS)
-    assert web.count("data:image/png;base64,") >= len({c["figure"] for c in claims})
+    check_page(tmp_path)
     # What one command found is not overwritten by another: it has its own folder.
     before = (tmp_path / "claims.json").read_bytes()
     alone = run("identities", "--preset=smoke", f"--workdir={tmp_path}")

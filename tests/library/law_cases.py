@@ -9,6 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from rnnshare import (
@@ -117,9 +118,24 @@ FEW_PAIRS = [
 ]
 
 
-def ids(pairs: list[tuple[str, str]]) -> list[str]:
-    """Returns readable test ids."""
-    return ["-".join(pair) for pair in pairs]
+def parameters(pairs: list[tuple[str, str]]) -> list[Any]:
+    """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
+
+    Every sharing stands with two cells all the same, and every cell with the four
+    sharings that select; what a partition of several parts obeys, one of one does.
+    """
+    few = "Tied", "Untied", "Segments", "Cyclic"
+    return [
+        pytest.param(
+            (sharing, cell),
+            id=f"{sharing}-{cell}",
+            marks=[pytest.mark.slow]
+            if sharing in ONE_PART
+            or (sharing not in few and cell not in ("Elman", "LSTM"))
+            else [],
+        )
+        for sharing, cell in pairs
+    ]
 
 
 class Case:

@@ -25,13 +25,13 @@ from tests.library.law_cases import (
     assert_equal,
     assert_equal_to_rounding,
     case,
-    ids,
+    parameters,
     pulled,
 )
 
 
 # Module scope: the tests of one case stand together, and share what it compiled.
-@pytest.fixture(scope="module", params=PAIRS, ids=ids(PAIRS))
+@pytest.fixture(scope="module", params=parameters(PAIRS))
 def c(request):
     return case(*request.param)
 

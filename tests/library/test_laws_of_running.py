@@ -22,11 +22,11 @@ from tests.library.law_cases import (
     case,
     generic,
     gradient_of,
-    ids,
+    parameters,
 )
 
 
-@pytest.fixture(params=FEW_PAIRS, ids=ids(FEW_PAIRS))
+@pytest.fixture(params=parameters(FEW_PAIRS))
 def few(request):
     return case(*request.param)
 

@@ -46,6 +46,43 @@ class Estimate(NamedTuple):
     confidence: float
 
 
+class Variances(NamedTuple):
+    """What `variances` reads from data; see `Estimate`.
+
+    Attributes:
+      noise_variance: s^2.
+      bias: b (or B), unbiased, so that it may be negative.
+      effective_steps: T_eff.
+      drift_variance: tau^2.
+    """
+
+    noise_variance: float
+    bias: float
+    effective_steps: float
+    drift_variance: float
+
+
+def variances(inputs: npt.ArrayLike, targets: npt.ArrayLike) -> Variances:
+    """Returns the estimates of `estimate` without their errors, a hundred times sooner.
+
+    Args:
+      inputs: [N, T, p], with N > p + 2 (p T + 2 for one answer each).
+      targets: [N, T], an answer a step; or [N], one a sequence.
+
+    Raises:
+      ValueError: as `estimate`, and on fewer sequences.
+    """
+    x, y = _check_data(inputs, targets)
+    own = _num_weights(x, y)
+    if len(x) <= own + 2:
+        raise ValueError(
+            f"variances: {len(x)} sequences are fitted by {own} weights. Give at least "
+            f"{own + 3} sequences, or fewer features."
+        )
+    noise, bias, common, drift = _read(x, y)
+    return Variances(noise, bias, 1 / common, drift)
+
+
 def estimate(
     inputs: npt.ArrayLike, targets: npt.ArrayLike, *, level: float = 0.95
 ) -> Estimate:
@@ -74,15 +111,14 @@ def estimate(
     if not 0.5 <= level < 1:
         raise ValueError(f"level is {level}. Use one from 0.5 to below 1.")
     (count, steps, p), per_sequence = x.shape, y.ndim == 1
-    own = p * steps if per_sequence else p
+    own = _num_weights(x, y)
     if count <= own + 2:
         nan = math.nan
         return Estimate(nan, nan, nan, nan, nan, nan, nan, "cannot tell", 0.5)
-    read = _read_sequences if per_sequence else _read_steps
-    found = read(x, y)
+    found = _read(x, y)
     size = min(math.ceil(count / MOST_GROUPS), count - own - 2)
     blocks = np.array_split(np.arange(count), math.ceil(count / size))
-    again = np.array([read(np.delete(x, b, 0), np.delete(y, b, 0)) for b in blocks])
+    again = np.array([_read(np.delete(x, b, 0), np.delete(y, b, 0)) for b in blocks])
 
     more = count - own - 1
 
@@ -114,6 +150,16 @@ def estimate(
         side=side if confidence >= level else "cannot tell",
         confidence=confidence,
     )
+
+
+def _num_weights(x: np.ndarray, y: np.ndarray) -> int:
+    """Returns how many weights an answer has, untied: p, or p T."""
+    return x.shape[2] * (x.shape[1] if y.ndim == 1 else 1)
+
+
+def _read(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
+    """Returns s^2, b or B, 1 / T_eff and tau^2."""
+    return _read_sequences(x, y) if y.ndim == 1 else _read_steps(x, y)
 
 
 def _read_steps(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:

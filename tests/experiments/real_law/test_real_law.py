@@ -159,3 +159,9 @@ def test_sources_are_those_of_real_data():
     for preset, plan in PLANS.items():
         cells = claims.real_data.PLANS[preset].cells
         assert all(plan.cell in cells[source] for source in plan.sources)
+
+
+def test_features_that_depend_on_others_at_a_step_are_left_out():
+    x, y, _ = drifting(2_000, 0.3, 1.0)
+    x[:, 1, 2] = x[:, 1, 0]
+    assert read(x, y, 100, 5).num_weights == 2

@@ -160,3 +160,14 @@ def test_the_ends_of_the_law():
     assert law.best_strength(noise_variance=1.0, drift_variance=0.0) == np.inf
     assert law.best_strength(noise_variance=0.0, drift_variance=1.0) == 0.0
     assert law.excess_errors(3, **LIMITS).untied == np.inf
+
+
+@pytest.mark.parametrize("per_sequence", [False, True])
+def test_variances_are_those_of_the_estimate(per_sequence):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4, 3)), rng.normal(size=(60, 4))
+    y = y[:, 0] if per_sequence else y
+    whole, found = law.estimate(x, y), law.variances(x, y)
+    assert all(getattr(whole, name) == value for name, value in found._asdict().items())
+    with pytest.raises(ValueError, match="Give at least"):
+        law.variances(x[:5], y[:5])
