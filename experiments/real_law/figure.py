@@ -54,7 +54,7 @@ def draw(pairs: pd.DataFrame) -> "Figure":
     panel.set_xlim(ends[0], ends[1] * 2)
     dress(
         panel,
-        "N* of linear rules (right edge: none)",
+        "N* of linear rules (right end: none)",
         "N, sequences of the training set",
         title="above the line: the law says untied",
     )

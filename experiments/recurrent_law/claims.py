@@ -72,7 +72,7 @@ def read(plan: Plan, found: Measured) -> Result:
             side = 0
         bias = found.bias[drift]
         scored = plan.num_steps - plan.num_lags
-        ratio = noise**2 * (1 - 1 / scored) / bias if bias else math.inf
+        ratio = noise**2 * (1 - 1 / scored) / bias if drift else math.inf
         every.append(Crossing(cell, noise, drift, ratio, star, side))
     points = _points(plan, every)
     confirmed: list[tuple] = []
@@ -226,7 +226,7 @@ def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         rows.append(
             (
                 *(one.cell, f"{one.noise:g}", f"{one.drift:g}"),
-                f"{found.bias[one.drift]:.3g}",
+                f"{found.bias[one.drift]:.3g}" if one.drift else "0",
                 f"{one.ratio:.3g}" if math.isfinite(one.ratio) else "infinite",
                 middle,
                 " to ".join(ends),

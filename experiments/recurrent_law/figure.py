@@ -60,7 +60,7 @@ def draw(
     dress(
         panel,
         "noise over drift, s^2 (1 - 1/T) / b",
-        "N*: un-shared weights are better from here on",
+        "N*, measured",
         title="dashed: slope 1, as the law says\nhollow: beyond the N tried (dotted)",
     )
     legend_below(figure, handles)
