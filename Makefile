@@ -1,4 +1,5 @@
-# make answer | test | test_all | fuzz | soak | lint | bench | venv: each creates .venv if missing.
+# make answer | test | test_all | fuzz | soak | lint | bench | nights | venv
+# Each creates .venv if it is missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +7,7 @@ ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
 SOAK_FLAGS ?=
 
-.PHONY: answer test test_all fuzz soak lint bench venv clean
+.PHONY: answer test test_all fuzz soak lint bench nights venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
@@ -35,6 +36,19 @@ soak: .venv/ready
 	$(BIN)/python -m tests.soak $(SOAK_FLAGS)
 	$(BIN)/python -m tests.many_models
 	SAME_NUMBERS=1 $(BIN)/python -m pytest tests/library/training/test_same_numbers.py
+
+# Every full preset, the most telling first, into experiments/results/full: some nights.
+# Stopped and started again it goes on. `resources` and `truncated_bptt` take times.
+NIGHTS := drift_map law recurrent_law real_data real_law core_claim \
+	length_generalisation position_generalisation over_fitting gap_decomposition \
+	cell_state spectrum universality translation temporal_structure cell_comparison \
+	identities truncated_bptt resources
+
+nights: .venv/ready
+	set -e; for name in $(NIGHTS); do \
+	  $(BIN)/python -m experiments.$$name --preset=full --workdir=experiments/results; \
+	done
+	$(BIN)/python -m experiments.answer --collect --preset=quick --workdir=experiments/results
 
 venv: .venv/ready
 

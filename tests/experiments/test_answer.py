@@ -30,6 +30,12 @@ def test_every_claim_has_its_rule_beforehand():
         assert set(experiment.plans) == set(PRESETS)
 
 
+def test_the_nights_run_every_experiment():
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    names = re.search(r"^NIGHTS := (.*)$", makefile, re.MULTILINE)[1].split()
+    assert sorted(names) == sorted(answer.EXPERIMENTS)
+
+
 def check_page(folder):
     """Every claim stands in the table of its question, and links to its section."""
     page = (folder / "report.md").read_text()
