@@ -167,9 +167,10 @@ def _check_workdir() -> None:
         try:  # root may write where the file system still makes no folder
             os.rmdir(tempfile.mkdtemp(dir=there))  # noqa: PTH106
         except OSError as error:
-            raise ValueError(
-                f"--workdir={path}: {there} is no folder that can be written to. Name "
-                "another."
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: --workdir={path}: {there} is no folder that can "
+                "be written to. Name another",
             ) from error
 
 
