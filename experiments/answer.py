@@ -62,9 +62,14 @@ OWNER = {"Q5": "core_claim"}
 # The lead: of each claim, what its verdict says; '' is any other verdict.
 WHY = {
     "L1": {
-        "supported": "Sharing is a bias against a variance, and a law says when it "
-        "pays: measured crossovers follow the predicted ones to the power of {effect}.",
+        "supported": "Sharing is a bias against a variance, and for linear rules a "
+        "law says when it pays: measured crossovers follow the predicted ones to the "
+        "power of {effect}.",
         "": "That a law of bias and variance predicts where sharing pays is {verdict}.",
+    },
+    "L2": {
+        "supported": "Recurrent networks follow it.",
+        "": "That recurrent networks follow it is {verdict}.",
     },
     "A4": {
         "supported": "Un-shared weights learn that rule again at every step: the more "
@@ -72,14 +77,15 @@ WHY = {
         "": "That un-shared weights learn that rule again at every step is {verdict}.",
     },
     "A3": {
-        "supported": "Of steps never trained they know nothing: {effect} of accuracy "
-        "is lost within three.",
+        "supported": "Steps never trained keep their initial weights: within three of "
+        "them {effect} of accuracy is lost.",
         "": "That they fail at lengths never trained is {verdict}.",
     },
 }
 WHETHER = {
     "Q5": {
-        "supported": "On some data, yes: {effect} times the test loss at best.",
+        "supported": "In a few of the cases tried, yes: {effect} times the test loss "
+        "at best.",
         "refuted": "No, on none of the data tried.",
         "inconclusive": "Not decided at this budget.",
     },

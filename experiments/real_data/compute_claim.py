@@ -97,9 +97,7 @@ def draw_differences(plan: Plan, found: Measured, verdict: Verdict):
 COMPUTE = Claim(
     id="A2",
     rule=(
-        "Every arm trains on equal training sets with a rate annealed to 0 (in the "
-        "former edition's trainings, which quick judges, until validation no longer "
-        "gets better). The effect "
+        "Every arm trains on equal training sets with a rate annealed to 0. The effect "
         "is the log ratio of test losses, untied over tied as in Q5; the unit is the "
         "source, the mean of its pairs of data set and cell over seeds; generated data "
         f"are left out. Supported if there are at least {LEAST_SOURCES} sources, the "

@@ -24,8 +24,9 @@ class Measured(NamedTuple):
 
     Attributes:
       differences: log of untied's test loss over tied's, a row a source and N, a column
-        a seed.
-      readings: a row a source and N: crossover, gain; see `linear.Reading`.
+        a seed: of all sources of `real_data`, with which those of the plan are judged.
+      readings: a row a source of the plan and N: crossover, the median over the seeds'
+        own training sets, and gain, their mean; see `linear.Reading`.
     """
 
     differences: pd.DataFrame
@@ -50,53 +51,86 @@ def fewer(make_task: Callable[[int], Any], fraction: float, split: int = 0) -> A
 
 def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains and reads what is not yet kept."""
-    of_data = real_data.PLANS[plan.preset]
+    sources = [
+        name for name, cells in real_data.PLANS[plan.preset].cells.items()
+        if plan.cell in cells and not real_data.is_generated(name)
+    ]  # fmt: skip
+    pairs = [
+        (source, fraction)
+        for source in sources
+        for fraction in (plan.fractions if source in plan.sources else (1.0,))
+    ]
     runs, readings = [], []
-    for source in plan.sources:
-        arms = real_data.arms(of_data, source, plan.cell)
-        for fraction in plan.fractions:
-            whole = fraction == 1.0
-            own = lab.of("real_data") if whole else lab
-            make_task = real_data.TASKS[source]
-            make_task = make_task if whole else Call(fewer, make_task, fraction)
-            chosen = {}
-            for arm in ARMS:
-                candidates = [
-                    dataclasses.replace(setting, make_task=make_task)
-                    for setting in arms[arm]
-                ]
-                chosen[source, fraction, arm] = own.tune(candidates, of_data.tuning)
-            names = ("source", "fraction", "arm")
-            found = frames.train(
-                own, chosen, names, of_data.num_seeds, of_data.seeds[0]
-            )
-            key = {
-                "read": source,
-                "fraction": fraction,
-                "most_weights": plan.most_weights,
-                "folds": plan.folds,
-            }
-            reading = lab.kept(key, lambda m=make_task: _reading(plan, m(0)))  # type: ignore[misc]
-            readings.append({"source": source, **reading})
-            chance = make_task(0).baselines["chance"]["loss"]
-            found = count_lost(found, {"test_loss": chance})
-            runs.append(found.assign(N=reading["N"]))
+    for source, fraction in pairs:
+        make_task = real_data.TASKS[source]
+        if fraction < 1:
+            make_task = Call(fewer, make_task, fraction)
+        size = len(make_task(0).train.targets)
+        runs.append(_runs(plan, lab, source, fraction, make_task).assign(N=size))
+        if source in plan.sources:
+            reading = _reading(plan, lab, source, fraction, make_task)
+            readings.append({"source": source, "N": size, **reading})
     every = pd.concat(runs, ignore_index=True)
     every = every.assign(log_loss=np.log(every["test_loss"].astype(float)))
     apart = contrast(every, "log_loss", by=PAIR, arms=ARMS)
-    frame = pd.DataFrame(readings).set_index(PAIR)
-    frame["crossover"] = frame["crossover"].astype(float).fillna(np.inf)
-    return Measured(apart, frame.loc[apart.index])
+    return Measured(apart, pd.DataFrame(readings).set_index(PAIR))
 
 
-def _reading(plan: Plan, task: Any) -> dict[str, Any]:
+def _runs(
+    plan: Plan, lab: Lab, source: str, fraction: float, make_task: Any
+) -> pd.DataFrame:
+    """Returns the runs of both arms; those of whole sets are `real_data`'s own."""
+    of_data, own = real_data.PLANS[plan.preset], lab
+    if fraction == 1:
+        own = lab.of("real_data")
+    arms = real_data.arms(of_data, source, plan.cell)
+    chosen = {
+        (source, fraction, arm): own.tune(
+            [dataclasses.replace(each, make_task=make_task) for each in arms[arm]],
+            of_data.tuning,
+        )
+        for arm in ARMS
+    }
+    names, first = ("source", "fraction", "arm"), of_data.seeds[0]
+    found = frames.train(own, chosen, names, of_data.num_seeds, first)
+    chance = make_task(0).baselines["chance"]["loss"]
+    return count_lost(found, {"test_loss": chance})
+
+
+def _reading(
+    plan: Plan, lab: Lab, source: str, fraction: float, make_task: Any
+) -> dict[str, float]:
+    """Returns what linear rules say of the seeds' own training sets."""
+    of_data = real_data.PLANS[plan.preset]
+    keys = [
+        {
+            "read": source,
+            "fraction": fraction,
+            "split": split,
+            "most_weights": plan.most_weights,
+            "folds": plan.folds,
+        }
+        for split in range(of_data.seeds[0], of_data.seeds[0] + of_data.num_seeds)
+    ]
+
+    def make(missing: Any) -> Any:
+        for key in missing:
+            yield key, _read(plan, make_task(key["split"]))
+
+    rows = lab.kept_each(keys, make)
+    # JSON has no infinity.
+    stars = [np.inf if r["crossover"] is None else r["crossover"] for r in rows]
+    middle = float(np.quantile(stars, 0.5, method="inverted_cdf"))
+    return {"crossover": middle, "gain": float(np.mean([r["gain"] for r in rows]))}
+
+
+def _read(plan: Plan, task: Any) -> dict[str, Any]:
     inputs = np.asarray(task.train.inputs, np.float64)
     targets = np.asarray(task.train.targets)
     if np.issubdtype(targets.dtype, np.integer):
         targets = np.eye(task.out_features)[targets]
-    found = read(
-        inputs, targets.astype(np.float64), plan.most_weights, plan.folds
-    )._asdict()
+    targets = targets.astype(np.float64)
+    found = read(inputs, targets, plan.most_weights, plan.folds)._asdict()
     if not np.isfinite(found["crossover"]):
-        found["crossover"] = None  # JSON has no infinity
+        found["crossover"] = None
     return {"N": len(inputs), **found}

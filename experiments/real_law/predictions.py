@@ -87,13 +87,25 @@ def predict(pairs: pd.DataFrame) -> dict[str, Score]:
 def over_sources(
     score: Callable[[pd.DataFrame], float], pairs: pd.DataFrame, count: int = 2_000
 ) -> Interval:
-    """Returns a score with its 95 % interval, by resampling sources, not pairs."""
+    """Returns a score with its 95 % interval, by resampling sources, not pairs.
+
+    Samples with one winner are drawn anew, since they have no balanced accuracy; where
+    the pairs have one, or there is one source, the interval is all from 0 to 1.
+
+    Args:
+      score: of pairs.
+      pairs: a row each: source, untied, and what the score reads.
+      count: of samples.
+    """
     estimate = score(pairs)
     rng, names = np.random.default_rng(0), pairs["source"].unique()
+    if len(names) < 2 or pairs["untied"].nunique() < 2:
+        return Interval(estimate, 0.0, 1.0)
     of_name = {name: pairs[pairs["source"] == name] for name in names}
-    found = [estimate]
-    for _ in range(count if len(names) > 1 else 0):
-        drawn = rng.choice(names, len(names))
-        found.append(score(pd.concat([of_name[name] for name in drawn])))
+    found: list[float] = []
+    while len(found) < count:
+        drawn = pd.concat([of_name[name] for name in rng.choice(names, len(names))])
+        if drawn["untied"].nunique() > 1:
+            found.append(score(drawn))
     low, high = np.quantile(found, [0.025, 0.975])
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate))

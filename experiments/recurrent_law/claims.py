@@ -11,6 +11,7 @@ from experiments.lab.frames import contrast, say_lost, tests
 from experiments.recurrent_law import figure
 from experiments.recurrent_law.fits import Points, censored_slope, common_slope
 from experiments.recurrent_law.measure import (
+    BATCH,
     CASE,
     LOST,
     Measured,
@@ -49,15 +50,16 @@ class Result(NamedTuple):
 
     Attributes:
       crossings: of every cell, noise and drift.
-      slope: of log N* on the log of the ratio, None of too few points.
-      censored: the same of all points, by maximum likelihood.
+      slope: of log N* on the log of the ratio, those beyond the N tried as censored;
+        None of too few points.
+      within: the same of those within alone, which flattens it.
       ahead: (cell, s, N) at d = 0 at which untied was ahead.
       confirmed: those of them that fresh seeds confirm.
     """
 
     crossings: list[Crossing]
     slope: Interval | None
-    censored: float | None
+    within: Interval | None
     ahead: list[tuple]
     confirmed: list[tuple]
 
@@ -81,8 +83,8 @@ def read(plan: Plan, found: Measured) -> Result:
         confirmed = [*tests(again).query("wins < 0").index]
     return Result(
         every,
-        common_slope(points),
         censored_slope(points),
+        common_slope(points),
         ahead_without_drift(found.runs),
         confirmed,
     )
@@ -147,7 +149,10 @@ def _summary(plan: Plan, result: Result, inside: list, moving: list) -> str:
         f"untied between N = {plan.sizes[0]:,} and {plan.sizes[-1]:,}"
     )
     if result.slope is not None:
-        told += f"; N* grows as noise over drift to the power of {result.slope:.2f}"
+        told += (
+            f"; with the others as censored, N* grows as noise over drift to the power "
+            f"of {result.slope:.2f}"
+        )
     return (
         f"{told}. Without drift untied was ahead at {len(result.ahead)} of "
         f"{still * len(plan.sizes)} sizes, and on fresh seeds at "
@@ -174,13 +179,18 @@ def _details(
         "log ratio of untied's to tied's first turns negative, on the line between "
         "two sizes. The line has an intercept for each cell, since what the law calls "
         "the number of weights is not known of a network.",
-        f"{below} crossings lie below the least N and {above} above the largest: they "
-        "are left out of the slope"
+        f"{below} crossings lie below the least N and {above} above the largest."
         + (
-            "."
-            if result.censored is None or not below + above
-            else f"; with them, as censored, it is {result.censored:.2f}."
-        ),
+            ""
+            if result.within is None or not below + above
+            else f" Of those within alone the slope is {result.within:.2f}: to leave "
+            "the others out flattens it."
+        )
+        + _least_drift(plan, result),
+        f"{plan.num_updates:,} updates of {BATCH} sequences are "
+        f"{plan.num_updates * BATCH / plan.sizes[-1]:.1f} rounds through the largest "
+        "N: there the time of training is short, too, and N* may be set by that."
+        + _edges(plan, found),
     ]
     by_cell = {cell: [c for c in inside if c.cell == cell] for cell in plan.cells}
     times = [f"{cell} {_mean_weights(own):.0f}" for cell, own in by_cell.items() if own]
@@ -195,6 +205,27 @@ def _details(
     return [*told, *([lost] if lost else [])]
 
 
+def _least_drift(plan: Plan, result: Result) -> str:
+    """Returns what the least drift says, beside which the control must be seen."""
+    least = min(d for d in plan.drifts if d > 0)
+    own = [one for one in result.crossings if one.drift == least]
+    none = sum(one.side > 0 for one in own)
+    return f" At d = {least:g}, {none} of {len(own)} do not cross either" + (
+        ": that none does at d = 0 tells little." if none else "."
+    )
+
+
+def _edges(plan: Plan, found: Measured) -> str:
+    """Returns how many arms chose a rate or a decay at an edge of its grid."""
+    told = []
+    for name, grid in (("rate", plan.rates), ("decay", plan.decays)):
+        column = "learning_rate" if name == "rate" else "decay"
+        chosen = found.runs.drop_duplicates([*CASE, "N", "arm"])[column]
+        told.append(f"{(chosen == max(grid)).sum()} the largest {name}")
+    arms = found.runs[[*CASE, "N", "arm"]].drop_duplicates()
+    return f" Of {len(arms)} arms {' and '.join(told)} of the grid was chosen."
+
+
 def _mean_weights(own: list[Crossing]) -> float:
     return float(np.exp(np.mean([np.log(c.star.estimate / c.ratio) for c in own])))
 
@@ -207,10 +238,10 @@ def _power(slope: Interval, count: int) -> str:
         slope.estimate - FAR[1],
         FAR[0] - slope.estimate,
     )
-    if room <= 0:
+    if room <= 0.05:
         return (
-            "A slope of this size lies between what supports and what refutes: no "
-            "number of settings decides."
+            "A slope of this size lies at or between the bounds of what supports and "
+            "what refutes: no feasible number of settings decides."
         )
     needed = max(POINTS, math.ceil(count * (half / room) ** 2))
     return (
@@ -251,12 +282,16 @@ LAW_OF_CELLS = Claim(
         "the training targets, every s with every drift d and every N, rate and weight "
         "decay chosen at every N; N counts all sequences, since a judged run holds "
         "none out. N* is where untied's mean log excess error first falls below "
-        "tied's. log N* on log(s^2 (1 - 1/T) / b), over d > 0 and the crossings that "
-        "lie within the N tried, an intercept a cell. Supported if the 95 % interval "
+        "tied's. log N* on log(s^2 (1 - 1/T) / b), T the scored steps, over d > 0, an "
+        "intercept a cell, by maximum likelihood with crossings beyond the N tried as "
+        "censored. Supported if the 95 % interval "
         f"of the slope is within {NEAR[0]:g} to {NEAR[1]:g} and untied is ahead "
         "nowhere at d = 0 (Holm); refuted if the interval lies whole outside of "
         f"{FAR[0]:g} to {FAR[1]:g}, or fresh seeds confirm that it is ahead at d = 0; "
-        f"inconclusive else, or with fewer than {POINTS} crossings."
+        f"inconclusive else; with fewer than {POINTS} crossings within the N tried "
+        "only the control at d = 0 can refute. Amended after the first quick run: the "
+        "slope was that of the crossings within the N alone, which flattens it (0.70 "
+        "[0.19, 1.21], inconclusive)."
     ),
     judge=judge,
     draw=draw,

@@ -1,11 +1,13 @@
 """Lines of one slope through groups of points, of which some may be censored."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rnnshare.analysis.statistics import Interval
+
+FARTHEST = 50.0  # from the slope: an interval beyond it says nothing
 
 
 class Points(NamedTuple):
@@ -48,39 +50,66 @@ def common_slope(points: Points) -> Interval | None:
     return Interval(slope, slope - half, slope + half)
 
 
-def censored_slope(points: Points) -> float | None:
+def censored_slope(points: Points) -> Interval | None:
     """Returns the slope of all points by maximum likelihood (Tobin's model).
 
-    None where `common_slope` is, to whose line it is the likelier the nearer it begins.
+    The interval holds the slopes whose profile likelihood is near the best, by the
+    threshold at which it is the t interval of `common_slope` where nothing is censored.
+    None where that is, and where the likelihood names no end.
 
     Reference: Tobin, 1958, "Estimation of relationships for limited dependent
     variables".
     """
     from scipy import optimize, stats
 
-    slope = common_slope(points)
-    if slope is None:
+    first = common_slope(points)
+    if first is None:
         return None
     groups, number = np.unique(points.group, return_inverse=True)
-    known = points.found
+    count, parts = len(points.found.x), len(np.unique(points.found.group))
+    freedom = count - parts - 1
 
-    def intercept(group: int) -> float:
-        own = known if group in known.group else points
-        here = own.group == group
-        return float(np.mean(own.y[here] - slope.estimate * own.x[here]))
+    known = points.side == 0
 
-    def cost(parameters: npt.NDArray[np.float64]) -> float:
-        *intercepts, gradient, log_scale = parameters
-        line = np.array(intercepts)[number] + gradient * points.x
-        z = (points.y - line) / np.exp(log_scale)
-        inside = stats.norm.logpdf(z) - log_scale
-        outside = stats.norm.logcdf(-points.side * z)
-        return -float(np.sum(np.where(points.side == 0, inside, outside)))
+    def profile(slope: float) -> float:
+        """The least cost at a slope: it is convex in a / sigma and 1 / sigma."""
+        rest = points.y - slope * points.x
 
-    first = [*map(intercept, groups), slope.estimate, np.log(0.5)]
-    return float(optimize.minimize(cost, first, method="Nelder-Mead",
-                                   options={"maxiter": 20_000, "xatol": 1e-6,
-                                            "fatol": 1e-9}).x[-2])  # fmt: skip
+        def cost(given: npt.NDArray[np.float64]) -> tuple[float, Any]:
+            *intercepts, inverse = given
+            if inverse <= 0:
+                return np.inf, np.zeros_like(given)
+            z = inverse * rest - np.array(intercepts)[number]
+            tail = stats.norm.logcdf(-points.side * z)
+            value = np.sum(np.where(known, z**2 / 2, -tail)) - count * np.log(inverse)
+            by_z = np.where(known, z, points.side * np.exp(stats.norm.logpdf(z) - tail))
+            by_group = np.bincount(number, by_z, len(groups))
+            return value, np.append(-by_group, by_z @ rest - count / inverse)
+
+        own = rest[known] if known.any() else rest
+        inverse = 1 / max(float(own.std()), 1e-3)
+        means = [
+            rest[(number == g) & known].mean()
+            if known[number == g].any()
+            else own.mean()
+            for g in range(len(groups))
+        ]
+        begin = np.append(inverse * np.array(means), inverse)
+        return float(optimize.minimize(cost, begin, jac=True, method="BFGS").fun)
+
+    near = first.estimate
+    best = optimize.minimize_scalar(profile, bracket=(near, near + 0.3), tol=1e-6)
+    middle, t = float(best.x), stats.t.ppf(0.975, freedom)
+    room = best.fun + count / 2 * np.log1p(t**2 / freedom)
+    ends = []
+    for side in (-1, 1):
+        far = middle + side * 0.1
+        while profile(far) < room and abs(far - middle) < FARTHEST:
+            far = middle + 2 * (far - middle)
+        if profile(far) < room:
+            return None
+        ends.append(optimize.brentq(lambda x: profile(x) - room, middle, far))
+    return Interval(middle, *map(float, ends))
 
 
 def _centred(group: npt.NDArray, values: npt.NDArray) -> npt.NDArray[np.float64]:

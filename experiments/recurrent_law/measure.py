@@ -22,6 +22,7 @@ from rnnshare.tasks.base import Batch, as_pytree, generated
 from rnnshare.training import Call, Setting
 
 CASE = ["cell", "s", "d"]
+BATCH = 32
 LOST = "1, the loss of the mean"  # what a run that diverged counts as
 
 
@@ -58,7 +59,7 @@ class Measured(NamedTuple):
 
     Attributes:
       runs: a row a training: cell, s, d, N, arm ('Tied' or 'Untied'), seed, test_loss,
-        the excess error, learning_rate, lost.
+        the excess error, its logarithm, learning_rate, decay, lost.
       fresh: the same on fresh seeds, where untied was ahead of tied at d = 0.
       bias: {d: b}, the least excess error of one rule for all steps, over the seeds.
     """
@@ -140,6 +141,7 @@ def _candidates(
                 recipe=to_the_end(
                     plan.num_updates,
                     4,
+                    batch_size=BATCH,
                     optimizer=Call(annealed, num_steps=plan.num_updates, decay=decay),
                     keep="last",
                 ),
@@ -155,4 +157,10 @@ def _runs(plan: Plan, lab: Lab, chosen: dict, first: int) -> pd.DataFrame:
     if runs.empty:
         return pd.DataFrame(columns=[*names, "seed", "log_excess", "lost"])
     runs = count_lost(runs, {"test_loss": 1.0, "validation_loss": np.inf})
-    return runs.assign(log_excess=np.log(runs["test_loss"]))
+    decays = [_decay(chosen[label]) for label in chosen for _ in range(plan.num_seeds)]
+    return runs.assign(log_excess=np.log(runs["test_loss"]), decay=decays)
+
+
+def _decay(setting: Setting) -> float:
+    optimizer: Any = setting.recipe.optimizer
+    return float(optimizer.keywords["decay"])

@@ -36,6 +36,20 @@ def slopes(best: pd.DataFrame) -> np.ndarray:
     return np.array(found)
 
 
+def parted(best: pd.DataFrame) -> tuple[Interval, Interval]:
+    """Returns the slopes on log s^2 and on log 1 / tau^2, which the law has equal."""
+    found = []
+    for _, own in best.groupby("seed"):
+        noise = 2 * np.log(own["s"].to_numpy(float))
+        drift = np.log(own["ratio"].to_numpy(float)) - noise
+        x = np.column_stack([noise, drift, np.log(own["N"].to_numpy(float))])
+        design = np.column_stack([x, np.ones(len(x))])
+        y = np.log(own["best"].to_numpy(float))
+        found.append(np.linalg.lstsq(design, y, rcond=None)[0][:2])
+    of_noise, of_drift = (mean_interval(column) for column in np.array(found).T)
+    return of_noise, of_drift
+
+
 def soft_verdict(on_ratio: Interval, on_size: Interval) -> str:
     """Returns Ac2c's verdict of the intervals of the two slopes."""
     low, high = PREDICTED - ROOM, PREDICTED + ROOM
@@ -50,6 +64,7 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
     each = slopes(best)
     on_ratio, on_size = (mean_interval(column) for column in each.T)
     verdict = soft_verdict(on_ratio, on_size)
+    of_noise, of_drift = parted(best)
     grid, sizes = plan.soft.strengths, plan.soft
     edges = [(best["best"] == end).mean() for end in (min(grid), max(grid))]
     details = (
@@ -62,7 +77,9 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
         "true linear weights, in which a network's are not measured: so the intercept "
         "is free and the slopes are judged. The best strength is "
         f"the least of the grid in {edges[0]:.0%} of the {len(best)} cases and the "
-        f"largest in {edges[1]:.0%}; these are censored, and flatten the slopes."
+        f"largest in {edges[1]:.0%}; these are censored, and flatten the slopes. "
+        "Parted, which no rule foresaw, the strength grows as s^2 to the power of "
+        f"{of_noise:.2f} and as 1 / tau^2 to that of {of_drift:.2f}."
     )
     means = found.soft.groupby([*CASE, "strength"])["test_loss"].mean().unstack()
     over = float((means[max(grid)] / means[np.inf]).max())
@@ -91,8 +108,9 @@ def judge_soft(plan: Plan, found: Measured) -> Verdict:
         on_ratio,
         "slope of log best strength of tying on log(s^2 / tau^2)",
         f"The best strength of tying grows as s^2 / tau^2 to the power of "
-        f"{on_ratio:.2f}, where a prior on linear weights predicts 1, and as N to the "
-        f"power of {on_size:.2f}, where it predicts 0.",
+        f"{on_ratio:.2f}, where a prior on linear weights predicts 1 (with the noise "
+        f"alone {of_noise:.2f}, with the drift {of_drift:.2f}), and as N to the power "
+        f"of {on_size:.2f}, where it predicts 0.",
         len(each),
         details + say_lost(found.soft["lost"], LOST, "\n\n"),
         data=best,

@@ -90,14 +90,16 @@ def test_the_interval_resamples_sources():
     pairs = pd.DataFrame(
         {
             "source": np.repeat(["a", "b", "c", "d"], 50),
+            "untied": np.tile([True, False], 100),
             "right": np.repeat([True, True, True, False], 50),
         }
     )
     found = over_sources(lambda own: float(own["right"].mean()), pairs)
     assert found.estimate == 0.75
     assert found.low <= 0.25 and found.high == 1.0  # of 4 sources, not of 200 pairs
-    alone = over_sources(lambda own: float(own["right"].mean()), pairs[:50])
-    assert alone == (1.0, 1.0, 1.0)
+    for few in (pairs[:50], pairs[pairs["untied"]]):  # no other source, no other winner
+        alone = over_sources(lambda own: float(own["right"].mean()), few)
+        assert alone[1:] == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
