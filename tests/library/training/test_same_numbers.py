@@ -44,9 +44,9 @@ SETTINGS = {
     "rolling back": (LAGS, ElmanCell, Tied(), {"on_nonfinite": "rollback"}),
 }
 ALL = bool(os.environ.get("SAME_NUMBERS"))
-# XLA compiles these layouts, (validate_every, devices), to other arithmetic: a module
-# for one device is not what each of two gets, and a chunk of one step has no loop. They
-# differ by rounding, of which Adam makes up to 0.6 % in the mixture's smallest gradient.
+# Of 36 layouts, (validate_every, devices), XLA compiles these to other arithmetic: a
+# module for one device is not what each of two gets, and a chunk of one step has no
+# loop. Adam makes the rounding up to 0.6 % of the mixture's smallest gradient.
 ROUNDED = {("mixture", 6, 1): 1e-2, ("mixture", 1, 1): 1e-2, ("skipping", 1, 1): 1e-5}
 
 
