@@ -109,7 +109,8 @@ def censored_slope(points: Points) -> Interval | None:
         if profile(far) < room:
             return None
         ends.append(optimize.brentq(lambda x: profile(x) - room, middle, far))
-    return Interval(middle, *map(float, ends))
+    # Digits beyond these are the search's, which other processors round otherwise.
+    return Interval(*(round(float(x), 4) for x in (middle, *ends)))
 
 
 def _centred(group: npt.NDArray, values: npt.NDArray) -> npt.NDArray[np.float64]:

@@ -120,7 +120,7 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     # A parent in the background may have it ignored; no fork, which JAX warns of.
     code = (
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        "; runpy.run_module('experiments.temporal_structure', run_name='__main__', "
+        "; runpy.run_module('experiments.law', run_name='__main__', "
         "alter_sys=True)"
     )
     process = subprocess.Popen(
@@ -129,17 +129,17 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    rows = tmp_path / "smoke/temporal_structure/trained.jsonl"
+    rows = tmp_path / "smoke/law/trained.jsonl"
     while not rows.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "Traceback" not in told
-    command = f"python -m experiments.temporal_structure {' '.join(flags)}"
+    command = f"python -m experiments.law {' '.join(flags)}"
     assert told.endswith(f"\ninterrupted: rows are kept; go on by: {command}\n")
     kept = rows.read_bytes()
-    done = run("temporal_structure", *flags)
+    done = run("law", *flags)
     assert done.returncode == 0, done.stderr
     assert rows.read_bytes().startswith(kept)
     keys = [strict_json(line)["key"] for line in rows.read_text().splitlines()]
@@ -181,6 +181,7 @@ def test_should_i_untie():
     assert told[4].startswith("should_i_untie trains 2 models, ")
 
 
+@pytest.mark.slow
 def test_length_generalisation(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
     longer = ("--task=parity", "--eval_max_length=11", "--num_seeds=1")

@@ -220,6 +220,7 @@ def test_the_figures_draw_levels_and_every_line():
     assert len(marks) == 2  # filled, and open
 
 
+@pytest.mark.slow
 def test_verdicts_are_judged_again_from_the_rows_alone(tmp_path):
     plan = PLANS["smoke"]
     found = claims.EXPERIMENT.findings("smoke", tmp_path)

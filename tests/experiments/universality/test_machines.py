@@ -107,6 +107,7 @@ def test_the_summary_counts_what_is_as_predicted():
     )
 
 
+@pytest.mark.slow
 def test_the_finding_is_judged_again_from_its_rows(tmp_path):
     found, *_ = EXPERIMENT.findings("smoke", tmp_path)
     assert found.verdict == "inconclusive"  # it runs too few steps
