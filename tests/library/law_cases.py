@@ -121,18 +121,19 @@ FEW_PAIRS = [
 def parameters(pairs: list[tuple[str, str]]) -> list[Any]:
     """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
 
-    Every sharing stands with two cells all the same, and every cell with the four
-    sharings that select; what a partition of several parts obeys, one of one does.
+    Every sharing stands with two cells all the same, and every cell tied and untied;
+    what a partition of several parts obeys, one of one does.
     """
-    few = "Tied", "Untied", "Segments", "Cyclic"
+
+    def adds(sharing: str, cell: str) -> bool:
+        of_all = sharing in ("Tied", "Untied") or cell in ("Elman", "LSTM", "LSTM scan")
+        return of_all and sharing not in ONE_PART
+
     return [
         pytest.param(
             (sharing, cell),
             id=f"{sharing}-{cell}",
-            marks=[pytest.mark.slow]
-            if sharing in ONE_PART
-            or (sharing not in few and cell not in ("Elman", "LSTM"))
-            else [],
+            marks=[] if adds(sharing, cell) else [pytest.mark.slow],
         )
         for sharing, cell in pairs
     ]
