@@ -50,7 +50,7 @@ _RATES, _STARTS, _SIZES = (3e-3, 1e-2), (True, False), (25, 50, 200)
 PLANS = {
     "smoke": Plan(
         2, 4, (1e-2,), (True,), 1, ("Elman",), (4,), (20,), 8,
-        (10, 20, 40), 8, (1e-2,), ("Tied", "Untied"),
+        (*range(10, 110, 10),), 8, (1e-2,), ("Tied", "Untied"),
     ),
     "quick": Plan(
         5, 16, _RATES, _STARTS, 4, FEW, (8,), _SIZES, 150, (8, 32, 256), 200,

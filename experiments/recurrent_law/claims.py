@@ -201,8 +201,7 @@ def _details(
         )
     if verdict == "inconclusive" and result.slope is not None:
         told.append(_power(result.slope, len(inside)))
-    lost = say_lost(found.runs["lost"], LOST, "")
-    return [*told, *([lost] if lost else [])]
+    return [*told, *filter(None, [say_lost(found.runs["lost"], LOST, "")])]
 
 
 def _least_drift(plan: Plan, result: Result) -> str:
@@ -211,19 +210,19 @@ def _least_drift(plan: Plan, result: Result) -> str:
     own = [one for one in result.crossings if one.drift == least]
     none = sum(one.side > 0 for one in own)
     return f" At d = {least:g}, {none} of {len(own)} do not cross either" + (
-        ": that none does at d = 0 tells little." if none else "."
+        ": the control at d = 0 tells little." if none else "."
     )
 
 
 def _edges(plan: Plan, found: Measured) -> str:
     """Returns how many arms chose a rate or a decay at an edge of its grid."""
-    told = []
-    for name, grid in (("rate", plan.rates), ("decay", plan.decays)):
-        column = "learning_rate" if name == "rate" else "decay"
-        chosen = found.runs.drop_duplicates([*CASE, "N", "arm"])[column]
-        told.append(f"{(chosen == max(grid)).sum()} the largest {name}")
-    arms = found.runs[[*CASE, "N", "arm"]].drop_duplicates()
-    return f" Of {len(arms)} arms {' and '.join(told)} of the grid was chosen."
+    arms = found.runs.drop_duplicates([*CASE, "N", "arm"])
+    fast = (arms["learning_rate"] == max(plan.rates)).sum()
+    strong = (arms["decay"] == max(plan.decays)).sum()
+    return (
+        f" Of {len(arms)} arms {fast} chose the largest rate of the grid, and {strong} "
+        "the largest decay."
+    )
 
 
 def _mean_weights(own: list[Crossing]) -> float:

@@ -68,7 +68,6 @@ def censored_slope(points: Points) -> Interval | None:
     groups, number = np.unique(points.group, return_inverse=True)
     count, parts = len(points.found.x), len(np.unique(points.found.group))
     freedom = count - parts - 1
-
     known = points.side == 0
 
     def profile(slope: float) -> float:
@@ -86,7 +85,7 @@ def censored_slope(points: Points) -> Interval | None:
             by_group = np.bincount(number, by_z, len(groups))
             return value, np.append(-by_group, by_z @ rest - count / inverse)
 
-        own = rest[known] if known.any() else rest
+        own = rest[known]
         inverse = 1 / max(float(own.std()), 1e-3)
         means = [
             rest[(number == g) & known].mean()

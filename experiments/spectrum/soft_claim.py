@@ -25,29 +25,24 @@ def best_strengths(runs: pd.DataFrame) -> pd.DataFrame:
     return best.rename(columns={"strength": "best"})
 
 
-def slopes(best: pd.DataFrame) -> np.ndarray:
-    """Returns the slopes [S, 2] of log best on log ratio and on log N, a seed each."""
+def slopes(best: pd.DataFrame, *names: str) -> np.ndarray:
+    """Returns the slopes [S, K] of log best on the logs of columns, a seed each."""
     found = []
     for _, own in best.groupby("seed"):
-        x = np.log(own[["ratio", "N"]].to_numpy(float))
+        x = np.log(own[list(names)].to_numpy(float))
         design = np.column_stack([x, np.ones(len(x))])
         y = np.log(own["best"].to_numpy(float))
-        found.append(np.linalg.lstsq(design, y, rcond=None)[0][:2])
+        found.append(np.linalg.lstsq(design, y, rcond=None)[0][:-1])
     return np.array(found)
 
 
 def parted(best: pd.DataFrame) -> tuple[Interval, Interval]:
     """Returns the slopes on log s^2 and on log 1 / tau^2, which the law has equal."""
-    found = []
-    for _, own in best.groupby("seed"):
-        noise = 2 * np.log(own["s"].to_numpy(float))
-        drift = np.log(own["ratio"].to_numpy(float)) - noise
-        x = np.column_stack([noise, drift, np.log(own["N"].to_numpy(float))])
-        design = np.column_stack([x, np.ones(len(x))])
-        y = np.log(own["best"].to_numpy(float))
-        found.append(np.linalg.lstsq(design, y, rcond=None)[0][:2])
-    of_noise, of_drift = (mean_interval(column) for column in np.array(found).T)
-    return of_noise, of_drift
+    noise = best["s"] ** 2
+    each = slopes(
+        best.assign(noise=noise, steady=best["ratio"] / noise), "noise", "steady", "N"
+    )
+    return mean_interval(each[:, 0]), mean_interval(each[:, 1])
 
 
 def soft_verdict(on_ratio: Interval, on_size: Interval) -> str:
@@ -61,7 +56,7 @@ def soft_verdict(on_ratio: Interval, on_size: Interval) -> str:
 def judge_soft(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of Ac2c; its data is `best_strengths`."""
     best = best_strengths(found.soft)
-    each = slopes(best)
+    each = slopes(best, "ratio", "N")
     on_ratio, on_size = (mean_interval(column) for column in each.T)
     verdict = soft_verdict(on_ratio, on_size)
     of_noise, of_drift = parted(best)

@@ -71,7 +71,7 @@ def test_each_verdict_of_soft_tying_is_reached(power, on_size, noise, verdict):
         verdict == "inconclusive"
     )
     if not noise:
-        each = soft_claim.slopes(judged.data)
+        each = soft_claim.slopes(judged.data, "ratio", "N")
         np.testing.assert_allclose(each, [[power, on_size]] * 5, atol=0.06)
 
 
