@@ -7,8 +7,6 @@ Expect:   WORKDIR/report.html with a verdict for every claim, each from the best
           evidence kept: that of a full preset, where there is one, over this run's.
 """
 
-import dataclasses
-import os
 import pathlib
 import time
 
@@ -205,52 +203,10 @@ def evidence_folders(folder, preset):
 
 
 def collect(folder, roots):
-    """Returns a finding a claim: the best evidence kept, this folder's beside it.
+    """Returns a finding a claim of all experiments; see `evidence.collect`."""
+    from experiments.lab import evidence
 
-    Args:
-      folder: of the report, which figures are relative to.
-      roots: folders that hold findings, in `PRESET/NAME` or `NAME`; the first is this
-        run's.
-    """
-    from experiments.lab.finding import EVIDENCE, read_findings
-
-    found: dict[str, list] = {key: [] for key in CLAIMS}
-    for place, root in enumerate(roots):
-        for path in sorted(
-            {*root.glob("*/*/findings.json"), *root.glob("*/findings.json")}
-        ):
-            name = path.parent.name
-            if name not in EXPERIMENTS:
-                continue
-            for finding in read_findings(path.parent):
-                half = name != OWNER.get(finding.id, name)
-                if half and finding.verdict != "supported":
-                    continue  # by the joint rule one half supports, both refute
-                rank = EVIDENCE.index(finding.preset), half, place
-                moved = relative(finding, path.parent, folder)
-                found[finding.id].append((rank, moved))
-    best = []
-    for ranked in found.values():
-        if not ranked:
-            continue
-        (_, first), *others = sorted(ranked, key=lambda item: item[0])
-        # This run's finding stands beside a better one that was kept.
-        own = [f for (_, half, place), f in others if not half and not place]
-        beside = tuple(dataclasses.replace(f, related=()) for f in own[:1])
-        best.append(dataclasses.replace(first, related=(*first.related, *beside)))
-    return best
-
-
-def relative(finding, source, folder):
-    """Returns a finding of a folder, with its figures' paths as seen from another."""
-
-    def seen(path):
-        if not path:
-            return ""
-        return pathlib.Path(os.path.relpath(source / path, folder)).as_posix()
-
-    related = tuple(relative(other, source, folder) for other in finding.related)
-    return dataclasses.replace(finding, figure=seen(finding.figure), related=related)
+    return evidence.collect(folder, roots, EXPERIMENTS, OWNER)
 
 
 def lead(findings):

@@ -17,11 +17,13 @@ from experiments.over_fitting.capacity import memorised
 from experiments.over_fitting.plan import PLANS as PLANS
 from experiments.over_fitting.plan import Plan
 from experiments.over_fitting.rises import GUESSING, follow
-from rnnshare import Tied, Untied
+from rnnshare import LowRank, Sharing, Tied, Untied
 from rnnshare.tasks import SignalPatch
 from rnnshare.training import Call, Recipe, Setting
 
 REGIMES = ("unregularised", "tuned")
+ARMS = ("Tied", "Untied")
+PARTIAL = "LowRank"  # stands beside both where they are tuned, and decides nothing
 MODEL, CASE = ["regime", "cell", "arm"], ["T", "N", "noise"]
 LOSSES = ["train_loss", "test_loss"]
 
@@ -72,11 +74,11 @@ def gaps_by_cell(plan: Plan, lab: Lab, regime: str = "unregularised") -> dict:
 
 
 def train_gaps(plan: Plan, lab: Lab) -> Gaps:
-    """Tunes and trains both arms of every cell in both regimes."""
+    """Tunes and trains both arms of every cell in both regimes, the third tuned."""
     found, chosen = [], {}
     for name, cell in standard_cells(*plan.cells).items():
-        for arm in ("Tied", "Untied"):
-            for regime in REGIMES:
+        for arm in (*ARMS, PARTIAL):
+            for regime in REGIMES if arm in ARMS else REGIMES[1:]:
                 rate, decay = choose(plan, cell, arm, regime, lab)
                 chosen[regime, name, arm] = rate, decay
                 how, label = recipe(plan, regime, decay), (regime, name, arm)
@@ -143,9 +145,18 @@ def settings_of(plan: Plan, cell, arm: str, steps, rate: float, how: Recipe) -> 
     """Returns a model's settings on the grid at some T."""
     found, width = [], plan.hidden_features
     for case in grid(plan, steps):
-        sharing = Tied() if arm == "Tied" else Untied(case[0], same_init=True)
+        sharing = sharing_of(arm, case[0])
         found.append(Setting(task_of(plan, case), cell, sharing, width, rate, how))
     return tuple(found)
+
+
+def sharing_of(arm: str, num_steps: int) -> Sharing:
+    """Returns how an arm shares its weights over T steps; all start tied."""
+    if arm == "Tied":
+        return Tied()
+    if arm == "Untied":
+        return Untied(num_steps, same_init=True)
+    return LowRank(num_steps, 2)
 
 
 def untied_less_tied(

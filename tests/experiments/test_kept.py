@@ -11,6 +11,7 @@ from experiments import answer
 from experiments.lab import report, script
 from experiments.lab.finding import read_findings
 from experiments.lab.report import format_effect
+from tests.cases import with_slow
 
 RESULTS = pathlib.Path(answer.__file__).parent / "results"
 FOLDERS = sorted(
@@ -53,7 +54,15 @@ def judged(folder):
 
 
 @pytest.mark.parametrize(
-    "folder", [f for f in FOLDERS if "quick" in f and judged(f)[1]]
+    "folder",
+    with_slow(
+        [f for f in FOLDERS if "quick" in f and judged(f)[1]],
+        {
+            "quick/spectrum",
+            "quick/real_data",
+            "quick/length_generalisation",
+        },
+    ),
 )
 def test_a_run_that_diverged_ends_in_a_report(folder, tmp_path):
     preset, name = folder.split("/")

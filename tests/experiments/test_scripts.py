@@ -11,6 +11,7 @@ import pytest
 
 from experiments import train
 from experiments.lab import choices
+from tests.cases import with_slow
 from tests.experiments.scripts import (
     ROOT,
     TINY,
@@ -86,7 +87,7 @@ def test_all_kinds_of_help(flag):
     assert "same_init" in done.stdout
 
 
-@pytest.mark.parametrize("sharing", choices.SHARINGS[4:])
+@pytest.mark.parametrize("sharing", with_slow(choices.SHARINGS[4:], ["low_rank"]))
 def test_train_between_tied_and_untied(sharing):
     words = (*TINY, f"--sharing={sharing}", "--cell=gru")
     done = refused("train", *words, begin=lambda *_: None)  # it is not: it trains
@@ -95,7 +96,10 @@ def test_train_between_tied_and_untied(sharing):
     assert re.search(rf"^adding_6: GRUCell, {name}\(", done.stdout, re.I | re.M)
 
 
-@pytest.mark.parametrize("sharing", ["tied", "untied", "segments", "cyclic"])
+@pytest.mark.parametrize(
+    "sharing",
+    with_slow(["tied", "untied", "segments", "cyclic"], {"tied", "untied"}),
+)
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
     done = run("train", *flags, f"--workdir={tmp_path}")

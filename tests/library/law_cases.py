@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import chex
@@ -118,16 +118,29 @@ FEW_PAIRS = [
 ]
 
 
-def parameters(pairs: list[tuple[str, str]]) -> list[Any]:
+OF_ALL = {*SHARINGS, *FORMS, *POLICIES} - {*ONE_PART}
+# Of how a sharing is run hardly anything is a form's or a policy's own.
+OF_RUNNING = {
+    *SHARINGS,
+    *("Untied-hold", "Untied-stretch", "LowRank-base", "Partition-of-three"),
+}
+
+
+def parameters(pairs: list[tuple[str, str]], sharings: Container[str]) -> list[Any]:
     """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
 
-    Every sharing stands with two cells all the same, and every cell tied and untied;
+    Every sharing stands with the LSTM all the same, and every cell tied and untied;
     what a partition of several parts obeys, one of one does.
+
+    Args:
+      pairs: names of a sharing and of a cell.
+      sharings: the names of those that are not left out.
     """
 
     def adds(sharing: str, cell: str) -> bool:
-        of_all = sharing in ("Tied", "Untied") or cell in ("Elman", "LSTM", "LSTM scan")
-        return of_all and sharing not in ONE_PART
+        if sharing in ("Tied", "Untied"):
+            return True
+        return cell in ("LSTM", "LSTM scan") and sharing in sharings
 
     return [
         pytest.param(

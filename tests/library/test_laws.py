@@ -14,6 +14,7 @@ from rnnshare import Cyclic, Segments, Tied, Untied, expand, num_parameters
 from tests.library.law_cases import (
     CELLS,
     LENGTHS,
+    OF_ALL,
     PAIRS,
     POLICIES,
     SHARINGS,
@@ -31,7 +32,7 @@ from tests.library.law_cases import (
 
 
 # Module scope: the tests of one case stand together, and share what it compiled.
-@pytest.fixture(scope="module", params=parameters(PAIRS))
+@pytest.fixture(scope="module", params=parameters(PAIRS, OF_ALL))
 def c(request):
     return case(*request.param)
 

@@ -13,6 +13,7 @@ from rnnshare import expand
 from tests.library.law_cases import (
     FEW_PAIRS,
     LENGTHS,
+    OF_RUNNING,
     B,
     D,
     H,
@@ -26,7 +27,7 @@ from tests.library.law_cases import (
 )
 
 
-@pytest.fixture(params=parameters(FEW_PAIRS))
+@pytest.fixture(params=parameters(FEW_PAIRS, OF_RUNNING))
 def few(request):
     return case(*request.param)
 

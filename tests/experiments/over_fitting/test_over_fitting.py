@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,12 @@ from rnnshare.analysis.statistics import Interval
 
 PLAN = PLANS["quick"]
 NOISE = np.random.default_rng(0).normal(size=(5, 2, 2, 2))
+LOW_RANK = 0.05 + 0.001 * NOISE  # its test loss, where tied's is 0
 CHOSEN = {
-    (r, c, a): (1e-2, 0.0) for r in REGIMES for c in "0123" for a in ("Tied", "Untied")
+    (r, c, a): (1e-2, 0.0)
+    for r in REGIMES
+    for c in "0123"
+    for a in ("Tied", "Untied", "LowRank")
 }
 
 
@@ -35,7 +40,10 @@ def losses(values):
     """
     rows = []
     for (regime, cell), untied in values.items():
-        for arm, pair in (("Tied", (0, 0)), ("Untied", untied)):
+        arms = {"Tied": (0, 0), "Untied": untied}
+        if regime == "tuned":
+            arms["LowRank"] = (0, LOW_RANK)
+        for arm, pair in arms.items():
             pair = [np.broadcast_to(x, NOISE.shape).reshape(5, 8) for x in pair]
             for i, case in enumerate(measure.grid(PLAN, PLAN.steps)):
                 label = {"regime": regime, "cell": cell, "arm": arm}
@@ -159,6 +167,21 @@ def test_the_rule_of_closing(cells, verdict):
     (cell, (gap, loss)), *_ = found.data.items()
     assert cell == "0" and gap.estimate == pytest.approx(cells[0][0].mean())
     assert loss.estimate == pytest.approx(cells[0][1].mean())
+    # The better end is tied's 0, but where untied's loss is below it.
+    assert "of the better end: 0 " in found.details
+    untied = cells[0][1].mean() < 0
+    own = 0.05 - untied * cells[0][1].mean()
+    assert f"0 {own:.3f} [" in found.details
+    assert "Nowhere is it shown to be below" in found.details
+
+
+def test_where_partial_untying_is_below_both_it_is_said(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "LOW_RANK", -0.1 + 0.001 * NOISE)
+    up = around(0.2)[:, None, None, None]
+    found = CLOSING.judge(PLAN, measured({("tuned", "0"): (up, up)}))
+    assert found.verdict == "supported"
+    assert "0 -0.100 [" in found.details
+    assert "below both ends in 1 of 1 cells, where neither is" in found.details
 
 
 def test_a_diverged_run_counts_as_guessing_and_gaps_are_test_less_train():
@@ -176,7 +199,7 @@ def test_a_diverged_run_counts_as_guessing_and_gaps_are_test_less_train():
     np.testing.assert_allclose(apart, expected)
     verdict = CLOSING.judge(PLAN, found)
     assert verdict.count == 5
-    assert "1 of 160 runs diverged and count as guessing." in verdict.details
+    assert "1 of 200 runs diverged and count as guessing." in verdict.details
 
 
 class MadeUpLab:
@@ -222,7 +245,7 @@ def test_what_is_measured_is_judged_and_drawn_with_runs_that_diverged():
     # Two rates without decay, four of both, on two tuning seeds; two rates on one.
     assert sorted(set(lab.tuned)) == [(2, 2), (2, 4), (4, 8)]
     assert set(found.gaps.chosen.values()) == {(1e-2, 0.0), (1e-2, 1.0)}
-    assert found.gaps.runs["lost"].sum() == 16 and found.rises["lost"].sum() == 8
+    assert found.gaps.runs["lost"].sum() == 24 and found.rises["lost"].sum() == 8
     assert found.memorised["diverged"].sum() == 2
     for claim in EXPERIMENT.claims:
         verdict = claim.judge(PLAN, found)

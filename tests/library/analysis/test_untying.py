@@ -108,6 +108,7 @@ def trained():
     return setting, fit(setting.make_model(), recipe, triples)
 
 
+@pytest.mark.slow
 def test_power_at_drift_two_tenths(trained):
     setting, fitted = trained
     rejected = []

@@ -1,6 +1,7 @@
 """Sizes of cells under sharings: by hand, and back to the width."""
 
 import functools
+import itertools
 
 import pytest
 from flax import nnx
@@ -23,6 +24,7 @@ from rnnshare import (
     Untied,
 )
 from rnnshare.models.sizing import count_flops, count_parameters, match_width
+from tests.cases import with_slow
 
 D = 12
 LSTM = functools.partial(LSTMCell, D)
@@ -98,8 +100,17 @@ def test_flops_of_a_low_rank_are_those_of_its_factors():
     assert factors < extra < factors + 4 * 4 * H + 100
 
 
-@by_sharing
-@pytest.mark.parametrize("by", ["parameters", "flops"])
+@pytest.mark.parametrize(
+    ("by", "sharing"),
+    with_slow(
+        itertools.product(["parameters", "flops"], EVERY),
+        [
+            *itertools.product(["parameters"], EVERY),
+            ("flops", EVERY[1]),
+            ("flops", EVERY[5]),
+        ],
+    ),
+)
 def test_the_width_of_a_size_is_the_width(by, sharing):
     count = {"parameters": count_parameters, "flops": count_flops}[by]
     assert match_width(LSTM, sharing, count(LSTM, sharing, 9), by) == 9

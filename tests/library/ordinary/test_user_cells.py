@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from rnnshare import RNN, Tied, Untied, unroll
+from tests.cases import with_slow
 from tests.library.ordinary.cases import (
     Case,
     D,
@@ -17,7 +18,6 @@ from tests.library.ordinary.cases import (
     assert_same,
     generic,
     graded,
-    ids,
     or_refused,
     plain,
 )
@@ -44,6 +44,8 @@ WAYS += [
     (name, "Untied", "auto")
     for name in ("peephole", "zoneout", "learned start", "complex", "log domain")
 ]
+OF_A_KIND = [way for way in WAYS if way[2] == "auto" and way[1] == "Tied"]
+OF_A_KIND += [("peephole", "Tied", "fused"), ("zoneout", "Untied", "auto")]
 
 
 @functools.cache
@@ -96,7 +98,9 @@ def alone(name, sharing):
     return function(c.state, c.inputs, carry_of(name, LENGTHS))
 
 
-@pytest.mark.parametrize(("name", "sharing", "implementation"), WAYS, ids=ids(WAYS))
+@pytest.mark.parametrize(
+    ("name", "sharing", "implementation"), with_slow(WAYS, OF_A_KIND)
+)
 def test_lengths(name, sharing, implementation):
     """Sequences run alone; what stands in the padding changes no bit."""
     c, carry = case(name, sharing, implementation), carry_of(name, LENGTHS)

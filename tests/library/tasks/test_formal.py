@@ -10,6 +10,7 @@ import pytest
 
 from rnnshare import tasks
 from rnnshare.tasks import NON_REGULAR, REGULAR
+from tests.cases import with_slow
 
 EVERY = (*REGULAR, *NON_REGULAR)
 every = pytest.mark.parametrize("language", EVERY, ids=lambda c: c.__name__)
@@ -120,7 +121,7 @@ def test_longer_strings_at_any_traced_length(language):
     assert draw._cache_size() == 1
 
 
-@every
+@pytest.mark.parametrize("language", with_slow(EVERY, EVERY[::3]))
 def test_chance_by_simulation(language):
     """The best constant answer, found on 20,000 strings of one length."""
     task = dataclasses.replace(language(1), max_length=5)

@@ -22,6 +22,7 @@ from rnnshare.training import (
     tune,
 )
 from rnnshare.training.programs import compile_programs
+from tests.cases import with_slow
 
 TASK = Adding(4, num_held_out=8)
 # Some stop early, so that places rest while others train.
@@ -71,7 +72,10 @@ def plain():
     return out
 
 
-@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize(
+    "name",
+    with_slow(SWITCHES, {"jax_debug_nans", "jax_transfer_guard"}),
+)
 def test_training_is_as_without_the_switch(name, plain, tmp_path):
     """Three replicas on two devices: a place rests at the end."""
     with switched(name):
@@ -83,7 +87,10 @@ def test_training_is_as_without_the_switch(name, plain, tmp_path):
     assert best == setting() and np.isfinite(rows.rows[0]["test_loss"])
 
 
-@pytest.mark.parametrize("name", ["jax_debug_nans", "jax_transfer_guard"])
+@pytest.mark.parametrize(
+    "name",
+    with_slow(["jax_debug_nans", "jax_transfer_guard"], ["jax_debug_nans"]),
+)
 def test_truncated_untied_training_too(name):
     recipe = dataclasses.replace(RECIPE, truncation=Truncation(2))
     task = LagRecall(4, 1, num_held_out=4)

@@ -1,6 +1,7 @@
 """A run whose loss is not finite is told and stops, and changes no other."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from rnnshare.tasks import LagRecall
 from rnnshare.training import Truncation, fitting
 from rnnshare.training.fitting import Loop, Recipe, Replica, fit
 from rnnshare.training.setting import Setting
+from tests.cases import with_slow
 from tests.library.training.loop_cases import (
     RECIPE,
     TASK,
@@ -24,8 +26,13 @@ from tests.library.training.loop_cases import (
 MEASURED = ("train_loss", "validation_loss", "test_loss")
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("rate", [1e10, 1e38])
+@pytest.mark.parametrize(
+    ("rate", "keep"),
+    with_slow(
+        itertools.product([1e10, 1e38], ["best", "last"]),
+        {(1e10, "best"), (1e38, "last")},
+    ),
+)
 def test_a_diverged_run_is_told_and_stops(rate, keep):
     """At the step whose loss is not finite, as a loop by hand finds it."""
     recipe = Recipe(50, 8, 5, None, None, optax.sgd, keep=keep)
@@ -57,7 +64,7 @@ def test_a_run_diverges_where_only_its_validation_loss_is_not_finite():
     assert train([(TASK, 0, 1e38)], recipe=recipe).metrics[0]["diverged"] == 1
 
 
-@pytest.mark.parametrize("per_device", [1, 3])
+@pytest.mark.parametrize("per_device", with_slow([1, 3], [3]))
 def test_a_diverged_run_leaves_those_beside_and_after_it_alone(per_device):
     """More replicas than places: what takes the place of a lost one is not lost."""
     recipe = dataclasses.replace(RECIPE, optimizer=optax.sgd, clip_norm=None)
@@ -90,7 +97,9 @@ class Unwatched(Loop):
         return after
 
 
-@pytest.mark.parametrize("truncation", [None, Truncation(4)])
+@pytest.mark.parametrize(
+    "truncation", with_slow([None, Truncation(4)], [Truncation(4)])
+)
 def test_to_watch_for_divergence_changes_no_run(truncation, monkeypatch):
     task = LagRecall(8, 2, num_held_out=16)
     recipe = dataclasses.replace(RECIPE, truncation=truncation, patience=2)

@@ -13,6 +13,7 @@ from rnnshare import ElmanCell, Tied
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.tasks import Adding
 from rnnshare.training import Recipe, Setting, fit
+from tests.cases import with_slow
 
 TASK = Adding(3, num_held_out=8)
 STEPS = 3
@@ -132,7 +133,10 @@ def assert_close(actual, expected):
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+OF_A_KIND = {"adam_cosine", "MultiSteps", "multi_transform", "lbfgs"}
+
+
+@pytest.mark.parametrize("name", with_slow(CASES, OF_A_KIND))
 def test_it_trains_as_in_a_loop_by_hand(name):
     clip_norm = 1e-2 if name == "lbfgs" else 1.0  # behind the clipping as before it
     out = trained(CASES[name], clip_norm=clip_norm)

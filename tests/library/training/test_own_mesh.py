@@ -8,6 +8,7 @@ from jax.sharding import AxisType
 from rnnshare import ElmanCell, Tied, Untied
 from rnnshare.tasks import Adding
 from rnnshare.training import JsonLines, Recipe, Replicate, Setting, fit, run
+from tests.cases import with_slow
 
 TASK = Adding(4, num_held_out=8)
 RECIPE = Recipe(4, 4, 2)
@@ -26,7 +27,10 @@ def trained():
 
 @pytest.mark.parametrize(
     ("size", "kind"),
-    [(1, AxisType.Explicit), (2, AxisType.Explicit), (2, AxisType.Auto)],
+    with_slow(
+        [(1, AxisType.Explicit), (2, AxisType.Explicit), (2, AxisType.Auto)],
+        [(2, AxisType.Explicit)],
+    ),
 )
 def test_in_a_callers_mesh_the_numbers_are_those_outside(size, kind, tmp_path):
     outside = trained()

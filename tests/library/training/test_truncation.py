@@ -15,6 +15,7 @@ from rnnshare.tasks import Adding, Batch, CopyMemory, LagRecall
 from rnnshare.training.loop import Loop, Recipe, Replica
 from rnnshare.training.setting import Setting
 from rnnshare.training.truncation import Truncation
+from tests.cases import with_slow
 from tests.library.law_cases import SHARINGS, T, assert_close
 
 TASK = CopyMemory(2, 2, 3, num_held_out=4)  # T = 6 steps
@@ -34,7 +35,10 @@ def freeze(rate):
     return optax.set_to_zero()
 
 
-@pytest.mark.parametrize("name", SHARINGS)
+@pytest.mark.parametrize(
+    "name",
+    with_slow(SHARINGS, {"Tied", "Untied", "LowRank", "Hypernetwork"}),
+)
 def test_the_loop_is_the_whole_sequence_at_its_limits(name):
     """With k = T a step is that of full back-propagation; at rest the losses agree."""
     assert TASK.num_steps == T
@@ -107,14 +111,17 @@ def by_hand(sharing, truncation, task):
     return params, np.mean(losses)
 
 
+WINDOWS = [
+    (Tied(), "hand_on", TASK),
+    (Tied(), "reset", TASK),
+    (Untied(T), "hand_on", Padded(2, 2, 3, num_held_out=4)),
+    (Cyclic(2), "reset", Padded(2, 2, 3, num_held_out=4)),
+]
+
+
 @pytest.mark.parametrize(
     ("sharing", "carry", "task"),
-    [
-        (Tied(), "hand_on", TASK),
-        (Tied(), "reset", TASK),
-        (Untied(T), "hand_on", Padded(2, 2, 3, num_held_out=4)),
-        (Cyclic(2), "reset", Padded(2, 2, 3, num_held_out=4)),
-    ],
+    with_slow(WINDOWS, WINDOWS[1:3]),
 )
 def test_windows_are_those_by_hand(sharing, carry, task):
     truncation = Truncation(2, carry)

@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 
 from rnnshare import AffineCell, LSTMCell
 from rnnshare.sharing.drawing import equations_of
+from tests.cases import with_slow
 from tests.library.law_cases import (
     B,
     D,
@@ -47,7 +48,10 @@ def test_cells_know_their_derivative(cell):
 
 
 @pytest.mark.parametrize(
-    ("sharing", "cell"), [("Tied", "LSTM"), ("Untied", "Leaky"), ("Cyclic", "GRU")]
+    ("sharing", "cell"),
+    with_slow(
+        [("Tied", "LSTM"), ("Untied", "Leaky"), ("Cyclic", "GRU")], [("Tied", "LSTM")]
+    ),
 )
 def test_to_second_order(sharing, cell):
     """Finite differences in float64, in both modes and of the gradient too."""

@@ -1,6 +1,7 @@
 """The fused unroll against its oracle, the scan; and what makes it fused."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from flax import nnx
 from rnnshare import RNN, Cyclic, LSTMCell, Segments, Tied, Untied, unroll
 from rnnshare.sharing.drawing import equations_of
 from rnnshare.sharing.products import groups_well
+from tests.cases import with_slow
 from tests.library.law_cases import LENGTHS, B, D, H, T, assert_close, case, generic
 from tests.library.unrolling.fused_cases import FUSING, MADE, both_ways, made
 
@@ -22,7 +24,14 @@ PAIRS += [
 ]
 
 
-@pytest.mark.parametrize(("sharing", "cell"), PAIRS)
+OF_A_KIND = [
+    (sharing, cell)
+    for sharing, cell in PAIRS
+    if cell == "LSTM" or sharing in ("Tied", "Untied")
+]
+
+
+@pytest.mark.parametrize(("sharing", "cell"), with_slow(PAIRS, OF_A_KIND))
 def test_fused_is_the_scan(sharing, cell):
     """Results and gradients, with lengths."""
     c = made(sharing, cell)
@@ -43,8 +52,13 @@ def test_ways_to_run(sharing, cell, options):
     assert_close(*both_ways(c, *c.arguments, **options))
 
 
-@pytest.mark.parametrize("batch", [(), (1,), (2, 3)], ids=str)
-@pytest.mark.parametrize("sharing", ["Tied", "Untied", "Segments", "Cyclic"])
+@pytest.mark.parametrize(
+    ("sharing", "batch"),
+    with_slow(
+        itertools.product(["Tied", "Untied", "Segments", "Cyclic"], [(), (1,), (2, 3)]),
+        [("Tied", ()), ("Untied", (1,)), ("Segments", (2, 3)), ("Cyclic", (2, 3))],
+    ),
+)
 def test_batch_shapes(sharing, batch):
     c = made(sharing, "LSTM")
     carry = (generic((*batch, H), 5), generic((*batch, H), 6))
