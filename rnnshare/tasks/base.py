@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,8 @@ class Task(abc.ABC):
       out_features: O.
       readout: 'last' or 'every', where an answer is due.
       num_tokens: how many tokens there are, if the inputs are tokens.
+      in_memory: whether its sets are arrays already, so that nothing is gained by
+        holding them.
       origin: of a task that a `generated` function returned, the call; else None. It
         is no field: neither `dataclasses.replace` nor a map over the tree keeps it.
     """
@@ -78,6 +80,7 @@ class Task(abc.ABC):
     out_features: int
     readout: str = "last"
     num_tokens: int | None = None
+    in_memory: ClassVar[bool] = False
 
     @abc.abstractmethod
     def sample(self, key: jax.Array, batch_size: int) -> Batch:

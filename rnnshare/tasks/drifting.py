@@ -62,6 +62,7 @@ class DriftTask(DriftRegression):
     oracle: Any
     path: str
     noise: Any = None
+    in_memory = True
 
     @property
     def name(self) -> str:  # type: ignore[override]

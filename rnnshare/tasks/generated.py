@@ -54,15 +54,25 @@ class GeneratedTask(Task):
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:
         """Draws training examples with replacement."""
-        numbers = randint(key, (batch_size,), 0, self.num_examples)
-        return self._examples("train", numbers)
+        return self.training_examples(self.draw_numbers(key, batch_size))
 
     def held_out(self, split: str) -> Batch:  # noqa: D102
         check_split(split)
-        numbers = jnp.arange(self.num_held_out)
         if split == "train":
-            numbers %= jnp.asarray(self.num_examples)
-        return self._examples(split, numbers)
+            return self.training_examples(self.measured_numbers())
+        return self._examples(split, jnp.arange(self.num_held_out))
+
+    def draw_numbers(self, key: jax.Array, batch_size: int) -> jax.Array:
+        """Draws the numbers of training examples, int32[B], with replacement."""
+        return randint(key, (batch_size,), 0, self.num_examples)
+
+    def measured_numbers(self) -> jax.Array:
+        """Returns the numbers of the training examples that are measured."""
+        return jnp.arange(self.num_held_out) % jnp.asarray(self.num_examples)
+
+    def training_examples(self, numbers: jax.Array) -> Batch:
+        """Returns the training examples of numbers int32[B]."""
+        return self._examples("train", numbers)
 
     def _examples(self, split: str, numbers: jax.Array) -> Batch:
         base = jax.random.fold_in(jax.random.key(self.seed), SPLITS.index(split))

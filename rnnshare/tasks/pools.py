@@ -28,6 +28,7 @@ _VALIDATION_STREAM, _TEST_STREAM = range(2)
 class InMemory(Task):
     """A task whose sets are batches that it holds: `train`, `validation`, `test`."""
 
+    in_memory = True
     train: Batch
 
     def sample(self, key: jax.Array, batch_size: int) -> Batch:

@@ -71,6 +71,7 @@ class Translation(Classification):
     test: Batch
     language: Any
     trained_below: int = NUM_NUMBERS
+    in_memory = True
     readout = "every"
     in_features = 16
     out_features = NUM_SYMBOLS

@@ -19,11 +19,12 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
+from rnnshare.tasks.held import rows_to_hold
 from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
-from rnnshare.training.programs import compile_programs
+from rnnshare.training.programs import compile_holding, compile_programs
 from rnnshare.training.resuming import Keeper, Progress
 from rnnshare.training.slots import Row, Slots, Triple
 
@@ -106,13 +107,14 @@ def fit(
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
     rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
     loop = Loop(make_model, recipe, rates)
-    programs = compile_programs(
-        loop,
-        mesh,
-        per_device,
-        type(replicas[0][0]),  # type: ignore[arg-type]
-        tuple(sorted((compiler_options or {}).items())),
-    )
+    tasks = [task for task, _, _ in replicas]
+    kind: Any = type(tasks[0])
+    options = tuple(sorted((compiler_options or {}).items()))
+    programs = compile_programs(loop, mesh, per_device, kind, options)
+    if not getattr(tasks[0], "in_memory", False):
+        num_rows = rows_to_hold(tasks)
+        holding = compile_holding(kind, num_rows, mesh, per_device, options)
+        programs = {**programs, "hold": holding}
     keeper = None
     if checkpoints is not None:
         if not isinstance(checkpoints, Checkpoints):

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
+from rnnshare.tasks.held import hold
 from rnnshare.training import replaying
-from rnnshare.training.loop import Loop, TrainState
+from rnnshare.training.loop import Loop, Replica, TrainState
 
 # How many models' programs a process holds. Each may take 25 MB and 570 memory maps, of
 # which Linux grants a process 65,530.
@@ -39,43 +40,73 @@ def compile_programs(
         jax.clear_caches()  # of all shapes that JAX has traced: half a MB a model
     if count % (PROGRAMS_KEPT // 4) == 0:
         gc.collect()  # programs that were let go of are in circles
-    spec = PartitionSpec(mesh.axis_names)
-
-    def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
-        # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
-        return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
-
-    def on_devices(
-        function: Callable[..., Any], together: Callable[..., Any] = jax.vmap
-    ) -> Callable[..., Any]:
-        def alone(*stacked: Any) -> Any:
-            return jax.tree.map(
-                lambda leaf: leaf[None],
-                function(*jax.tree.map(lambda leaf: leaf[0], stacked)),
-            )
-
-        on_device = alone if per_device == 1 else together(function)
-
-        program = jax.jit(
-            jax.shard_map(
-                on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-            ),
-            compiler_options=dict(options),
-        )
-
-        def under_own_mesh(*stacked: Any) -> Any:
-            with jax.set_mesh(mesh):  # a caller's may be another one
-                return program(*stacked)
-
-        return under_own_mesh
-
+    on_devices = functools.partial(_on_devices, mesh, per_device, options)
     return {
-        "init": on_devices(loop.init, one_by_one),
+        "init": on_devices(loop.init, _one_by_one),
         "select": on_devices(_select),
         "chunk": on_devices(loop.chunk),
         "finish": on_devices(loop.finish),
         "replay": on_devices(functools.partial(replaying.replay, loop)),
     }
+
+
+@functools.lru_cache(PROGRAMS_KEPT)
+def compile_holding(
+    task_type: type,
+    num_rows: int | None,
+    mesh: Mesh,
+    per_device: int,
+    options: tuple[tuple[str, str], ...],
+) -> Callable[..., Any]:
+    """Returns the program that draws the sets of replicas' tasks, for all models.
+
+    Args:
+      task_type: see `compile_programs`.
+      num_rows: see `rnnshare.tasks.held.hold`.
+      mesh: to lay the replicas over.
+      per_device: how many replicas a device trains at once.
+      options: of XLA.
+    """
+    del task_type
+
+    def held(replica: Replica) -> Replica:
+        return replica._replace(task=hold(replica.task, num_rows))
+
+    return _on_devices(mesh, per_device, options, held, _one_by_one)
+
+
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    # Not under vmap: batched LAPACK waits for ever for XLA's threads on a CPU.
+    return lambda *stacked: jax.lax.map(lambda one: function(*one), stacked)
+
+
+def _on_devices(
+    mesh: Mesh,
+    per_device: int,
+    options: tuple[tuple[str, str], ...],
+    function: Callable[..., Any],
+    together: Callable[..., Any] = jax.vmap,
+) -> Callable[..., Any]:
+    def alone(*stacked: Any) -> Any:
+        return jax.tree.map(
+            lambda leaf: leaf[None],
+            function(*jax.tree.map(lambda leaf: leaf[0], stacked)),
+        )
+
+    spec = PartitionSpec(mesh.axis_names)
+    on_device = alone if per_device == 1 else together(function)
+    program = jax.jit(
+        jax.shard_map(
+            on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+        ),
+        compiler_options=dict(options),
+    )
+
+    def under_own_mesh(*stacked: Any) -> Any:
+        with jax.set_mesh(mesh):  # a caller's may be another one
+            return program(*stacked)
+
+    return under_own_mesh
 
 
 def _select(which: jax.Array, new: TrainState, old: TrainState) -> TrainState:

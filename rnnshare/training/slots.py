@@ -32,7 +32,8 @@ class Slots:
         """Makes the places; nothing is trained yet.
 
         Args:
-          programs: of `programs.compile_programs`.
+          programs: of `programs.compile_programs`; and `hold`, that of
+            `programs.compile_holding`, if the tasks' sets are to be held.
           recipe: how to train.
           mesh: of one axis.
           per_device: how many replicas a device trains at once.
@@ -68,6 +69,8 @@ class Slots:
         if new.any():
             held = _stack([self._replicas[i] for i in self._held])
             self._stacked = jax.device_put(held, self._sharding)
+            if "hold" in self._programs:
+                self._stacked = self._programs["hold"](self._stacked)
             fresh = self._with_begun(self._programs["init"](self._stacked), new)
             if self._state is None:
                 self._state = fresh
