@@ -25,7 +25,7 @@ def compilation_cache(tmp_path_factory):
     shared = tmp_path_factory.getbasetemp().parent / "cache"
     os.environ["XDG_CACHE_HOME"] = str(shared)  # of scripts
     jax.config.update("jax_compilation_cache_dir", str(shared / "tests"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture(autouse=True)

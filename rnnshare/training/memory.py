@@ -8,10 +8,13 @@ touches fresh pages: tens of thousands of page faults, a third of a step's time.
 import ctypes
 import functools
 import gc
+import math
+import time
 from typing import Any
 
 # Of mallopt, by malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_released = -math.inf  # when memory was
 
 
 def keep_memory() -> bool:
@@ -32,13 +35,22 @@ def keep_memory() -> bool:
     return all(took)
 
 
-def release_memory() -> bool:
+def release_memory(at_most_every: float = 0.0) -> bool:
     """Returns free memory to the system, as between the programs of a study.
+
+    It takes as long as Python's search for garbage, a second in a large process.
+
+    Args:
+      at_most_every: seconds; nothing is done if it was called so shortly before.
 
     Returns:
       Whether any was: False too where the C library is not glibc.
     """
+    global _released
+    if time.monotonic() - _released < at_most_every:
+        return False
     gc.collect()
+    _released = time.monotonic()
     libc = _glibc()
     return libc is not None and libc.malloc_trim(0) == 1
 

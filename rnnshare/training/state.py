@@ -23,7 +23,7 @@ class Replica(NamedTuple):
     """What differs between the replicas of one loop; a pytree.
 
     Attributes:
-      task: a `rnnshare.tasks.Task`, its arrays as leaves.
+      task: a `rnnshare.tasks.Task`, its arrays as leaves; or one that holds its sets.
       seed: uint32; draws the parameters, the batches and the dropout.
       learning_rate: float32.
     """

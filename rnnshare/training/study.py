@@ -98,7 +98,7 @@ def run(
                 compiler_options=compiler_options,
                 checkpoint_every=checkpoint_every,
             )
-            release_memory()
+            release_memory(at_most_every=10.0)
     done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
     return [done[key] for of_setting in keys for key in of_setting]
 

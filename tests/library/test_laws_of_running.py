@@ -144,9 +144,25 @@ def test_l5_any_lengths_and_batch_axes(data):
         assert_close(final[index], h)
 
 
-@pytest.mark.parametrize("how", [{"remat": True}, {"unroll": 4}, "eager"], ids=str)
-def test_l6_ways_to_run(few, how):
+HOW = ({"remat": True}, {"unroll": 4}, "eager")
+# In turn one way of each sharing is of `make test`.
+RUNS = [
+    pytest.param(
+        *pair.values,
+        how,
+        id=f"{pair.id}-{how}",
+        marks=pair.marks if kept else [pytest.mark.slow],
+    )
+    for number, pair in enumerate(parameters(FEW_PAIRS, OF_RUNNING))
+    for turn, how in enumerate(HOW)
+    for kept in [number % len(HOW) == turn]
+]
+
+
+@pytest.mark.parametrize(("pair", "how"), RUNS)
+def test_l6_ways_to_run(pair, how):
     """Remat, unrolling and jit change nothing beyond rounding."""
+    few = case(*pair)
     expected = few.gradient(*few.arguments)
     if how == "eager":
         results, transpose = jax.vjp(few.run, *few.arguments)

@@ -60,6 +60,16 @@ def test_another_c_library_is_left_alone(monkeypatch):
     assert not memory.release_memory()
 
 
+def test_it_is_not_released_again_so_soon(monkeypatch):
+    collected = []
+    monkeypatch.setattr(memory.gc, "collect", lambda: collected.append(1))
+    memory.release_memory()
+    assert not memory.release_memory(at_most_every=600.0)
+    assert len(collected) == 1
+    memory.release_memory()
+    assert len(collected) == 2
+
+
 def test_models_that_are_not_trained_any_more_are_let_go_of(monkeypatch):
     """Of the programs of many models, those of the last few are held."""
     few = functools.lru_cache(2)(programs.compile_programs.__wrapped__)
