@@ -8,7 +8,7 @@ the same batches, but for the rounding of another program.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,8 +17,9 @@ import jax.numpy as jnp
 from rnnshare.tasks.base import SPLITS, Batch, Task, as_pytree, check_split
 from rnnshare.tasks.generated import GeneratedTask
 
-# Of a training set whose examples are held; a larger one is drawn as it is needed.
-MOST_ROWS, MOST_BYTES = 2**14, 2**26
+# Of a training set whose examples are held, and of the three sets together; what is
+# larger is drawn as it is needed.
+MOST_ROWS, MOST_BYTES, MOST_BYTES_OF_SETS = 2**14, 2**26, 2**28
 _BLOCK = 256  # examples that are drawn at once
 
 
@@ -79,6 +80,13 @@ def hold(task: Task, num_rows: int | None = None) -> HeldTask:
     return HeldTask(task, sets, examples)
 
 
+def is_to_be_held(task: Task) -> bool:
+    """Returns whether a task's sets are drawn, and not too large to be held."""
+    if getattr(task, "in_memory", False):
+        return False
+    return _bytes_of(task, _all_sets) <= MOST_BYTES_OF_SETS
+
+
 def rows_to_hold(tasks: Sequence[Task]) -> int | None:
     """Returns the rows of the training sets of tasks of one shape, if they are held.
 
@@ -90,23 +98,34 @@ def rows_to_hold(tasks: Sequence[Task]) -> int | None:
     kind = type(first)
     if kind.sample is not GeneratedTask.sample or kind.sample_at is not Task.sample_at:
         return None  # it draws in a way of its own
-    leaves, structure = jax.tree.flatten(first)
-    shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf).name) for leaf in leaves)
-    rows = MOST_BYTES // max(1, _bytes_of_example(kind, structure, shapes))
+    rows = MOST_BYTES // max(1, _bytes_of(first, _an_example))
     rows = min(MOST_ROWS, 2 ** int(math.log2(max(1, rows))))
     sizes = [int(task.num_examples) for task in tasks]  # type: ignore[attr-defined]
     return rows if rows >= _BLOCK and max(sizes) <= rows else None
 
 
+def _all_sets(task: Task) -> list[Batch]:
+    return [task.held_out(split) for split in SPLITS]
+
+
+def _an_example(task: GeneratedTask) -> Batch:
+    return task.example(jax.random.key(0), "train")
+
+
+def _bytes_of(task: Task, read: Callable[[Any], Any]) -> int:
+    leaves, structure = jax.tree.flatten(task)
+    shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf).name) for leaf in leaves)
+    return _bytes_by_shape(type(task), structure, shapes, read)
+
+
 @functools.lru_cache(maxsize=256)
-def _bytes_of_example(kind: type, structure: Any, shapes: tuple) -> int:
+def _bytes_by_shape(
+    kind: type, structure: Any, shapes: tuple, read: Callable[[Any], Any]
+) -> int:
     del kind  # two classes of equal fields are one structure to JAX
     leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-    task = jax.tree.unflatten(structure, leaves)
-    example = jax.eval_shape(
-        lambda task, key: task.example(key, "train"), task, jax.random.key(0)
-    )
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(example))
+    found = jax.eval_shape(read, jax.tree.unflatten(structure, leaves))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(found))
 
 
 def _draw(task: GeneratedTask, num_rows: int) -> Batch:

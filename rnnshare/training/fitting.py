@@ -19,7 +19,7 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
-from rnnshare.tasks.held import rows_to_hold
+from rnnshare.tasks.held import is_to_be_held, rows_to_hold
 from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
@@ -70,8 +70,8 @@ def fit(
         dataclass) shares its compilation with earlier calls.
       recipe: how to train.
       replicas: the tasks must agree but for their arrays, as resampled splits do. A
-        device holds the sets of those that it trains (`rnnshare.tasks.held`), and up to
-        64 MB of a training set that is drawn.
+        device holds the sets of those that it trains (`rnnshare.tasks.held`), up to 256
+        MB, and up to 64 MB of a training set that is drawn.
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
       per_device: how many replicas a device trains at once. Its memory grows with them,
         and a small model's time hardly does on a GPU; a CPU gains nothing.
@@ -113,7 +113,7 @@ def fit(
     kind: Any = type(tasks[0])
     options = tuple(sorted((compiler_options or {}).items()))
     programs = compile_programs(loop, mesh, per_device, kind, options)
-    if not getattr(tasks[0], "in_memory", False):
+    if is_to_be_held(tasks[0]):
         num_rows = rows_to_hold(tasks)
         holding = compile_holding(kind, num_rows, mesh, per_device, options)
         programs = {**programs, "hold": holding}

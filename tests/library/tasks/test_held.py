@@ -13,7 +13,7 @@ from rnnshare import ElmanCell, Tied, tasks
 from rnnshare.tasks import Composition, DriftStream, GeneratedTask, SignalPatch, Task
 from rnnshare.tasks import held as module
 from rnnshare.tasks.base import SPLITS, as_pytree
-from rnnshare.tasks.held import HeldTask, hold, rows_to_hold
+from rnnshare.tasks.held import HeldTask, hold, is_to_be_held, rows_to_hold
 from rnnshare.training import Recipe, Setting, fit
 from tests.cases import with_slow
 from tests.library.law_cases import assert_close
@@ -67,6 +67,12 @@ def test_what_reads_its_sets_from_memory_is_known():
     assert {kind.__name__ for kind in kinds if kind.in_memory} == {
         *("ArrayTask", "NextCharacter", "Forecast", "DriftTask", "Translation"),
     }
+
+
+def test_sets_that_are_too_large_are_not_held():
+    small, large = (tasks.Adding(2_000, num_held_out=n) for n in (1_000, 20_000))
+    assert is_to_be_held(small) and not is_to_be_held(large)
+    assert not is_to_be_held(tasks.japanese_vowels())
 
 
 def test_training_examples_are_drawn_as_far_as_there_are_any():
