@@ -69,9 +69,9 @@ def fit(
       make_model: `make_model(rngs=...)`; a hashable one that compares equal (a frozen
         dataclass) shares its compilation with earlier calls.
       recipe: how to train.
-      replicas: the tasks must agree but for their arrays, as resampled splits do. A
-        device holds the sets of those that it trains (`rnnshare.tasks.held`), up to 256
-        MB, and up to 64 MB of a training set that is drawn.
+      replicas: the tasks must agree but for their arrays, as resampled splits do. Sets
+        that a task draws are held while its replica trains (`rnnshare.tasks.held`): up
+        to 256 MB of them, and 64 MB of training examples, for each replica.
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
       per_device: how many replicas a device trains at once. Its memory grows with them,
         and a small model's time hardly does on a GPU; a CPU gains nothing.

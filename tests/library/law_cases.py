@@ -2,14 +2,13 @@
 
 import functools
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from rnnshare import (
@@ -116,40 +115,6 @@ FEW_PAIRS = [
     if (cell in ("LSTM", "LSTM scan") and sharing not in ONE_PART)
     or (cell == "Elman" and sharing in ("Tied", "Untied", "Segments", "Cyclic"))
 ]
-
-
-OF_ALL = {*SHARINGS, *FORMS, *POLICIES} - {*ONE_PART}
-# Of how a sharing is run hardly anything is a form's or a policy's own.
-OF_RUNNING = {
-    *SHARINGS,
-    *("Untied-hold", "Untied-stretch", "LowRank-base", "Partition-of-three"),
-}
-
-
-def parameters(pairs: list[tuple[str, str]], sharings: Container[str]) -> list[Any]:
-    """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
-
-    Every sharing stands with the LSTM all the same, and every cell tied and untied;
-    what a partition of several parts obeys, one of one does.
-
-    Args:
-      pairs: names of a sharing and of a cell.
-      sharings: the names of those that are not left out.
-    """
-
-    def adds(sharing: str, cell: str) -> bool:
-        if sharing in ("Tied", "Untied"):
-            return True
-        return cell in ("LSTM", "LSTM scan") and sharing in sharings
-
-    return [
-        pytest.param(
-            (sharing, cell),
-            id=f"{sharing}-{cell}",
-            marks=[] if adds(sharing, cell) else [pytest.mark.slow],
-        )
-        for sharing, cell in pairs
-    ]
 
 
 class Case:

@@ -14,7 +14,6 @@ from rnnshare import Cyclic, Segments, Tied, Untied, expand, num_parameters
 from tests.library.law_cases import (
     CELLS,
     LENGTHS,
-    OF_ALL,
     PAIRS,
     POLICIES,
     SHARINGS,
@@ -26,9 +25,9 @@ from tests.library.law_cases import (
     assert_equal,
     assert_equal_to_rounding,
     case,
-    parameters,
     pulled,
 )
+from tests.library.law_parameters import OF_ALL, parameters
 
 
 # Module scope: the tests of one case stand together, and share what it compiled.

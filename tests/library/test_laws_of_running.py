@@ -13,7 +13,6 @@ from rnnshare import expand
 from tests.library.law_cases import (
     FEW_PAIRS,
     LENGTHS,
-    OF_RUNNING,
     B,
     D,
     H,
@@ -23,8 +22,8 @@ from tests.library.law_cases import (
     case,
     generic,
     gradient_of,
-    parameters,
 )
+from tests.library.law_parameters import OF_RUNNING, parameters
 
 
 @pytest.fixture(params=parameters(FEW_PAIRS, OF_RUNNING))

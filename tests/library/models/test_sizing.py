@@ -43,7 +43,6 @@ EVERY = [
     Partition({"recurrent": Untied(7)}),
     Partition({"f": Cyclic(2)}, gates=LSTMCell.gates),
 ]
-by_sharing = pytest.mark.parametrize("sharing", EVERY, ids=repr)
 
 
 @pytest.mark.parametrize("H", [1, 5, 33])

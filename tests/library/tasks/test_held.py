@@ -13,7 +13,7 @@ from rnnshare import ElmanCell, Tied, tasks
 from rnnshare.tasks import Composition, DriftStream, GeneratedTask, SignalPatch, Task
 from rnnshare.tasks import held as module
 from rnnshare.tasks.base import SPLITS, as_pytree
-from rnnshare.tasks.held import HeldTask, hold, is_to_be_held, rows_to_hold
+from rnnshare.tasks.held import hold, is_to_be_held, rows_to_hold
 from rnnshare.training import Recipe, Setting, fit
 from tests.cases import with_slow
 from tests.library.law_cases import assert_close
@@ -157,9 +157,3 @@ def test_a_training_is_that_of_the_task_that_draws():
     assert_same_run(found[0].metrics, found[1].metrics)
     assert_same_run(found[0].params, found[1].params)
     assert len({row["test_loss"] for row in found[0].metrics}) == 3
-
-
-def test_a_held_task_is_a_pytree_with_the_task_inside():
-    one = held(EVERY["SignalPatch"], 256)
-    assert isinstance(jax.tree.map(lambda x: x, one), HeldTask)
-    assert len(jax.tree.leaves(one)) > len(jax.tree.leaves(EVERY["SignalPatch"]))
