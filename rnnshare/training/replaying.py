@@ -33,7 +33,7 @@ def replay(
             looked = nonfinite.first_window(looked)
         return after, looked._replace(
             params=nonfinite.each_finite(after.params),
-            optimizer_state=nonfinite.still_finite(
+            optimizer_state=nonfinite.each_still_finite(
                 state.optimizer_state, after.optimizer_state
             ),
         )

@@ -61,7 +61,7 @@ class Truncation:
 
     def check(self, task: Any, model: Any) -> None:
         """Raises unless a model can be trained on a task in windows."""
-        name = type(task).__name__
+        name = type(getattr(task, "task", task)).__name__  # of one that is held
         if not hasattr(model, "initialize_carry"):
             raise ValueError(
                 f"{type(model).__name__} has no initialize_carry, so there is no carry "

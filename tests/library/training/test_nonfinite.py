@@ -11,7 +11,7 @@ from flax import nnx
 
 from rnnshare.tasks import Batch, Task
 from rnnshare.tasks.base import as_pytree
-from rnnshare.training import Checkpoints, Recipe, fit
+from rnnshare.training import Checkpoints, Recipe, fit, nonfinite
 from rnnshare.training.fitting import Loop, Replica
 
 NUM_STEPS, EVERY, RATE = 24, 4, 0.05
@@ -200,3 +200,23 @@ def test_a_policy_that_is_none_is_refused():
         ValueError, match=r"on_nonfinite is 'go'\. Use 'stop', 'skip' or"
     ):
         recipe("go")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [("after", 0), ("after", 3), ("both", 1), (None, 0)])
+def test_all_at_once_is_each_by_itself(bad, place):
+    """What the loop asks of all leaves together is what is asked of each to name it."""
+    which, index = place
+    dtypes = (jnp.float32, jnp.bfloat16, jnp.int32, jnp.complex64, jnp.float32)
+    before = [np.ones((2, 3), dtype) for dtype in dtypes] + [np.float32(1)]
+    after = [leaf.copy() for leaf in before]
+    if which is not None:
+        after[index][1, 2] = bad
+    if which == "both":
+        before[index][1, 2] = bad
+    finite = nonfinite.all_finite(after)
+    still = nonfinite.still_finite(before, after)
+    assert bool(finite) == (which is None)
+    assert bool(still) == (which != "after")
+    assert finite == nonfinite.every(nonfinite.each_finite(after))
+    assert still == nonfinite.every(nonfinite.each_still_finite(before, after))

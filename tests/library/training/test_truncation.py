@@ -12,6 +12,7 @@ import pytest
 from rnnshare import Cyclic, LSTMCell, SequenceModel, Tied, Untied
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.tasks import Adding, Batch, CopyMemory, LagRecall
+from rnnshare.tasks.held import hold
 from rnnshare.training.loop import Loop, Recipe, Replica
 from rnnshare.training.setting import Setting
 from rnnshare.training.truncation import Truncation
@@ -173,9 +174,9 @@ def test_bad_truncations_are_refused(make, text):
 
 
 def run_once(truncation, task=TASK):
-    """As `fit` runs it, with the task traced."""
+    """As `fit` runs it, with the task held and traced."""
     loop = loop_of(Tied(), truncation, task)
-    replica = REPLICA._replace(task=task)
+    replica = REPLICA._replace(task=hold(task))
     jax.eval_shape(lambda replica: loop.step(replica, loop.init(replica)), replica)
 
 
