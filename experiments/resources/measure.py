@@ -205,13 +205,25 @@ def limit(plan: Plan, lab: Lab, cases: list[Case], found: Measured) -> Limit:
                 dataclasses.replace(last, num_steps=num_steps)
             ),
             plan.seconds,
-            steps[-1],
+            first_guess(plan, last, found),
         ),
     )
     tried = zip(timed["steps"], timed["took"], strict=True)
     within, above = ends_of(dict(tried), plan.seconds)
     assert above is not None
     return Limit(row["most"], row["needs"], within, above)
+
+
+def first_guess(plan: Plan, case: Case, found: Measured) -> int:
+    """Returns the T with which the search for the longest within a time begins.
+
+    In proportion to the time of a step, where that was raced.
+    """
+    raced = dataclasses.replace(case, num_steps=plan.grid_steps)
+    if raced not in found.times:
+        return case.num_steps
+    each = float(np.median(found.times[raced])) / raced.num_steps
+    return max(1, int(plan.seconds / each))
 
 
 def most_steps(case: Case, guess: int, budget: int) -> tuple[int, int]:
