@@ -81,14 +81,15 @@ def judge(plan: Plan, runs: pd.DataFrame) -> Verdict:
     )
     decider = plan.cells[-1]
     each = {cell: verdict_of([rotation[cell], mnist[cell]]) for cell in plan.cells}
+    if len(each) > 1:
+        verdicts = ", ".join(f"{cell} {verdict}" for cell, verdict in each.items())
+        told += f". By the same rule: {verdicts}; the {decider} decides"
     return Verdict(
         each[decider],
         rotation[decider].growth,
         f"accuracy of a tied {decider} less that of a bag of steps, at the highest "
         "dial less at 0",
-        f"{told}. By the same rule: "
-        f"{', '.join(f'{cell} {verdict}' for cell, verdict in each.items())}; the "
-        f"{decider} decides.",
+        f"{told}.",
         plan.num_seeds,
         _details(plan, runs),
         data=by_cell,
