@@ -1,6 +1,12 @@
 """Tasks: pure samplers with a loss, metrics and reference lines; no model in sight."""
 
-from rnnshare.tasks.base import Batch, Classification, Task
+from rnnshare.tasks.arrays import (
+    ArrayRegression,
+    Arrays,
+    StepClassification,
+    from_arrays,
+)
+from rnnshare.tasks.base import Batch, Classification, Regression, Task
 from rnnshare.tasks.composition import Composition, RandomString
 from rnnshare.tasks.drifting import DriftTask, drift
 from rnnshare.tasks.drifting_rule import drift_oracles
@@ -44,7 +50,9 @@ __all__ = [
     "REGULAR",
     "STREAMING",
     "Adding",
+    "ArrayRegression",
     "ArrayTask",
+    "Arrays",
     "Batch",
     "Classification",
     "Composition",
@@ -67,10 +75,12 @@ __all__ = [
     "Parity",
     "RandomLabels",
     "RandomString",
+    "Regression",
     "ReverseString",
     "Rotation",
     "SignalPatch",
     "StackManipulation",
+    "StepClassification",
     "Task",
     "WordOrder",
     "digits",
@@ -79,6 +89,7 @@ __all__ = [
     "drift_stream",
     "folk_tune_streams",
     "folk_tunes",
+    "from_arrays",
     "italy_power_demand",
     "japanese_vowels",
     "mnist1d",

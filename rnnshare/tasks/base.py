@@ -187,6 +187,32 @@ class Classification(Task):
         return {"loss": self.loss(outputs, batch), "accuracy": accuracy}
 
 
+class Regression(Task):
+    """A task with values for answers: the mean squared error."""
+
+    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
+        """Returns the mean squared error over what is scored."""
+        errors = jnp.mean(jnp.square(outputs - batch.targets), axis=-1)
+        return masked_mean(errors, batch.mask)
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Returns `loss`, and `unexplained`: over that of the best constant."""
+        means = [
+            masked_mean(batch.targets[..., i], batch.mask)
+            for i in range(batch.targets.shape[-1])
+        ]
+        constant = jnp.broadcast_to(jnp.stack(means), batch.targets.shape)
+        loss = self.loss(outputs, batch)
+        return {"loss": loss, "unexplained": loss / self.loss(constant, batch)}
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Chance: the training set's mean, which is 0, for every answer of the test."""
+        batch = self.held_out("test")
+        found = self.metrics(jnp.zeros_like(batch.targets), batch)
+        return {"chance": {name: float(value) for name, value in found.items()}}
+
+
 def masked_mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Returns the mean of values where mask is true; 0 where nothing is."""
     if mask is None:

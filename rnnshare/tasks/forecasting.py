@@ -3,16 +3,9 @@
 import dataclasses
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rnnshare.tasks.base import (
-    Batch,
-    Metrics,
-    as_pytree,
-    generated,
-)
+from rnnshare.tasks.base import Batch, Regression, as_pytree, generated
 from rnnshare.tasks.data import pedestrians as data
 from rnnshare.tasks.pools import InMemory
 
@@ -23,7 +16,7 @@ _HELD_OUT = 1_000
 
 @as_pytree("train", "validation", "test")
 @dataclasses.dataclass(frozen=True, eq=False)
-class Forecast(InMemory):
+class Forecast(InMemory, Regression):
     """Predict the next value at every step, of sequences held in memory.
 
     The loss is the mean squared error, in units of the variance of the training set.
@@ -48,15 +41,6 @@ class Forecast(InMemory):
     def num_steps(self) -> int:  # type: ignore[override]
         """T."""
         return self.train.inputs.shape[-2]
-
-    def loss(self, outputs: jax.Array, batch: Batch) -> jax.Array:
-        """Returns the mean squared error."""
-        return jnp.mean(jnp.square(outputs - batch.targets))
-
-    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Returns `loss`, and `unexplained`: over the variance of the targets."""
-        loss = self.loss(outputs, batch)
-        return {"loss": loss, "unexplained": loss / jnp.var(batch.targets)}
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:

@@ -70,7 +70,8 @@ def test_its_batches_are_those_of_the_task(name):
 def test_what_reads_its_sets_from_memory_is_known():
     kinds = {kind for kind, (task, _) in BASES.items() if isinstance(task, Task)}
     assert {kind.__name__ for kind in kinds if kind.in_memory} == {
-        *("ArrayTask", "NextCharacter", "Forecast", "DriftTask", "Translation"),
+        *("ArrayRegression", "ArrayTask", "DriftTask", "Forecast", "NextCharacter"),
+        *("StepClassification", "Translation"),
     }
 
 

@@ -60,6 +60,12 @@ BASES = {
     tasks.Adding: (ADDING, {"num_steps": 7, "num_held_out": 3}),
     tasks.ArrayTask: (tasks.ArrayTask(*ARRAY_BASE), ARRAYS),
     tasks.NextCharacter: (NextCharacter(*ARRAY_BASE), ARRAYS),
+    tasks.StepClassification: (tasks.StepClassification(*ARRAY_BASE), ARRAYS),
+    tasks.ArrayRegression: (
+        tasks.ArrayRegression(SETS, SETS, SETS, np.ones(1), "a", 1, "1"),
+        {name: ARRAYS[name] for name in (*SPLITS, "name", "sha256", "num_tokens")}
+        | {"scale": np.zeros(1), "out_features": 2, "readout": "every"},
+    ),
     tasks.Forecast: (
         tasks.Forecast(SETS, SETS, SETS, "a", "1"),
         {name: ARRAYS[name] for name in (*SPLITS, "name", "sha256")},

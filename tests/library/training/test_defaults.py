@@ -17,6 +17,7 @@ FROZEN = """\
 Adding: num_held_out=1000
 AffineCell: kernel_init=None recurrent_init=None bias_init=None dtype=None
     param_dtype=float32
+ArrayRegression: readout='last' num_tokens=None
 ArrayTask: num_tokens=None
 Basis: kind='fourier' period=32.0
 Composition: num_examples=2147483647 seed=0 num_held_out=500
@@ -63,6 +64,7 @@ Setting: hidden_features=64 learning_rate=0.001 recipe=Recipe() num_layers=1
 SignalPatch: num_held_out=1000 num_steps=8 num_features=8 strength=5.0 label_noise=0.0
 StackManipulation: min_length=1 num_held_out=1000 curriculum=0.0
 StateMixtureCell: cell=LSTMCell num_templates=4 dtype=None param_dtype=float32
+StepClassification: num_tokens=None
 TimeInput: num_functions=8 kind='fourier' period=32.0
 Translation: trained_below=10000
 Truncation: carry='hand_on'
@@ -75,6 +77,8 @@ drift_stream: split=0 amount=0.05 num_steps=20 num_features=3 num_lags=5
     num_examples=2147483647 num_held_out=1000 noise=0.0
 folk_tune_streams: split=0 num_steps=256
 folk_tunes: split=0 num_steps=64
+from_arrays: lengths=None groups=None readout='last' split_by='random'
+    validation_fraction=0.2 test_fraction=0.2 name='arrays'
 italy_power_demand: split=0 validation_fraction=0.2
 japanese_vowels: split=0 validation_fraction=0.2
 mnist1d: split=0 shuffled=False shuffled_each=False max_translation=None

@@ -1,0 +1,468 @@
+"""Tasks of one's own arrays: `from_arrays` checks, splits and standardises them."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from rnnshare.tasks.base import (
+    SPLITS,
+    Batch,
+    Metrics,
+    Regression,
+    Task,
+    as_pytree,
+)
+from rnnshare.tasks.pools import ArrayTask, InMemory
+
+FEWEST = 10  # sequences
+_READOUTS = ("last", "every")
+_SPLIT_BY = ("random", "time")
+_DRAWS = 100  # of groups, until the training part has every class
+
+
+@as_pytree("train", "validation", "test")
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepClassification(ArrayTask):
+    """A class at every step, of sequences that are held in memory; see `ArrayTask`."""
+
+    readout = "every"
+
+
+@as_pytree("train", "validation", "test", "scale")
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArrayRegression(InMemory, Regression):
+    """Values to predict, of sequences that are held in memory.
+
+    The loss is the mean squared error, in units of the training targets' variance.
+
+    Attributes:
+      train, validation, test: the sets, disjoint; targets float32[N, O] or, with an
+        answer at every step, [N, T, O], standardised by the training set.
+      scale: float32[O], what a target was divided by.
+      name: of the data.
+      out_features: O.
+      sha256: of the data.
+      readout: 'last' or 'every', where an answer is due.
+      num_tokens: how many tokens there are, if the inputs are int[N, T].
+    """
+
+    train: Batch
+    validation: Batch
+    test: Batch
+    scale: Any
+    name: str
+    out_features: int
+    sha256: str
+    readout: str = "last"
+    num_tokens: int | None = None
+
+    num_steps = ArrayTask.num_steps
+    in_features = ArrayTask.in_features
+
+    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Returns `loss`, `unexplained`, and of one output `rmse` in its own unit."""
+        found = super().metrics(outputs, batch)
+        if self.out_features == 1:
+            found["rmse"] = jnp.sqrt(found["loss"]) * jnp.asarray(self.scale)[0]
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """Makes the tasks of some arrays: `arrays(split)`; two of equal arrays are equal.
+
+    Attributes:
+      inputs: float32[N, T, D], or tokens int32[N, T].
+      targets: int32[N] or [N, T], 0..K-1; or float32[N, O] or [N, T, O].
+      lengths: int32[N].
+      groups: int[N], or None.
+      classes: what the classes were called, in the order of their numbers; None where
+        the targets are values.
+      name, readout, split_by: see `from_arrays`.
+      fractions: of validation and test.
+      sha256: of all of it.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    lengths: np.ndarray
+    groups: np.ndarray | None
+    classes: tuple[Any, ...] | None
+    name: str
+    readout: str
+    split_by: str
+    fractions: tuple[float, float]
+    sha256: str
+
+    def __eq__(self, other: object) -> bool:
+        """Returns whether the tasks are the same."""
+        return isinstance(other, Arrays) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple:
+        return self.sha256, self.name, self.readout, self.split_by, self.fractions
+
+    def __call__(self, split: int = 0) -> Task:
+        """Returns the task with the sets of a split, resampled by its number.
+
+        Raises:
+          ValueError: if the split is no number from 0 on.
+        """
+        if not isinstance(split, int) or isinstance(split, bool) or split < 0:
+            raise ValueError(f"{self.name}: split is {split!r}. Use a number from 0.")
+        return _task_of(self, split)
+
+    def rows(self, split: int) -> dict[str, np.ndarray]:
+        """Returns the numbers of the rows of each set of a split, in order."""
+        num_rows, rng = len(self.inputs), np.random.default_rng(split)
+        if self.split_by == "time":
+            return _part(np.arange(num_rows), self.fractions)
+        if self.groups is not None:
+            return self._rows_by_group(rng)
+        if self.classes is None or self.readout == "every":
+            return _part(rng.permutation(num_rows), self.fractions)
+        parts = [
+            _part(rng.permutation(np.flatnonzero(self.targets == k)), self.fractions)
+            for k in range(len(self.classes))
+        ]
+        return {s: np.sort(np.concatenate([p[s] for p in parts])) for s in SPLITS}
+
+    def _rows_by_group(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        assert self.groups is not None  # for the type checker
+        names = np.unique(self.groups)
+        for _ in range(_DRAWS):
+            parts = _part(rng.permutation(names), self.fractions)
+            rows = {s: np.flatnonzero(np.isin(self.groups, parts[s])) for s in SPLITS}
+            if self.classes is None or not self._missing(rows["train"]):
+                return rows
+        raise ValueError(
+            f"{self.name}: no split by groups was found with every class in its "
+            "training part, since some class is in one or two groups alone. Give finer "
+            "groups, or leave that class out."
+        )
+
+    def _missing(self, rows: np.ndarray) -> list[Any]:
+        """Returns the classes that some rows have nothing of."""
+        assert self.classes is not None
+        there = np.isin(np.arange(len(self.classes)), self.targets[rows])
+        return [c for c, has in zip(self.classes, there, strict=True) if not has]
+
+
+def from_arrays(
+    inputs: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    readout: str = "last",
+    split_by: str = "random",
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    name: str = "arrays",
+) -> Arrays:
+    """Returns `make_task` of arrays, as `Setting` and all studies take it.
+
+    `from_arrays(x, y)(0)` is a task with its three sets; another number draws other
+    ones, of equal sizes. Inputs, and targets that are values, are standardised by the
+    training set. The digest of the arrays is in the key of every row.
+
+        make_task = rnnshare.tasks.from_arrays(x, y)
+        setting = Setting(make_task, LSTMCell, Untied(x.shape[1]))
+
+    Args:
+      inputs: numbers [N, T, D], N sequences of T steps; [N, T] of floats is D = 1, and
+        of integers are tokens 0, 1, 2, ...
+      targets: what to predict. Integers, booleans and strings are classes, floats are
+        values. With readout 'last' [N], or values [N, O]; with 'every' [N, T], or
+        values [N, T, O].
+      lengths: int[N], the real steps of each sequence; what is behind them counts
+        nowhere, and may be anything. By default all.
+      groups: [N], what belongs together, as one person's recordings: a group is in one
+        set alone.
+      readout: 'last', an answer at the end, or 'every', one at each step.
+      split_by: 'random', resampled by class or by group; or 'time': the rows are in
+        order, the last ones test, those before them validate, and every split is the
+        same.
+      validation_fraction: of the sequences.
+      test_fraction: of the sequences.
+      name: for rows and reports.
+
+    Raises:
+      ValueError: if an array has another shape than these, is ragged, misses values, is
+        constant, or too small to be split: of what, and the way out.
+      TypeError: if inputs are no numbers.
+    """
+    _check_options(name, readout, split_by, validation_fraction, test_fraction)
+    x = _read_inputs(name, inputs)
+    steps = _read_lengths(name, lengths, x)
+    real = np.arange(x.shape[1]) < steps[:, None]
+    _refuse_nonfinite(f"{name}: inputs", x, real)
+    y, classes = _read_targets(name, targets, x, readout, real)
+    owners = None if groups is None else _read_groups(name, groups, len(x), split_by)
+    digest = hashlib.sha256()
+    for array in (x, y, steps, *([] if owners is None else [owners])):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr(classes).encode())
+    made = Arrays(
+        inputs=x,
+        targets=y,
+        lengths=steps,
+        groups=owners,
+        classes=classes,
+        name=name,
+        readout=readout,
+        split_by=split_by,
+        fractions=(validation_fraction, test_fraction),
+        sha256=digest.hexdigest(),
+    )
+    made(0)  # raises what a split of these arrays would raise
+    return made
+
+
+@functools.lru_cache(maxsize=32)
+def _task_of(arrays: Arrays, split: int) -> Task:
+    rows = arrays.rows(split)
+    if arrays.classes is not None and (missing := arrays._missing(rows["train"])):
+        raise ValueError(
+            f"{arrays.name}: the training part has no sequence of class {missing[0]!r}."
+            " Give more of it, leave it out, or split another way."
+        )
+    x, steps = arrays.inputs, arrays.lengths
+    real = np.arange(x.shape[1]) < steps[:, None]
+    tokens = int(x[real].max()) + 1 if x.ndim == 2 else None
+    if tokens is None:
+        seen = x[rows["train"]][real[rows["train"]]].astype(np.float64)
+        scaled = (x - seen.mean(0)) / np.maximum(seen.std(0), 1e-6)
+        x = np.where(real[..., None], scaled, 0).astype(np.float32)
+    else:
+        x = np.where(real, x, 0)
+    y, scale = arrays.targets, np.ones(1)
+    every = arrays.readout == "every"
+    if arrays.classes is None:
+        of_train = y[rows["train"]]
+        known = of_train[real[rows["train"]]] if every else of_train
+        scale = np.maximum(known.std(0, dtype=np.float64), 1e-6)
+        y = ((y - known.mean(0, dtype=np.float64)) / scale).astype(np.float32)
+    ragged = steps.min() < x.shape[1]
+    sets = {
+        name: Batch(
+            x[own],
+            y[own],
+            steps[own] if ragged else None,
+            real[own] if ragged and every else None,
+        )
+        for name, own in rows.items()
+    }
+    if arrays.classes is None:
+        return ArrayRegression(
+            **sets,
+            scale=scale.astype(np.float32),
+            name=arrays.name,
+            out_features=y.shape[-1],
+            sha256=arrays.sha256,
+            readout=arrays.readout,
+            num_tokens=tokens,
+        )
+    scored = y[real] if every else y
+    share = np.bincount(scored, minlength=len(arrays.classes)) / scored.size
+    return (StepClassification if every else ArrayTask)(
+        **sets,
+        name=arrays.name,
+        out_features=len(arrays.classes),
+        sha256=arrays.sha256,
+        chance=(float(share.max()), float(-np.sum(share * np.log(share)))),
+        num_tokens=tokens,
+    )
+
+
+def _part(items: np.ndarray, fractions: tuple[float, float]) -> dict[str, np.ndarray]:
+    """Parts items: the last for test, those before them for validation."""
+    validation, test = (max(1, round(f * len(items))) for f in fractions)
+    first, second = len(items) - validation - test, len(items) - test
+    parts = items[:first], items[first:second], items[second:]
+    return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}
+
+
+def _check_options(
+    name: str, readout: str, split_by: str, validation: float, test: float
+) -> None:
+    for what, value, known in (
+        ("readout", readout, _READOUTS),
+        ("split_by", split_by, _SPLIT_BY),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: {what} is {value!r}. Use {' or '.join(known)}.")
+    if not (0 < validation < 1 and 0 < test < 1 and validation + test < 1):
+        raise ValueError(
+            f"{name}: validation_fraction is {validation} and test_fraction {test}. "
+            "Use fractions above 0 whose sum is below 1."
+        )
+
+
+def _read_inputs(name: str, inputs: Any) -> np.ndarray:
+    """Returns float32[N, T, D] or int32[N, T]."""
+    x = _rectangular(f"{name}: inputs", inputs)
+    if x.dtype.kind not in "iufb":
+        raise TypeError(
+            f"{name}: inputs are {x.dtype}. Give numbers; number categories from 0 on, "
+            "or give a column of 0 and 1 for each."
+        )
+    if x.ndim not in (2, 3) or 0 in x.shape:
+        raise ValueError(
+            f"{name}: inputs have shape {x.shape}. Give [sequences, steps, features], "
+            "or [sequences, steps] of one feature or of tokens."
+        )
+    if len(x) < FEWEST:
+        raise ValueError(
+            f"{name}: there are {len(x)} sequences. Give at least {FEWEST}: they are "
+            "parted into training, validation and test."
+        )
+    if x.ndim == 2 and x.dtype.kind in "iu":
+        return x.astype(np.int32)
+    return x.reshape(*x.shape[:2], -1).astype(np.float32)
+
+
+def _read_lengths(name: str, lengths: Any, x: np.ndarray) -> np.ndarray:
+    most = x.shape[1]
+    if lengths is None:
+        return np.full(len(x), most, np.int32)
+    steps = _rectangular(f"{name}: lengths", lengths)
+    if steps.shape != (len(x),) or steps.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: lengths are {steps.dtype}{list(steps.shape)}. Give an integer "
+            f"for each of {len(x)} sequences."
+        )
+    wrong = np.flatnonzero((steps < 1) | (steps > most))
+    if len(wrong):
+        raise ValueError(
+            f"{name}: lengths[{wrong[0]}] is {steps[wrong[0]]}. Use 1 to {most}, the "
+            "steps that the inputs have."
+        )
+    return steps.astype(np.int32)
+
+
+def _read_targets(
+    name: str, targets: Any, x: np.ndarray, readout: str, real: np.ndarray
+) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+    """Returns targets, and the names of the classes, if they are classes."""
+    y = _rectangular(f"{name}: targets", targets)
+    shape = x.shape[:2] if readout == "every" else x.shape[:1]
+    if y.dtype.kind == "f":
+        if y.shape == shape:
+            y = y[..., None]
+        if y.ndim != len(shape) + 1 or y.shape[:-1] != shape or y.shape[-1] == 0:
+            _refuse_shape(name, y, shape, readout, " (or one more axis, of outputs)")
+        scored = real if readout == "every" else np.ones(len(y), bool)
+        _refuse_nonfinite(f"{name}: targets", y, scored)
+        flat = np.flatnonzero(np.ptp(y[scored], axis=0) == 0)
+        if len(flat):
+            raise ValueError(
+                f"{name}: targets[..., {flat[0]}] is {y[scored][0, flat[0]]:g} always."
+                " There is nothing to predict; leave it out."
+            )
+        return np.where(scored[..., None], y, 0).astype(np.float32), None
+    if y.dtype.kind not in "iubUS":
+        raise TypeError(
+            f"{name}: targets are {y.dtype}. Give integers or strings for classes, "
+            "floats for values."
+        )
+    if y.shape != shape:
+        _refuse_shape(name, y, shape, readout)
+    scored = y[real] if readout == "every" else y
+    classes, counts = np.unique(scored, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{name}: all targets are class {classes[0].item()!r}. Give at least 2."
+        )
+    if len(classes) > len(scored) // 2:
+        raise ValueError(
+            f"{name}: targets have {len(classes)} classes among {len(scored)}. If they "
+            "are values, give them as floats."
+        )
+    if readout == "last" and counts.min() < 3:
+        rare = classes[counts.argmin()].item()
+        raise ValueError(
+            f"{name}: class {rare!r} has {counts.min()} of {len(scored)} sequences. "
+            "Each needs 3, one for each set: leave it out, or join it to another."
+        )
+    numbers = np.searchsorted(classes, y).clip(0, len(classes) - 1)
+    if readout == "every":
+        numbers = np.where(real, numbers, 0)
+    return numbers.astype(np.int32), tuple(classes.tolist())
+
+
+def _read_groups(name: str, groups: Any, count: int, split_by: str) -> np.ndarray:
+    """Returns the number of each sequence's group."""
+    owners = _rectangular(f"{name}: groups", groups)
+    if owners.shape != (count,):
+        raise ValueError(
+            f"{name}: groups have shape {owners.shape}. Give one for each of {count} "
+            "sequences."
+        )
+    if split_by == "time":
+        raise ValueError(
+            f"{name}: there are groups, and split_by is 'time'. Use one of the two."
+        )
+    names, numbers = np.unique(owners, return_inverse=True)
+    if len(names) < len(SPLITS):
+        raise ValueError(
+            f"{name}: there are {len(names)} groups. Give at least 3, one for each set."
+        )
+    return numbers.reshape(-1)
+
+
+def _rectangular(what: str, values: Any) -> np.ndarray:
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        found = np.empty(0, object)
+    if found.dtype != object:
+        return found
+    if isinstance(values, Sequence | np.ndarray) and len(values):
+        sizes = {np.shape(value) for value in values}
+        if len(sizes) == 1 and () in sizes:
+            raise ValueError(
+                f"{what} are Python objects, as {values[0]!r}. Give an array of numbers"
+                " or strings; where one is missing, fill it in or leave the row out."
+            )
+    raise ValueError(
+        f"{what} are ragged: not all have one shape. Pad them with zeros to one, and "
+        "give the real steps of each as lengths."
+    )
+
+
+def _refuse_nonfinite(what: str, values: np.ndarray, counted: np.ndarray) -> None:
+    if values.dtype.kind != "f":
+        if values[counted].min() < 0:
+            raise ValueError(f"{what} have a token below 0. Number tokens from 0 on.")
+        return
+    wrong = ~np.isfinite(values) & counted[..., None]
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"{what}{list(place)} is {values[place]}, one of {wrong.sum()} that are "
+            "missing or not finite. Fill them in, or leave these sequences out."
+        )
+    if what.endswith("inputs") and (np.ptp(values[counted], axis=0) == 0).all():
+        raise ValueError(f"{what} are constant. There is nothing to learn from them.")
+
+
+def _refuse_shape(
+    name: str, y: np.ndarray, shape: tuple, readout: str, also: str = ""
+) -> None:
+    steps = ", steps" if readout == "every" else ""
+    raise ValueError(
+        f"{name}: targets have shape {y.shape}, but readout={readout!r} has "
+        f"[sequences{steps}], here {list(shape)}{also}."
+    )
