@@ -30,12 +30,14 @@ INTEGERS = {
     "length_generalisation": "train_max_length eval_max_length hidden_features "
     "num_steps num_seeds examples",
     "benchmark.study_race": "num_seeds num_steps rounds",
+    "compare": "forecast hidden_features batch_size period",
     "identities": "replicas_per_device",
 }
 FLOATS = {
     "train": "drift dropout learning_rate weight_decay clip_norm checkpoint_every",
     "should_i_untie": "drift learning_rate",
     "benchmark": "memory_gib",
+    "compare": "budget_minutes",
     "identities": "compilation_cache_gb",
 }
 OF_INTEGERS = {
@@ -122,6 +124,15 @@ BY_HAND = {
         "--collect --replicas_per_device=2": "is not read with --collect",
         "--evidence=~nobody_here": "is of a user who has no home",
     },
+    "compare": {
+        "--budget_minutes=1": "give --data, a file",
+        "--data=": "names no path",
+        "--data=nowhere.csv": "nowhere.csv: there is no such file",
+        "--data=table.xls": "use a file that ends in .csv, .parquet, .npz, .ts",
+        "--split_by=date": "date",
+        "--kind=class": "Did you mean classes?",
+        "--workdir=/dev/null/x": "/dev/null is no folder that can be written to",
+    },
     "benchmark": {
         "--races=slow": "slow",
         "--races=tied --memory_gib=3": "--memory_gib is only read with --races=untied",
@@ -149,6 +160,7 @@ def table(name):
 
 
 SCRIPTS = ("train", "should_i_untie", "answer", "benchmark", "benchmark.study_race",
+           "compare",
            *EXPERIMENTS)  # fmt: skip
 
 

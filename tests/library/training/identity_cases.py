@@ -60,6 +60,16 @@ BASES = {
     tasks.Adding: (ADDING, {"num_steps": 7, "num_held_out": 3}),
     tasks.ArrayTask: (tasks.ArrayTask(*ARRAY_BASE), ARRAYS),
     tasks.NextCharacter: (NextCharacter(*ARRAY_BASE), ARRAYS),
+    tasks.Arrays: (
+        tasks.Arrays(
+            *(SETS.inputs, SETS.targets, np.ones(2, np.int32), None, None),
+            *("a", "last", "random", (0.2, 0.2), "1"),
+        ),
+        {"inputs": OTHER.targets, "targets": OTHER.targets, "lengths": OTHER.inputs}
+        | {"groups": OTHER.targets, "classes": ("x", "y"), "name": "b"}
+        | {"readout": "every", "split_by": "time", "fractions": (0.1, 0.2)}
+        | {"sha256": "2"},
+    ),
     tasks.StepClassification: (tasks.StepClassification(*ARRAY_BASE), ARRAYS),
     tasks.ArrayRegression: (
         tasks.ArrayRegression(SETS, SETS, SETS, np.ones(1), "a", 1, "1"),

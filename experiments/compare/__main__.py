@@ -1,0 +1,146 @@
+"""`python -m experiments.compare`; see the package."""
+
+import shlex
+import sys
+
+from absl import flags
+
+import experiments.compare
+from experiments.lab import flags as common
+
+_DATA = common.define_path(
+    "data", None, "The file: .csv or .parquet (a row a sequence, or with --sequence "
+    "and --time a row a step), .npz (inputs, targets, lengths), .ts."
+)  # fmt: skip
+_TARGET = flags.DEFINE_string(
+    "target", None, "The column to predict; of a forecast of a long table, the feature."
+)
+_SEQUENCE = flags.DEFINE_string(
+    "sequence", None, "Of a long table, the column that names the sequence of a row."
+)
+_TIME = flags.DEFINE_string("time", None, "Of a long table, the column of time.")
+_FEATURES = flags.DEFINE_list("features", [], "Columns; by default all others.")
+_FORECAST = common.define_integer(
+    "forecast", 0, "Predict the value so many steps later; 0 predicts --target.",
+    least=0, most=1_000_000,
+)  # fmt: skip
+_KIND = common.define_choice(
+    "kind", "auto", ("auto", "classes", "values"), "What the target is.",
+)  # fmt: skip
+_SPLIT_BY = common.define_choice(
+    "split_by", "random", ("random", "time"),
+    "How sequences are parted into training, validation and test: time: the rows are "
+    "in order, and the last ones test.",
+)  # fmt: skip
+_MINUTES = common.define_float(
+    "budget_minutes", 5.0, "How long it may take.", least=0.1, most=10_000.0
+)
+_HIDDEN = common.define_integer("hidden_features", 32, "H.", most=1_000_000)
+_BATCH = common.define_integer("batch_size", 32, "Sequences a step.", most=10**7)
+_PERIOD = common.define_integer(
+    "period", 0, "Of a rule that comes back, in steps; 0: look for one.", least=0,
+    most=1_000_000,
+)  # fmt: skip
+flags.declare_key_flag("workdir")
+
+
+def prepare():
+    """Returns when it began, the file's content, and its tasks."""
+    import time
+
+    from experiments.compare import contest, reading_law
+    from experiments.compare.reading import read
+    from experiments.lab import machine
+    from rnnshare.tasks import from_arrays
+
+    began = time.perf_counter()
+    if _DATA.value is None:
+        raise ValueError("give --data, a file; python -m experiments.compare --help.")
+    given = read(
+        _DATA.value,
+        target=_TARGET.value,
+        sequence=_SEQUENCE.value,
+        time=_TIME.value,
+        features=_FEATURES.value,
+        forecast=_FORECAST.value,
+        kind=_KIND.value,
+    )
+    make_task = from_arrays(
+        given.inputs,
+        given.targets,
+        lengths=given.lengths,
+        readout=given.readout,
+        split_by=_SPLIT_BY.value,
+        name=_DATA.value.stem,
+    )
+    num_steps = make_task(0).num_steps
+    if _PERIOD.value and not 2 <= _PERIOD.value <= num_steps // 2:
+        raise ValueError(
+            f"--period is {_PERIOD.value}. Use 2 to {num_steps // 2}: half of the "
+            f"{num_steps} steps, or 0."
+        )
+    task = make_task(0)
+    period = _PERIOD.value or reading_law.find_period(task)
+    arms = contest.arms_of(num_steps, task.in_features, _HIDDEN.value, period)
+    for arm in arms:
+        setting = contest.setting_of(make_task, arm, 1e-2, 200, _BATCH.value)
+        machine.require(machine.of_training(setting, 2))
+    common.takes(f"about {_MINUTES.value:g} minutes.")
+    return began, given, make_task, period, arms
+
+
+def main(began, given, make_task, period, arms) -> None:
+    """Compares the arms, and writes the page."""
+    import time
+
+    from experiments.compare import contest, page, reading_law, verdict
+    from experiments.lab.trials import Lab
+
+    task, folder = make_task(0), common.workdir("compare")
+    common.keeps("trained rows are kept")
+    say(f"{task.name}: {len(given.inputs):,} sequences of {task.num_steps} steps")
+    law = reading_law.read_law(task)
+    say(f"the law: {law['side']} (confidence {law['confidence']:.2f})")
+    lab = Lab(folder)
+    seconds = 60 * _MINUTES.value
+    with lab.clock():
+        outcome = contest.compare(
+            lab,
+            make_task,
+            arms,
+            seconds=seconds - contest.LAST - (time.perf_counter() - began),
+            batch_size=_BATCH.value,
+            say=say,
+        )
+    parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}
+    overlap = parts["test"] / parts["train"] if _SPLIT_BY.value == "random" else 0.0
+    chance = task.baselines["chance"]["loss"]
+    recommended = verdict.recommend(outcome, chance, overlap)
+    found = page.Compared(
+        source=_DATA.value,
+        given=given,
+        task=task,
+        law=law,
+        period=period,
+        outcome=outcome,
+        overlap=overlap,
+        recommended=recommended,
+        command=shlex.join(["python", "-m", "experiments.compare", *sys.argv[1:]]),
+    )
+    params = None
+    if recommended.arm is not None:
+        params = contest.train_once(make_task, outcome.settings[recommended.arm])
+    path = page.write(found, folder, params)
+    print(page.headline(found))
+    print(" ".join(page.as_json(found)["reasons"]))
+    print(f"The report is {path} ({time.perf_counter() - began:.0f} s)")
+
+
+def say(stage):
+    """Tells on stderr what is being done."""
+    print(f"compare: {stage}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.modules["__main__"].__doc__ = experiments.compare.__doc__
+    common.run(main, prepare=prepare)

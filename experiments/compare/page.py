@@ -1,0 +1,314 @@
+"""The page of a comparison, its figures, its JSON, and the model that it recommends."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.compare.contest import Outcome
+from experiments.compare.reading import Given
+from experiments.compare.verdict import Recommendation, resampled_interval
+from experiments.lab.report import escape, format_number, format_seconds, html_page
+from rnnshare import Tied
+from rnnshare.cells.blueprint import Blueprint
+from rnnshare.sharing.base import expand
+from rnnshare.tasks import Task
+from rnnshare.training import environment, save_params, write_atomically
+
+MODEL = "model.npz"
+_METRICS = {  # of a task: what a user reads, and its name
+    "test_accuracy": "accuracy",
+    "test_rmse": "root mean square error",
+    "test_unexplained": "unexplained share of the variance",
+}
+
+
+class Compared(NamedTuple):
+    """All that a page tells.
+
+    Attributes:
+      source: the file.
+      given: what it holds.
+      task: of split 0.
+      law: see `reading_law.read_law`.
+      period: of the cyclic arm, or None.
+      outcome: what was trained.
+      overlap: see `verdict.recommend`.
+      recommended: what came of it.
+      command: that made it.
+    """
+
+    source: pathlib.Path
+    given: Given
+    task: Task
+    law: Mapping[str, Any]
+    period: int | None
+    outcome: Outcome
+    overlap: float
+    recommended: Recommendation
+    command: str
+
+
+def metric_of(outcome: Outcome) -> tuple[str, str]:
+    """Returns the column of the metric that users read, and what it is called."""
+    row = next(iter(outcome.rows.values()))[0]
+    return next((key, text) for key, text in _METRICS.items() if key in row)
+
+
+def as_json(found: Compared) -> dict[str, Any]:
+    """Returns what `compare.json` holds."""
+    outcome, recommended = found.outcome, found.recommended
+    column, metric = metric_of(outcome)
+    arms = {}
+    for name, setting in outcome.settings.items():
+        losses = outcome.losses(name)
+        values = np.array([row[column] for row in outcome.rows[name]], np.float64)
+        arms[name] = {
+            "sharing": repr(setting.sharing),
+            "width": setting.hidden_features,
+            "parameters": setting.num_parameters(),
+            "learning_rate": setting.learning_rate,
+            "test_loss": _number(losses.mean()),
+            "metric": _number(values.mean()),
+            "interval": [*map(_number, resampled_interval(values, found.overlap)[1:])],
+        }
+    return {
+        "recommendation": recommended.sharing,
+        "width": recommended.width,
+        "ratio": recommended.ratio and [*map(_number, recommended.ratio)],
+        "reasons": [*recommended.reasons, *_warnings(found)],
+        "metric": metric,
+        "seeds": len(next(iter(outcome.rows.values()))),
+        "arms": arms,
+        "left_out": list(outcome.left_out),
+        "law": dict(found.law),
+        "period": found.period,
+        "updates": outcome.num_steps,
+        "seconds": round(outcome.seconds, 1),
+        "sequences": len(found.given.inputs),
+        "steps": found.task.num_steps,
+        "command": found.command,
+        "environment": environment(),
+    }
+
+
+def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
+    """Writes `report.html`, `report.md`, `compare.json`, figures and the model.
+
+    Args:
+      found: what to tell.
+      folder: where to.
+      params: of the recommended model, or None.
+
+    Returns:
+      The path of `report.html`.
+    """
+    from rnnshare.plotting import save
+
+    facts = as_json(found)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    save(draw_arms(found, facts), folder / "figures" / "arms.png")
+    blocks = _answer(found, facts)
+    if params is not None:
+        save_params(folder / MODEL, params)
+        weights = _weights_over_time(found, params)
+        if weights is not None:
+            save(draw_weights(found, weights), folder / "figures" / "weights.png")
+            caption = (
+                "How alike the weights of any two steps are (cosine, of what they "
+                "differ by from their mean): blocks are spans of one rule, an edge is "
+                "where the rule changes."
+            )
+            blocks += [f"![{caption}](figures/weights.png)", f"*{caption}*"]
+        blocks += ["## The model", _snippet(found)]
+    blocks += _behind(found, facts)
+    markdown = "\n\n".join(blocks) + "\n"
+    write_atomically(folder / "compare.json", json.dumps(facts, indent=1) + "\n")
+    write_atomically(folder / "report.md", markdown)
+    title = f"Which sharing for {found.source.name}?"
+    write_atomically(folder / "report.html", html_page(markdown, title, folder))
+    return folder / "report.html"
+
+
+def headline(found: Compared) -> str:
+    """Returns the recommendation in a sentence."""
+    recommended = found.recommended
+    if recommended.arm is None:
+        return "These data do not tell which sharing is better."
+    return f"Use {recommended.sharing} at width {recommended.width}."
+
+
+def still_falling(outcome: Outcome) -> bool:
+    """Returns whether most trainings were best at their last validation."""
+    ends = [r["best_step"] for rows in outcome.rows.values() for r in rows]
+    return sum(step == outcome.num_steps for step in ends) > len(ends) / 2
+
+
+def _answer(found: Compared, facts: Mapping[str, Any]) -> list[str]:
+    """Returns the first screen: what to use, why, and the table of arms."""
+    rows: list[tuple[str, ...]] = [
+        ("arm", "sharing", "width", "parameters", f"test {facts['metric']}")
+    ]
+    for name, arm in facts["arms"].items():
+        chosen = name == found.recommended.arm
+        low, high = arm["interval"]
+        shown = f"{_shown(arm['metric'])} [{_shown(low)}, {_shown(high)}]"
+        label = f"**{escape(name)}**" if chosen else escape(name)
+        cells = (arm["sharing"], str(arm["width"]), f"{arm['parameters']:,}", shown)
+        rows.append((label, *map(escape, cells)))
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    table.insert(1, "|" + " --- |" * len(rows[0]))
+    caption = (
+        f"Test {facts['metric']} of each arm against its parameters; bars are 95 % "
+        f"intervals over {facts['seeds']} paired seeds and splits."
+        + (" The diamond is recommended." if found.recommended.arm else "")
+    )
+    return [
+        f"# {escape(headline(found))}",
+        escape(" ".join([*found.recommended.reasons, *_warnings(found)])),
+        f"![{caption}](figures/arms.png)",
+        f"*{escape(caption)}*",
+        "\n".join(table),
+    ]
+
+
+def _warnings(found: Compared) -> list[str]:
+    if not still_falling(found.outcome):
+        return []
+    return [
+        f"Most losses were still falling after {found.outcome.num_steps:,} updates: a "
+        "larger --budget_minutes trains longer, and may say otherwise."
+    ]
+
+
+def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
+    task, outcome = found.task, found.outcome
+    law = dict(found.law)
+    why = law.pop("why", "")
+    told = "; ".join(
+        f"{name.replace('_', ' ')} {_shown(value)}" for name, value in law.items()
+    )
+    period = found.period and f" A rule of period {found.period} was asked for."
+    left_out = ", ".join(outcome.left_out)
+    answers = "at every step" if task.readout == "every" else "at the end"
+    return [
+        "## What the law says",
+        escape(
+            "Before any training, from linear weights of each step's own: "
+            f"{told}{'; ' + why if why else ''}.{period or ''} The trained arms "
+            "decide, not the law."
+        ),
+        "## How it was done",
+        escape(
+            f"{found.source.name}: {facts['sequences']:,} sequences of up to "
+            f"{task.num_steps} steps and {task.in_features} inputs a step; predicted "
+            f"is {found.given.target}, {answers}. Every arm is a GRU; its learning "
+            "rate was tuned by validation, with equal budgets, and falls to 0 by a "
+            f"cosine over {outcome.num_steps:,} updates; the parameters of the least "
+            "validation loss are kept. Seeds and splits are paired between the arms. "
+            "Intervals allow for splits of one data set that overlap (Nadeau and "
+            "Bengio, 2003). "
+            f"It took {format_seconds(outcome.seconds)}."
+            + (f" There was no time for {left_out}." if left_out else "")
+        ),
+        f"    {found.command}",
+    ]
+
+
+def _snippet(found: Compared) -> str:
+    """Returns code that builds the recommended model and loads its weights."""
+    name = found.recommended.arm
+    assert name is not None  # for the type checker
+    setting, task = found.outcome.settings[name], found.task
+    sharing = repr(setting.sharing)
+    tokens = f", num_tokens={task.num_tokens}" if task.num_tokens else ""
+    lines = [
+        "from flax import nnx",
+        f"from rnnshare import GRUCell, SequenceModel, {sharing.partition('(')[0]}",
+        "from rnnshare.cells.blueprint import pure_params",
+        "from rnnshare.training import load_params",
+        "",
+        "model = SequenceModel(",
+        f"    GRUCell, {task.in_features}, {setting.hidden_features}, "
+        f"{task.out_features}, [{sharing}],",
+        f"    readout={task.readout!r}{tokens}, rngs=nnx.Rngs(0),",
+        ")",
+        f'nnx.update(model, load_params("{MODEL}", pure_params(model)))',
+    ]
+    return "\n".join(f"    {line}".rstrip() for line in lines)
+
+
+def _weights_over_time(found: Compared, params: Any) -> np.ndarray | None:
+    """Returns [T, P], the recurrent layer's weights of each step; None if tied."""
+    name = found.recommended.arm
+    assert name is not None  # for the type checker
+    sharing, num_steps = found.outcome.settings[name].sharing, found.task.num_steps
+    if sharing == Tied():
+        return None
+    bound = Blueprint.of(found.outcome.settings[name].make_model()).bind(params)
+    (layer,) = bound.layers
+    leaves = jax.tree.leaves(expand(sharing, layer.stored, num_steps))
+    return np.concatenate([np.reshape(leaf, (num_steps, -1)) for leaf in leaves], 1)
+
+
+def draw_weights(found: Compared, weights: np.ndarray) -> Any:
+    """Returns the figure of the likeness of any two steps' weights."""
+    from rnnshare.plotting.style import new_figure
+
+    apart = weights - weights.mean(0)
+    sizes = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-12)
+    likeness = (apart / sizes) @ (apart / sizes).T
+    figure = new_figure(4.2)
+    panel = figure.subplots()
+    image = panel.imshow(likeness, vmin=-1, vmax=1, cmap="RdBu_r")
+    figure.colorbar(image, ax=panel, label="cosine")
+    panel.set(xlabel="step", ylabel="step", title=found.recommended.sharing)
+    names = found.given.steps
+    every = max(1, math.ceil(len(names) / 12))
+    places = range(0, min(len(names), found.task.num_steps), every)
+    for set_ticks in (panel.set_xticks, panel.set_yticks):
+        set_ticks(list(places), [names[i] for i in places], fontsize=8)
+    return figure
+
+
+def draw_arms(found: Compared, facts: Mapping[str, Any]) -> Any:
+    """Returns the figure of the metric against the parameters."""
+    from rnnshare.plotting.style import INK, colour_of, dress, log_axis, new_figure
+
+    figure = new_figure(3.6)
+    panel, sizes = figure.subplots(), [a["parameters"] for a in facts["arms"].values()]
+    middle = math.sqrt(min(sizes) * max(sizes))
+    for name, arm in facts["arms"].items():
+        low, high = arm["interval"]
+        value, size = arm["metric"], arm["parameters"]
+        mark = "D" if name == found.recommended.arm else "o"
+        look: Any = {"fmt": mark, "capsize": 3, "color": colour_of(arm["sharing"])}
+        panel.errorbar(size, value, yerr=[[value - low], [high - value]], **look)
+        place, side = ((-6, 5), "right") if size > middle else ((6, 5), "left")
+        panel.annotate(
+            name,
+            (size, value),
+            xytext=place,
+            ha=side,
+            textcoords="offset points",
+            fontsize=9,
+            color=INK,
+        )
+    log_axis(panel, sizes)
+    panel.margins(x=0.12)
+    dress(panel, "parameters", f"test {facts['metric']}", grid="y")
+    return figure
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else format_number(float(value))

@@ -1,0 +1,167 @@
+"""Files as arrays: what a table, an archive or a .ts file holds, and what it must."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.compare.reading import read
+
+N, T = 12, 5
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, T, 2)).astype(np.float32).round(3)
+LABELS = np.array(["down", "up"] * (N // 2))
+LENGTHS = np.array([3, 5] * (N // 2))
+
+
+def written(path, table):
+    table.to_csv(path, index=False)
+    return path
+
+
+def wide(**columns):
+    steps = {f"h{t}": X[:, t, 0] for t in range(T)}
+    return pd.DataFrame(steps | columns)
+
+
+def long(lengths=None, **columns):
+    n, t = np.meshgrid(range(N), range(T), indexing="ij")
+    table = pd.DataFrame(
+        {"who": [f"p{i:02}" for i in n.ravel()], "hour": t.ravel()}
+        | {"a": X[..., 0].ravel(), "b": X[..., 1].ravel()}
+        | {name: np.asarray(values).ravel() for name, values in columns.items()}
+    )
+    if lengths is not None:
+        table = table[t.ravel() < np.repeat(lengths, T)]
+    return table.sample(frac=1, random_state=0)  # in any order
+
+
+def test_a_row_a_sequence(tmp_path):
+    given = read(written(tmp_path / "d.csv", wide(label=LABELS)), target="label")
+    np.testing.assert_array_equal(given.inputs, X[..., :1])
+    np.testing.assert_array_equal(given.targets, LABELS)
+    assert given.readout == "last" and given.lengths is None
+    assert given.steps == ("h0", "h1", "h2", "h3", "h4") and given.target == "label"
+    some = read(tmp_path / "d.csv", target="label", features=["h3", "h1"])
+    np.testing.assert_array_equal(some.inputs, X[:, [3, 1], :1])
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_a_row_a_step(per_step, tmp_path):
+    target = X.sum(-1) if per_step else np.repeat(X[:, 0, 0], T)
+    table = long(LENGTHS, y=target)
+    found = read(
+        written(tmp_path / "d.csv", table), target="y", sequence="who", time="hour"
+    )
+    real = np.arange(T) < LENGTHS[:, None]
+    np.testing.assert_array_equal(found.inputs, np.where(real[..., None], X, 0))
+    np.testing.assert_array_equal(found.lengths, LENGTHS)
+    expected = target.reshape(N, T)
+    assert found.readout == ("every" if per_step else "last")
+    if per_step:
+        np.testing.assert_allclose(found.targets[real], expected[real], rtol=1e-6)
+    else:
+        np.testing.assert_allclose(found.targets, expected[:, 0], rtol=1e-6)
+    assert found.features == ("a", "b")
+
+
+def test_a_forecast_of_a_wide_table_is_of_its_own_steps(tmp_path):
+    given = read(written(tmp_path / "d.csv", wide()), forecast=2)
+    np.testing.assert_array_equal(given.inputs, X[:, :-2, :1])
+    np.testing.assert_array_equal(given.targets, X[:, 2:, 0])
+    assert given.readout == "every" and given.steps == ("h0", "h1", "h2")
+
+
+def test_a_forecast_of_a_long_table_is_of_one_feature(tmp_path):
+    options = {"target": "b", "sequence": "who", "time": "hour", "forecast": 1}
+    given = read(written(tmp_path / "d.csv", long()), **options)
+    np.testing.assert_array_equal(given.inputs, X[:, :-1])
+    np.testing.assert_array_equal(given.targets, X[:, 1:, 1])
+    ragged = read(written(tmp_path / "r.csv", long(LENGTHS)), **options)
+    np.testing.assert_array_equal(ragged.lengths, LENGTHS - 1)
+
+
+def test_integers_are_classes_if_they_are_few(tmp_path):
+    few, many = np.arange(N) % 3, 10 * np.arange(N * T)
+    path = written(tmp_path / "d.csv", wide(label=few))
+    assert read(path, target="label").targets.dtype.kind == "i"
+    assert read(path, target="label", kind="values").targets.dtype.kind == "f"
+    table = pd.DataFrame(np.tile(X[..., 0], (T, 1))).assign(y=many)
+    path = written(tmp_path / "m.csv", table)
+    assert read(path, target="y").targets.dtype.kind == "f"
+    whole = written(tmp_path / "w.csv", wide(label=few.astype(float)))
+    assert read(whole, target="label").targets.dtype.kind == "f"
+    assert read(whole, target="label", kind="classes").targets.dtype.kind == "i"
+
+
+def test_archives(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, inputs=X, targets=LABELS, lengths=LENGTHS)
+    given = read(path)
+    np.testing.assert_array_equal(given.inputs, X)
+    np.testing.assert_array_equal(given.lengths, LENGTHS)
+    assert given.readout == "last"
+    np.savez(path, inputs=X, targets=X.sum(-1))
+    assert read(path).readout == "every"
+    forecast = read(path, forecast=1)
+    np.testing.assert_array_equal(forecast.targets, X[:, 1:, 0])
+    (tmp_path / "d.ts").write_text(
+        "@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8:9,10:b\n"
+    )
+    given = read(tmp_path / "d.ts")
+    np.testing.assert_array_equal(given.inputs[0], [[1, 4], [2, 5], [3, 6]])
+    np.testing.assert_array_equal(given.lengths, [3, 2])
+    np.testing.assert_array_equal(given.targets, [0, 1])
+
+
+HOLES = wide(label=LABELS).mask(wide(label=LABELS) == X[4, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "error"),
+    [
+        (wide(label=LABELS), {}, "give --target, one of h0, h1, h2, h3, h4, label"),
+        (wide(label=LABELS), {"target": "labl"}, "'labl'.*Did you mean label"),
+        (HOLES, {"target": "label"}, "column 'h2' misses 1 of 12 values, .* in row 5"),
+        (wide(a=LABELS, b=LABELS), {"target": "b"}, "column 'a' holds 'down', no num"),
+        (
+            wide(label=LABELS),
+            {"target": "label", "time": "h0"},
+            "--sequence and --time",
+        ),
+        (wide(label=LABELS), {"target": "label", "features": ["h0"]}, "has 1 columns"),
+        (wide(label=LABELS), {"target": "label", "forecast": 1}, "Leave --target out"),
+        (wide(), {"forecast": 4}, "there are 5 steps, too few to forecast 4 steps"),
+        (wide(label=LABELS), {"target": "label", "kind": "values"}, "holds 'down', no"),
+        (wide(), {"target": "h0", "kind": "classes"}, "no class. Use --kind=values"),
+        (
+            pd.concat([long(y=X[..., 0])] * 2),
+            {"target": "y", "sequence": "who", "time": "hour"},
+            r"who 'p\d\d' has two rows of hour",
+        ),
+        (
+            long(np.array([1] + [5] * (N - 1)), y=X[..., 0]),
+            {"target": "y", "sequence": "who", "time": "hour", "forecast": 1},
+            "a sequence has 1 steps, too few",
+        ),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_refused(table, options, error, tmp_path):
+    with pytest.raises(ValueError, match=error) as raised:
+        read(written(tmp_path / "d.csv", table), **options)
+    assert str(tmp_path / "d.csv") in str(raised.value)
+
+
+def test_files_that_are_none_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"use a file that ends in .csv, .parquet"):
+        read(tmp_path / "d.xlsx")
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        read(tmp_path / "d.csv")
+    for content in ("", "a,b\n"):
+        (tmp_path / "e.csv").write_text(content)
+        with pytest.raises(
+            ValueError, match=r"cannot be read as a table|holds no rows"
+        ):
+            read(tmp_path / "e.csv", target="a")
+    np.savez(tmp_path / "d.npz", x=X)
+    with pytest.raises(ValueError, match="has arrays x, but no inputs"):
+        read(tmp_path / "d.npz")
