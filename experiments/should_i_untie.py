@@ -3,6 +3,8 @@
 Question: would weights that differ between the steps do better on this data, which of
           them, and how sure is that?
 Command:  python -m experiments.should_i_untie --drift=0.2
+          or of your own: python -m experiments.should_i_untie --data=FILE.csv
+          --target=COLUMN
 Time:     about a minute on 2 cores with the default flags.
 Expect:   'untie all maps' at a drift of 0.2, 'leave it tied' at 0.
 """
@@ -11,12 +13,14 @@ import sys
 
 from absl import flags
 
-from experiments.lab import choices
+from experiments.lab import choices, own_data
 from experiments.lab import flags as common
 
 TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
 
 _TASK = common.define_choice("task", "drift", TASKS, "The data.")
+own_data.declare()
+common.only("task", {"data": False})
 _DRIFT = common.define_float(
     "drift", 0.2, "How far the rule moves a step.", least=0.0, most=10.0,
     only={"task": ("drift",)},
@@ -40,6 +44,8 @@ def make_task_of():
 
     from rnnshare import tasks
 
+    if own_data.DATA.value is not None:
+        return own_data.read()[1]
     if _TASK.value == "drift":
         return functools.partial(tasks.drift, amount=_DRIFT.value)
     return getattr(tasks, _TASK.value)

@@ -7,31 +7,9 @@ from absl import flags
 
 import experiments.compare
 from experiments.lab import flags as common
+from experiments.lab import own_data
 
-_DATA = common.define_path(
-    "data", None, "The file: .csv or .parquet (a row a sequence, or with --sequence "
-    "and --time a row a step), .npz (inputs, targets, lengths), .ts."
-)  # fmt: skip
-_TARGET = flags.DEFINE_string(
-    "target", None, "The column to predict; of a forecast of a long table, the feature."
-)
-_SEQUENCE = flags.DEFINE_string(
-    "sequence", None, "Of a long table, the column that names the sequence of a row."
-)
-_TIME = flags.DEFINE_string("time", None, "Of a long table, the column of time.")
-_FEATURES = flags.DEFINE_list("features", [], "Columns; by default all others.")
-_FORECAST = common.define_integer(
-    "forecast", 0, "Predict the value so many steps later; 0 predicts --target.",
-    least=0, most=1_000_000,
-)  # fmt: skip
-_KIND = common.define_choice(
-    "kind", "auto", ("auto", "classes", "values"), "What the target is.",
-)  # fmt: skip
-_SPLIT_BY = common.define_choice(
-    "split_by", "random", ("random", "time"),
-    "How sequences are parted into training, validation and test: time: the rows are "
-    "in order, and the last ones test.",
-)  # fmt: skip
+own_data.declare()
 _MINUTES = common.define_float(
     "budget_minutes", 5.0, "How long it may take.", least=0.1, most=10_000.0
 )
@@ -49,30 +27,12 @@ def prepare():
     import time
 
     from experiments.compare import contest, reading_law
-    from experiments.compare.reading import read
     from experiments.lab import machine
-    from rnnshare.tasks import from_arrays
 
     began = time.perf_counter()
-    if _DATA.value is None:
+    if own_data.DATA.value is None:
         raise ValueError("give --data, a file; python -m experiments.compare --help.")
-    given = read(
-        _DATA.value,
-        target=_TARGET.value,
-        sequence=_SEQUENCE.value,
-        time=_TIME.value,
-        features=_FEATURES.value,
-        forecast=_FORECAST.value,
-        kind=_KIND.value,
-    )
-    make_task = from_arrays(
-        given.inputs,
-        given.targets,
-        lengths=given.lengths,
-        readout=given.readout,
-        split_by=_SPLIT_BY.value,
-        name=_DATA.value.stem,
-    )
+    given, make_task = own_data.read()
     num_steps = make_task(0).num_steps
     if _PERIOD.value and not 2 <= _PERIOD.value <= num_steps // 2:
         raise ValueError(
@@ -113,11 +73,13 @@ def main(began, given, make_task, period, arms) -> None:
             say=say,
         )
     parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}
-    overlap = parts["test"] / parts["train"] if _SPLIT_BY.value == "random" else 0.0
+    overlap = (
+        parts["test"] / parts["train"] if own_data.SPLIT_BY.value == "random" else 0.0
+    )
     chance = task.baselines["chance"]["loss"]
     recommended = verdict.recommend(outcome, chance, overlap)
     found = page.Compared(
-        source=_DATA.value,
+        source=own_data.DATA.value,
         given=given,
         task=task,
         law=law,

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from experiments.compare.contest import Outcome
-from experiments.compare.reading import Given
 from experiments.compare.verdict import Recommendation, resampled_interval
+from experiments.lab.reading import Given
 from experiments.lab.report import escape, format_number, format_seconds, html_page
 from rnnshare import Tied
 from rnnshare.cells.blueprint import Blueprint

@@ -20,7 +20,7 @@ from rnnshare.analysis.statistics import mean_interval
 from rnnshare.models.sequence_model import BagOfSteps
 from rnnshare.plotting.style import COLOURS
 
-PLAN = PLANS["quick"]
+PLAN = dataclasses.replace(PLANS["quick"], cells=("GRU", "LSTM"))
 JITTER = np.array([-0.01, 0.0, 0.01, 0.005, -0.005])
 
 

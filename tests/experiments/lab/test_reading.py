@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.compare.reading import read
+from experiments.lab.reading import read
 
 N, T = 12, 5
 RNG = np.random.default_rng(0)
