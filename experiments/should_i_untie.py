@@ -16,6 +16,7 @@ from absl import flags
 from experiments.lab import choices, own_data
 from experiments.lab import flags as common
 
+_WORTH_IT = 0.01  # of the loss: a predicted gain that is less says nothing
 TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
 
 _TASK = common.define_choice("task", "drift", TASKS, "The data.")
@@ -107,7 +108,9 @@ def main(setting, tasks, tried) -> None:
             dispersion=2 * loss if squared else 1.0,
             seed=seed,
         )
-        advice.append(untying.advise(tests, task.num_steps))
+        advice.append(
+            untying.advise(tests, task.num_steps, least_gain=_WORTH_IT * loss)
+        )
         print(f"model {seed}: {advice[-1].text}", flush=True)
         for name, groups in tests.items():
             for group, test in groups.items():

@@ -136,20 +136,24 @@ def run_tests(
 
 
 def advise(
-    tests: Mapping[str, Mapping[str, ScoreTest]], num_steps: int, level: float = 0.05
+    tests: Mapping[str, Mapping[str, ScoreTest]],
+    num_steps: int,
+    level: float = 0.05,
+    least_gain: float = 0.0,
 ) -> Advice:
     """Returns what the tests of `run_tests` speak for.
 
     Leave it tied unless an alternative rejects tied weights, corrected for their number
-    by Holm's method, and predicts a gain: a network that is not at its optimum, or not
-    of the data's form, rejects by little things too. Of those that do, the one with the
-    largest statistic is taken, and in it the groups of parameters that reject by
-    themselves, corrected again.
+    by Holm's method, and predicts a gain that is worth it: a network that is not at its
+    optimum, or not of the data's form, rejects by little things too. Of those that do,
+    the one with the largest statistic is taken, and in it the groups of parameters that
+    reject by themselves, corrected again.
 
     Args:
       tests: {alternative: {group: test}}.
       num_steps: T.
       level: of the tests.
+      least_gain: that is worth it, in the loss's unit; a hundredth of the loss, say.
     """
     names = list(tests)
     adjusted = dict(
@@ -158,7 +162,7 @@ def advise(
     rejecting = [
         name
         for name in names
-        if adjusted[name] < level and tests[name]["all"].predicted_gain > 0
+        if adjusted[name] < level and tests[name]["all"].predicted_gain > least_gain
     ]
     if not rejecting:
         best = min(names, key=adjusted.__getitem__)

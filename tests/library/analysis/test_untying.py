@@ -169,6 +169,9 @@ def test_advice():
     assert (both.text, both.sharing) == ("untie all maps", LowRank(9, 2))
     no_gain = {"smooth drift": {"all": made(0.001, gain=-0.1)}}
     assert untying.advise(no_gain, 24).text == "leave it tied"
+    little = {"smooth drift": {"all": made(0.001, gain=0.1)}}
+    assert untying.advise(little, 24).text == "untie all maps"
+    assert untying.advise(little, 24, least_gain=0.2).text == "leave it tied"
     periodic = {
         "smooth drift": {"input": made(0.04), "all": made(0.02)},
         "period 6": {
