@@ -36,6 +36,7 @@ from rnnshare.sharing import (
     tying_penalty,
 )
 from rnnshare.unrolling import map_steps, unroll
+from rnnshare.version import __version__ as __version__
 
 __all__ = [
     "RNN",

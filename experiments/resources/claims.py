@@ -114,11 +114,11 @@ def judge_time(plan: Plan, measured: Measured) -> Verdict:
         f"{len(shapes)} shapes ({_told(least)})",
         f"{depends}At T = {plan.grid_steps} an untied training step takes "
         f"{_range(shapes)} times as long as a tied one, least at {_told(least)} and "
-        f"most at {_told(most)}: {by_width}. The ratio of the bytes that both need "
-        f"explains it: the time's grows as its power {found.law.slope.estimate:.2f} "
-        f"(R2 = {found.law.r_squared:.2f}).",
+        f"most at {_told(most)}: {by_width}; {by_optimizer}. The ratio of the bytes "
+        "that both need explains it: the time's grows as its power "
+        f"{found.law.slope.estimate:.2f} (R2 = {found.law.r_squared:.2f}).",
         plan.rounds,
-        f"{setup(plan, measured)} By batch: {by_batch}; {by_optimizer}. Of "
+        f"{setup(plan, measured)} By batch: {by_batch}. Of "
         f"{len(shapes)} shapes, {above} lie above {SLOWER:g} by their intervals and "
         f"{below} below {NOT_SLOWER:g}. More rounds would narrow the intervals of a "
         "shape, and not the range over shapes. Intervals are t intervals over the "
