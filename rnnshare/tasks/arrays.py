@@ -287,8 +287,12 @@ def _task_of(arrays: Arrays, split: int) -> Task:
 
 
 def _part(items: np.ndarray, fractions: tuple[float, float]) -> dict[str, np.ndarray]:
-    """Parts items: the last for test, those before them for validation."""
+    """Parts three items or more: the last for test, those before for validation."""
     validation, test = (max(1, round(f * len(items))) for f in fractions)
+    while validation + test >= len(items):  # one at least is left for training
+        validation, test = (
+            n - (n == max(validation, test)) for n in (validation, test)
+        )
     first, second = len(items) - validation - test, len(items) - test
     parts = items[:first], items[first:second], items[second:]
     return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}

@@ -74,10 +74,14 @@ def test_classes_have_their_share_of_each_set(counts, split, fractions):
         inputs, labels, validation_fraction=fractions[0], test_fraction=fractions[1]
     )
     rows, total = arrays.rows(split), np.bincount(labels)
-    for name, fraction in zip(("validation", "test"), fractions, strict=True):
-        got = np.bincount(labels[rows[name]], minlength=len(total))
-        np.testing.assert_array_equal(got, np.maximum(1, np.round(fraction * total)))
-    assert (np.bincount(labels[rows["train"]], minlength=len(total)) > 0).all()
+    each = {s: np.bincount(labels[rows[s]], minlength=len(total)) for s in SPLITS}
+    np.testing.assert_array_equal(sum(each.values()), total)
+    wanted = [np.maximum(1, np.round(f * total)) for f in fractions]
+    fits = sum(wanted) < total
+    for name, count in zip(("validation", "test"), wanted, strict=True):
+        assert (each[name] >= 1).all() and (each[name] <= count).all()
+        np.testing.assert_array_equal(each[name][fits], count[fits])
+    assert (each["train"] >= 1).all()
 
 
 def test_a_group_is_in_one_set_alone():
