@@ -19,12 +19,14 @@
 
 # %%
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from rnnshare import GRUCell, LowRank, Tied, TimeInput, Untied, tasks
 from rnnshare.analysis.statistics import paired_difference
+from rnnshare.cells.blueprint import Blueprint
 from rnnshare.plotting import COLOURS
 from rnnshare.training import Recipe, Setting, fit
 
@@ -51,12 +53,12 @@ y = np.where(x[:, 7] > x[:, 15], "high", "low")
 # %%
 make_task = tasks.from_arrays(x, y)
 recipe = Recipe(num_steps=600, validate_every=100, patience=None)
-rows, params = [], {}
+rows, params, settings = [], {}, {}
 for sharing in (Tied(), Untied(T, same_init=True), LowRank(T, 2), TimeInput(period=T)):
     setting = Setting(make_task, GRUCell, sharing, 32, recipe=recipe)
     runs = [(make_task(seed), seed, 1e-2) for seed in range(4)]
     fitted = fit(setting.make_model(), recipe, runs)
-    params[sharing] = fitted.params[0]
+    params[sharing], settings[sharing] = fitted.params[0], setting
     for seed, found in enumerate(fitted.metrics):
         rows.append({"sharing": str(sharing), "seed": seed, **found})
 table = pd.DataFrame(rows)
@@ -77,19 +79,27 @@ for name in accuracy.columns.drop("Tied()"):
     print(f"{name}: {apart:+.3f} of accuracy more than Tied()")
 
 # %% [markdown]
-# ## Which steps have a rule of their own?
+# ## Which steps does a model read?
 #
-# Untied weights are stored as a stack, [T, ...]. How far is each step's from their mean?
-# They began as copies of one initialisation.
+# How much the answer moves with the input of each step, over the test set of split 0.
+# The tied model reads all steps alike; weights of one's own pick the two that count.
 
 # %%
-(layer,) = params[Untied(T, same_init=True)]["layers"].values()
-stacks = jax.tree.leaves(layer["weights"])
-by_step = np.concatenate([np.reshape(stack, (T, -1)) for stack in stacks], axis=1)
-distance = np.linalg.norm(by_step - by_step.mean(0), axis=1)
+inputs = make_task(0).held_out("test").inputs
+
+
+def moves(sharing):
+    model = Blueprint.of(settings[sharing].make_model()).bind(params[sharing])
+    slopes = jax.vmap(jax.grad(lambda x: jnp.subtract(*model(x[None])[0])))(inputs)
+    return jnp.abs(slopes).mean((0, 2))
+
+
 figure, panel = plt.subplots(figsize=(6.4, 2.8))
-panel.bar(range(T), distance, color=COLOURS["Untied"])
-panel.set(xlabel="step", ylabel="distance from the mean")
+for sharing in (Tied(), Untied(T, same_init=True)):
+    name = type(sharing).__name__
+    panel.plot(moves(sharing), "o-", color=COLOURS[name], label=name)
+panel.set(xlabel="step", ylabel="mean size of the slope")
+panel.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
