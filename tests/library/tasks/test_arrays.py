@@ -13,6 +13,7 @@ from rnnshare import ElmanCell, Untied
 from rnnshare.tasks import ArrayTask, from_arrays
 from rnnshare.tasks.base import SPLITS
 from rnnshare.training import JsonLines, Recipe, Replicate, Setting, run
+from tests.cases import with_slow
 
 N, T, D = 40, 6, 3
 RNG = np.random.default_rng(0)
@@ -184,7 +185,7 @@ def test_arrays_that_are_equal_are_one_setting():
     assert len({base, *others}) == len(others) + 1
 
 
-@every_kind
+@pytest.mark.parametrize("kind", with_slow(MADE, ("tokens", "values a step")))
 def test_it_is_trained_as_any_task(kind, tmp_path):
     setting = Setting(made(kind), ElmanCell, Untied(T), 4, 1e-2, Recipe(20, 8, 10))
     rows = JsonLines(tmp_path / "rows.jsonl")
