@@ -36,7 +36,8 @@ from rnnshare.sharing import (
     tying_penalty,
 )
 from rnnshare.unrolling import map_steps, unroll
-from rnnshare.version import __version__ as __version__
+
+__version__ = "0.1.0"
 
 __all__ = [
     "RNN",
