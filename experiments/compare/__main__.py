@@ -45,7 +45,8 @@ def prepare():
     for arm in arms:
         setting = contest.setting_of(make_task, arm, 1e-2, 200, _BATCH.value)
         machine.require(machine.of_training(setting, 2))
-    common.takes(f"about {_MINUTES.value:g} minutes.")
+    unit = "minute" if _MINUTES.value == 1 else "minutes"
+    common.takes(f"about {_MINUTES.value:g} {unit}.")
     return began, given, make_task, period, arms
 
 
