@@ -95,7 +95,7 @@ def main(began, given, make_task, period, arms) -> None:
         params = contest.train_once(make_task, outcome.settings[recommended.arm])
     path = page.write(found, folder, params)
     print(page.headline(found))
-    print(" ".join(page.as_json(found)["reasons"]))
+    print(" ".join(page.reasons(found)))
     print(f"The report is {path} ({time.perf_counter() - began:.0f} s)")
 
 

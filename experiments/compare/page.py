@@ -1,21 +1,17 @@
 """The page of a comparison, its figures, its JSON, and the model that it recommends."""
 
 import json
-import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
+from experiments.compare import figure
 from experiments.compare.contest import Outcome
 from experiments.compare.verdict import Recommendation, resampled_interval
 from experiments.lab.reading import Given
 from experiments.lab.report import escape, format_number, format_seconds, html_page
-from rnnshare import Tied
-from rnnshare.cells.blueprint import Blueprint
-from rnnshare.sharing.base import expand
 from rnnshare.tasks import Task
 from rnnshare.training import environment, save_params, write_atomically
 
@@ -80,7 +76,7 @@ def as_json(found: Compared) -> dict[str, Any]:
         "recommendation": recommended.sharing,
         "width": recommended.width,
         "ratio": recommended.ratio and [*map(_number, recommended.ratio)],
-        "reasons": [*recommended.reasons, *_warnings(found)],
+        "reasons": reasons(found),
         "metric": metric,
         "seeds": len(next(iter(outcome.rows.values()))),
         "arms": arms,
@@ -111,13 +107,19 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
 
     facts = as_json(found)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    save(draw_arms(found, facts), folder / "figures" / "arms.png")
+    save(
+        figure.draw_arms(facts, found.recommended.arm), folder / "figures" / "arms.png"
+    )
     blocks = _answer(found, facts)
     if params is not None:
         save_params(folder / MODEL, params)
-        weights = _weights_over_time(found, params)
+        setting = found.outcome.settings[str(found.recommended.arm)]
+        weights = figure.weights_over_time(setting, params, found.task.num_steps)
         if weights is not None:
-            save(draw_weights(found, weights), folder / "figures" / "weights.png")
+            drawn = figure.draw_weights(
+                weights, found.recommended.sharing, found.given.steps
+            )
+            save(drawn, folder / "figures" / "weights.png")
             caption = (
                 "How alike the weights of any two steps are (cosine, of what they "
                 "differ by from their mean): blocks are spans of one rule, an edge is "
@@ -169,19 +171,22 @@ def _answer(found: Compared, facts: Mapping[str, Any]) -> list[str]:
     )
     return [
         f"# {escape(headline(found))}",
-        escape(" ".join([*found.recommended.reasons, *_warnings(found)])),
+        escape(" ".join(reasons(found))),
         f"![{caption}](figures/arms.png)",
         f"*{escape(caption)}*",
         "\n".join(table),
     ]
 
 
-def _warnings(found: Compared) -> list[str]:
+def reasons(found: Compared) -> list[str]:
+    """Returns the sentences that the recommendation rests on, warnings last."""
+    told = list(found.recommended.reasons)
     if not still_falling(found.outcome):
-        return []
+        return told
     return [
+        *told,
         f"Most losses were still falling after {found.outcome.num_steps:,} updates: a "
-        "larger --budget_minutes trains longer, and may say otherwise."
+        "larger --budget_minutes trains longer, and may say otherwise.",
     ]
 
 
@@ -240,68 +245,6 @@ def _snippet(found: Compared) -> str:
         f'nnx.update(model, load_params("{MODEL}", pure_params(model)))',
     ]
     return "\n".join(f"    {line}".rstrip() for line in lines)
-
-
-def _weights_over_time(found: Compared, params: Any) -> np.ndarray | None:
-    """Returns [T, P], the recurrent layer's weights of each step; None if tied."""
-    name = found.recommended.arm
-    assert name is not None  # for the type checker
-    sharing, num_steps = found.outcome.settings[name].sharing, found.task.num_steps
-    if sharing == Tied():
-        return None
-    bound = Blueprint.of(found.outcome.settings[name].make_model()).bind(params)
-    (layer,) = bound.layers
-    leaves = jax.tree.leaves(expand(sharing, layer.stored, num_steps))
-    return np.concatenate([np.reshape(leaf, (num_steps, -1)) for leaf in leaves], 1)
-
-
-def draw_weights(found: Compared, weights: np.ndarray) -> Any:
-    """Returns the figure of the likeness of any two steps' weights."""
-    from rnnshare.plotting.style import new_figure
-
-    apart = weights - weights.mean(0)
-    sizes = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-12)
-    likeness = (apart / sizes) @ (apart / sizes).T
-    figure = new_figure(4.2)
-    panel = figure.subplots()
-    image = panel.imshow(likeness, vmin=-1, vmax=1, cmap="RdBu_r")
-    figure.colorbar(image, ax=panel, label="cosine")
-    panel.set(xlabel="step", ylabel="step", title=found.recommended.sharing)
-    names = found.given.steps
-    every = max(1, math.ceil(len(names) / 12))
-    places = range(0, min(len(names), found.task.num_steps), every)
-    for set_ticks in (panel.set_xticks, panel.set_yticks):
-        set_ticks(list(places), [names[i] for i in places], fontsize=8)
-    return figure
-
-
-def draw_arms(found: Compared, facts: Mapping[str, Any]) -> Any:
-    """Returns the figure of the metric against the parameters."""
-    from rnnshare.plotting.style import INK, colour_of, dress, log_axis, new_figure
-
-    figure = new_figure(3.6)
-    panel, sizes = figure.subplots(), [a["parameters"] for a in facts["arms"].values()]
-    middle = math.sqrt(min(sizes) * max(sizes))
-    for name, arm in facts["arms"].items():
-        low, high = arm["interval"]
-        value, size = arm["metric"], arm["parameters"]
-        mark = "D" if name == found.recommended.arm else "o"
-        look: Any = {"fmt": mark, "capsize": 3, "color": colour_of(arm["sharing"])}
-        panel.errorbar(size, value, yerr=[[value - low], [high - value]], **look)
-        place, side = ((-6, 5), "right") if size > middle else ((6, 5), "left")
-        panel.annotate(
-            name,
-            (size, value),
-            xytext=place,
-            ha=side,
-            textcoords="offset points",
-            fontsize=9,
-            color=INK,
-        )
-    log_axis(panel, sizes)
-    panel.margins(x=0.12)
-    dress(panel, "parameters", f"test {facts['metric']}", grid="y")
-    return figure
 
 
 def _number(value: Any) -> float | None:

@@ -8,8 +8,6 @@ import numpy as np
 from rnnshare.analysis.law import estimate
 from rnnshare.tasks import Batch, Task
 
-FEWEST_STEPS = 2
-
 
 def read_law(task: Task) -> dict[str, Any]:
     """Returns the law's numbers of a task's training set.

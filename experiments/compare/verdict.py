@@ -31,9 +31,7 @@ class Recommendation(NamedTuple):
     ratio: Interval | None
 
 
-def recommend(
-    outcome: Outcome, chance: float, overlap: float, metric: str = "loss"
-) -> Recommendation:
+def recommend(outcome: Outcome, chance: float, overlap: float) -> Recommendation:
     """Returns what the trained arms speak for.
 
     What is chosen is chosen by validation losses, and judged by test losses: the
@@ -48,7 +46,6 @@ def recommend(
       chance: the loss of guessing.
       overlap: test examples over training examples, for `resampled_interval`; 0 where
         all seeds have one split.
-      metric: what the losses are called.
     """
     names = list(outcome.settings)
     validation = {name: outcome.losses(name, "validation") for name in names}
@@ -74,12 +71,12 @@ def recommend(
     if learnt.high >= 0:
         told.append(
             f"No arm is told from guessing: the best one, '{best}', has "
-            f"{_shown(_exp(learnt))} times its {metric} of {chance:.4g}."
+            f"{_shown(_exp(learnt))} times its loss of {chance:.4g}."
         )
         return Recommendation(None, CANNOT_TELL, None, tuple(told), ratio)
     told.append(
         f"The best arm that is not tied, '{other}', has {_shown(ratio)} times the test "
-        f"{metric} of the best tied one, '{shared}'."
+        f"loss of the best tied one, '{shared}'."
     )
     if ratio.high < 1:
         near = [n for n in others if against(n, other).low <= 0]
@@ -93,7 +90,7 @@ def recommend(
     if UNSHARED in names:
         worse = _exp(against(UNSHARED, shared))
         told.append(
-            f"Un-shared weights have {_shown(worse)} times the {metric} of '{shared}'."
+            f"Un-shared weights have {_shown(worse)} times the loss of '{shared}'."
         )
         if worse.low > 1:
             alike = shared == "tied" or against("tied", shared).low <= 0

@@ -9,7 +9,6 @@ import numpy as np
 
 SUFFIXES = (".csv", ".parquet", ".npz", ".ts")
 MOST_CLASSES = 20  # integers with more different ones are taken for values
-KINDS = ("auto", "classes", "values")
 
 
 class Given(NamedTuple):
