@@ -10,7 +10,7 @@ import numpy as np
 from experiments.compare import figure
 from experiments.compare.contest import Outcome
 from experiments.compare.verdict import Recommendation, resampled_interval
-from experiments.lab.reading import Given
+from experiments.lab.given import Given
 from experiments.lab.report import escape, format_number, format_seconds, html_page
 from rnnshare.tasks import Task
 from rnnshare.training import environment, save_params, write_atomically

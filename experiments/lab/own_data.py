@@ -10,7 +10,7 @@ from absl import flags
 from experiments.lab import flags as common
 
 if TYPE_CHECKING:
-    from experiments.lab.reading import Given
+    from experiments.lab.given import Given
     from rnnshare.tasks import Arrays
 
 flags.disclaim_key_flags()

@@ -217,7 +217,7 @@ def _sktime(name: str, theirs: str) -> Dataset:
     paths = [locate("sktime", f"{folder}_{part}.ts") for part in ("TRAIN", "TEST")]
     content = b"".join(path.read_bytes() for path in paths)
     digest = tested_sha256(name, content, " and ".join(map(str, paths)))
-    (train, train_labels, num_classes), (test, test_labels, _) = map(read_ts, paths)
+    (train, train_labels, classes), (test, test_labels, _) = map(read_ts, paths)
     sequences = [*train, *test]
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     shape = (len(sequences), lengths.max(), sequences[0].shape[1])
@@ -229,7 +229,7 @@ def _sktime(name: str, theirs: str) -> Dataset:
         np.concatenate([train_labels, test_labels]),
         lengths,
         num_train=len(train),
-        num_classes=num_classes,
+        num_classes=len(classes),
         sha256=digest,
     )
 

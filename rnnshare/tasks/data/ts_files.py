@@ -8,7 +8,7 @@ import numpy as np
 _MISSING = {"", "?"}
 
 
-def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, int]:
+def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, tuple[str, ...]]:
     """Reads a `.ts` file of the UEA archive: ragged, multivariate, labelled, UTF-8.
 
     A line of data holds the channels parted by colons, the values of each parted by
@@ -16,7 +16,7 @@ def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, int]:
 
     Returns:
       The sequences, each float32[T, D]; their labels int32[N], counted in the order of
-      the header's `@classLabel`; and the number of classes.
+      the header's `@classLabel`; and the names of the classes.
 
     Raises:
       ValueError: on a malformed line, with the file and the line's number.
@@ -50,7 +50,7 @@ def read_ts(path: pathlib.Path) -> tuple[list[np.ndarray], np.ndarray, int]:
             )
     if not sequences:
         raise ValueError(f"{path} holds no data. Is it a .ts file?")
-    return sequences, np.array(labels, np.int32), len(classes)
+    return sequences, np.array(labels, np.int32), tuple(classes)
 
 
 def _decoded(where: str, line: bytes) -> str:

@@ -110,7 +110,7 @@ def test_archives(tmp_path):
     given = read(tmp_path / "d.ts")
     np.testing.assert_array_equal(given.inputs[0], [[1, 4], [2, 5], [3, 6]])
     np.testing.assert_array_equal(given.lengths, [3, 2])
-    np.testing.assert_array_equal(given.targets, [0, 1])
+    np.testing.assert_array_equal(given.targets, ["a", "b"])
 
 
 HOLES = wide(label=LABELS).mask(wide(label=LABELS) == X[4, 2, 0])

@@ -168,10 +168,10 @@ def test_shuffled_for_each_keeps_the_values_of_each_and_no_common_order():
 
 
 def test_a_ragged_file_of_two_channels(read):
-    sequences, labels, num_classes = read(
+    sequences, labels, classes = read(
         HEADER + "1,2,3:4,5,6:a\n# Between.\n\n7:-8e-1: b \n"
     )
-    assert num_classes == 2
+    assert len(classes) == 2
     # The header names b first.
     np.testing.assert_array_equal(labels, np.array([1, 0], np.int32))
     np.testing.assert_array_equal(sequences[0], [[1, 4], [2, 5], [3, 6]])

@@ -51,9 +51,9 @@ def test_a_line_that_cannot_be_read_is_named(read, content, message):
 
 def test_names_may_be_of_any_script_and_comments_of_any_bytes(read):
     text = "@classLabel true é β\n@data\n".encode() + "1,2:β\n".encode()
-    sequences, labels, num_classes = read(b"# caf\xe9\n" + text)
+    sequences, labels, classes = read(b"# caf\xe9\n" + text)
     np.testing.assert_array_equal(sequences[0], [[1], [2]])
-    assert labels.tolist() == [1] and num_classes == 2
+    assert labels.tolist() == [1] and len(classes) == 2
 
 
 READERS = {

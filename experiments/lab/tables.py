@@ -1,0 +1,168 @@
+"""Tables as arrays: wide, of a row a sequence; or long, of a row a step."""
+
+import difflib
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.lab.given import Given, shifted, so_many
+
+
+def read_table(path: pathlib.Path) -> Any:
+    """Returns a .csv or .parquet file's table, its columns named by strings."""
+    import pandas as pd
+
+    reader = pd.read_csv if path.suffix.lower() == ".csv" else pd.read_parquet
+    try:
+        table = reader(path)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parsers raise these
+        raise ValueError(f"{path} cannot be read as a table: {error}.") from None
+    if table.empty:
+        raise ValueError(f"{path} holds no rows.")
+    return table.rename(columns=str)
+
+
+def wide(
+    path: pathlib.Path,
+    table: Any,
+    target: str | None,
+    features: Sequence[str],
+    forecast: int,
+) -> Given:
+    """Returns what a table of a row a sequence holds."""
+    if forecast and target is not None:
+        raise ValueError(
+            f"{path}: a forecast of a wide table predicts its own later steps. Leave "
+            "--target out."
+        )
+    if not forecast:
+        target = _known(path, table, target, "--target")
+    steps = list(features) or [name for name in table.columns if name != target]
+    for name in steps:
+        _known(path, table, name, "--features")
+    values = _numbers(path, table, steps)[..., None]
+    if forecast:
+        inputs, targets = shifted(path, values, values[..., 0], forecast)
+        shown = tuple(steps[: inputs.shape[1]])
+        what = f"the value {so_many(forecast)} later"
+        return Given(inputs, targets, None, "every", shown, ("value",), what)
+    if len(steps) < 2:
+        raise ValueError(
+            f"{path} has {len(steps)} columns beside {target!r}. A wide table has one "
+            "for every step; of a long one give --sequence and --time."
+        )
+    assert target is not None  # for the type checker
+    targets = _column(path, table, target)
+    return Given(values, targets, None, "last", tuple(steps), ("value",), target)
+
+
+def long(
+    path: pathlib.Path,
+    table: Any,
+    target: str | None,
+    sequence: str,
+    time: str,
+    features: Sequence[str],
+    forecast: int,
+) -> Given:
+    """Returns what a table of a row a step holds; shorter sequences are padded."""
+    target = _known(path, table, target, "--target")
+    for name, flag in ((sequence, "--sequence"), (time, "--time")):
+        _known(path, table, name, flag)
+    own = {sequence, time} if forecast else {sequence, time, target}
+    names = list(features) or [name for name in table.columns if name not in own]
+    for name in names:
+        _known(path, table, name, "--features")
+    twice = table.duplicated([sequence, time])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise ValueError(
+            f"{path}: {sequence} {row[sequence]!r} has two rows of {time} "
+            f"{row[time]!r}. Each step has one row."
+        )
+    table = table.sort_values([sequence, time], kind="stable")
+    x = _numbers(path, table, names)
+    y = _numbers(path, table, [target])[:, 0] if forecast else _column(
+        path, table, target
+    )  # fmt: skip
+    _, first, lengths = np.unique(
+        table[sequence].to_numpy(), return_index=True, return_counts=True
+    )
+    num_steps = int(lengths.max())
+    rows = np.minimum(first[:, None] + np.arange(num_steps), len(x) - 1)
+    real = np.arange(num_steps) < lengths[:, None]
+    inputs = np.where(real[..., None], x[rows], 0).astype(np.float32)
+    targets = y[rows]
+    times = np.unique(table[time].to_numpy())
+    shown = tuple(map(str, times if len(times) == num_steps else range(num_steps)))
+    ragged = None if real.all() else lengths.astype(np.int32)
+    if forecast:
+        inputs, targets = shifted(path, inputs, targets, forecast)
+        if ragged is not None:
+            ragged = ragged - forecast
+            if ragged.min() < 1:
+                raise ValueError(
+                    f"{path}: a sequence has {ragged.min() + forecast} steps, too few "
+                    f"to forecast {so_many(forecast)} ahead. Leave it out."
+                )
+        what = f"{target}, {so_many(forecast)} later"
+        shown = shown[: inputs.shape[1]]
+        return Given(inputs, targets, ragged, "every", shown, tuple(names), what)
+    one_each = (targets == targets[:, :1]) | ~real
+    if one_each.all():
+        found = Given(inputs, targets[:, 0], ragged, "last", shown, tuple(names), "")
+    else:
+        found = Given(inputs, targets, ragged, "every", shown, tuple(names), "")
+    return found._replace(target=target)
+
+
+def _known(path: pathlib.Path, table: Any, name: str | None, flag: str) -> str:
+    if name is None:
+        raise ValueError(f"{path}: give {flag}, {_one_of(table.columns)}.")
+    if name not in table.columns:
+        near = difflib.get_close_matches(name, table.columns, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"{path} has no column {name!r} ({flag}).{hint} "
+            f"Use {_one_of(table.columns)}."
+        )
+    return name
+
+
+def _one_of(names: Iterable[str]) -> str:
+    shown = list(names)
+    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+    return f"one of {', '.join(shown[:8])}{more}"
+
+
+def _numbers(path: pathlib.Path, table: Any, names: list[str]) -> np.ndarray:
+    """Returns columns as float32[rows, columns]."""
+    for name in names:
+        column = table[name]
+        if column.dtype.kind not in "iufb":
+            raise ValueError(
+                f"{path}: column {name!r} holds {column.iloc[0]!r}, no number. Leave it"
+                " out by --features, or number its categories in columns of 0 and 1."
+            )
+        _refuse_missing(path, column, name)
+    return table[names].to_numpy(np.float32)
+
+
+def _column(path: pathlib.Path, table: Any, name: str) -> np.ndarray:
+    """Returns a column as numbers, or as strings."""
+    column = table[name]
+    _refuse_missing(path, column, name)
+    values = column.to_numpy()
+    return values if values.dtype.kind in "iufb" else values.astype(str)
+
+
+def _refuse_missing(path: pathlib.Path, column: Any, name: str) -> None:
+    count = int(column.isna().sum())
+    if count:
+        row = int(np.flatnonzero(column.isna().to_numpy())[0])
+        raise ValueError(
+            f"{path}: column {name!r} misses {count} of {len(column)} values, the first"
+            f" in row {row + 1}. Fill them in, or leave these rows out."
+        )
