@@ -1,4 +1,4 @@
-# make answer | test | test_all | fuzz | soak | lint | bench | nights | venv
+# make answer | test | test_all | docs | fuzz | soak | lint | bench | nights | venv
 # Each creates .venv if it is missing.
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
@@ -7,14 +7,15 @@ ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
 SOAK_FLAGS ?=
 
-.PHONY: answer test test_all fuzz soak lint bench nights venv clean
+.PHONY: answer test test_all docs fuzz soak lint bench nights venv clean
 
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
 
-# All but the slow ones, which add cases and no new kind of case; `make test_all` has them.
+# All but the slow ones, which add cases and no new kind of case, and the notebooks, which
+# `make docs` runs; `make test_all` has them all.
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist=worksteal -m 'not slow' $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m 'not slow and not notebook' $(TEST_FLAGS)
 
 test_all: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TEST_FLAGS)
@@ -22,6 +23,11 @@ test_all: .venv/ready
 # The laws of lengths and chunks on 500 examples each, where `make test` takes 40.
 fuzz: .venv/ready
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/library/ordinary/test_fuzz.py
+
+# The notebooks run anew, and the site, into docs/_build/html.
+docs: .venv/ready
+	$(BIN)/python -m pytest -n 2 -m notebook
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -57,8 +63,8 @@ venv: .venv/ready
 	@echo 'Installing rnnshare and its extras into .venv (about two minutes)...'
 	$(PYTHON) -m venv .venv
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
-	then $(BIN)/pip install -q -c constraints.txt -e '.[all]'; \
-	else $(BIN)/pip install -q -e '.[all]'; fi
+	then $(BIN)/pip install -q --no-compile -c constraints.txt -e '.[all]'; \
+	else $(BIN)/pip install -q --no-compile -e '.[all]'; fi
 	touch $@
 
 clean:

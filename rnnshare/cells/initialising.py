@@ -33,9 +33,12 @@ def init_stored(sharing: Sharing, init_cell: InitCell, key: jax.Array) -> Stored
 def cell_init(make_cell: MakeModule) -> InitCell:
     """Returns `init_cell` of a cell's factory.
 
-    Those of a class, and of `functools.partial`s of one with equal arguments, are
-    equal. Any other function may read what changes: it equals nothing.
+    Those of a class, of equal dataclasses, and of `functools.partial`s of a class with
+    equal arguments are equal. Any other function may read what changes: it equals
+    nothing.
     """
+    if dataclasses.is_dataclass(make_cell) and not isinstance(make_cell, type):
+        return _CellInit(make_cell)
     function: Any = make_cell
     while hasattr(function, "func"):
         function = function.func

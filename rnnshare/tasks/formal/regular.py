@@ -117,7 +117,7 @@ class CycleNavigation(Regular):
 @as_pytree()
 @dataclasses.dataclass(frozen=True)
 class ModularArithmetic(Regular):
-    """The value modulo 5 of digits joined by +, - and *, products first.
+    """The value modulo 5 of digits joined by `+`, `-` and `*`, products first.
 
     Such strings are of odd length: an even length stands for the odd one before it.
     """

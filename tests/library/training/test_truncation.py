@@ -38,7 +38,7 @@ def freeze(rate):
 
 @pytest.mark.parametrize(
     "name",
-    with_slow(SHARINGS, {"Tied", "Untied", "LowRank", "Hypernetwork"}),
+    with_slow(SHARINGS, {"Untied", "LowRank"}),
 )
 def test_the_loop_is_the_whole_sequence_at_its_limits(name):
     """With k = T a step is that of full back-propagation; at rest the losses agree."""
@@ -122,7 +122,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize(
     ("sharing", "carry", "task"),
-    with_slow(WINDOWS, WINDOWS[1:3]),
+    with_slow(WINDOWS, WINDOWS[2:3]),
 )
 def test_windows_are_those_by_hand(sharing, carry, task):
     truncation = Truncation(2, carry)

@@ -1,0 +1,37 @@
+"""The documentation: each block of code runs by itself, as a reader copies it."""
+
+import re
+
+import jax
+import pytest
+
+from tests.imports import ROOT
+
+PAGES = sorted(
+    page
+    for page in (ROOT / "docs").rglob("*.md")
+    if not page.relative_to(ROOT / "docs").parts[0].startswith("_")
+)
+FENCE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [
+    pytest.param(page, number, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number in range(len(FENCE.findall(page.read_text())))
+]
+
+
+@pytest.mark.parametrize(("page", "number"), BLOCKS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:orbax")
+@pytest.mark.filterwarnings("ignore::UserWarning:orbax")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_every_block_runs_by_itself(page, number, tmp_path, monkeypatch):
+    """In a namespace and a folder of its own: what a reader copies is what is run."""
+    monkeypatch.chdir(tmp_path)
+    code = FENCE.findall(page.read_text())[number]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        exec(compile(code, f"{page.name}, block {number}", "exec"), {})
+
+
+def test_there_are_pages_and_blocks():
+    assert {page.stem for page in PAGES} >= {"index", "recipes", "extend", "data"}
+    assert len(BLOCKS) > 12
