@@ -8,6 +8,7 @@ Time:     about half a minute on 2 cores with the default flags. With --workdir 
 Expect:   a test accuracy of about 0.9 untied; with --sharing=tied, about 0.97.
 """
 
+import contextlib
 import functools
 
 from absl import flags
@@ -98,6 +99,10 @@ _ON_NONFINITE = common.define_choice(
     "Where a number is not finite: that seed stops, skips the step, or goes back to "
     "the last validation and on with other batches.",
 )  # fmt: skip
+_TENSORBOARD = common.define_bool(
+    "tensorboard", False, "Write event files for TensorBoard too.",
+    only={"workdir": True},
+)  # fmt: skip
 # Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
@@ -173,8 +178,6 @@ def prepare():
 
 def main(setting, task, seeds) -> None:
     """Trains, and prints what came of it."""
-    import contextlib
-
     from experiments.lab import run_folder
 
     with contextlib.ExitStack() as stack:
@@ -187,21 +190,61 @@ def main(setting, task, seeds) -> None:
                 opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
                 folder = stack.enter_context(opened)
             common.keeps(f"{path} is kept up to its last checkpoint")
+        writers = {}
+        if _TENSORBOARD.value:
+            writers = stack.enter_context(_writers(path, seeds))
         what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
         print(f"{task.name}: {what}", flush=True)
-        fitted = _train(setting, task, seeds, folder)
+        fitted = _train(setting, task, seeds, folder, writers)
+        for seed, params in zip(seeds, fitted.params, strict=True):
+            if writers:
+                writers[seed].write_images(
+                    names["num_steps"], _pictures(setting, params)
+                )
         if folder is not None:
             folder.finish(*fitted)
     _report(fitted, seeds, size)
 
 
-def _train(setting, task, seeds, folder):
+@contextlib.contextmanager
+def _writers(path, seeds):
+    """Gives {seed: its writer}, each of a folder of its own under `tensorboard`."""
+    from rnnshare.training import TensorBoardWriter
+
+    with common.user_errors():
+        writers = {s: TensorBoardWriter(path / f"tensorboard/seed_{s}") for s in seeds}
+    try:
+        yield writers
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _pictures(setting, params):
+    """Returns how alike the trained weights of every two steps are, layer by layer."""
+    from rnnshare import expand
+    from rnnshare.cells.blueprint import Blueprint
+    from rnnshare.sharing.measures import weight_similarity
+    from rnnshare.training import picture_of
+
+    model = Blueprint.of(setting.make_model()).bind(params)
+    num_steps = setting.make_task(0).num_steps
+    return {
+        f"weight_similarity/layer_{number}": picture_of(
+            weight_similarity(expand(rnn.sharing, rnn.stored, num_steps))
+        )
+        for number, rnn in enumerate(model.layers)
+    }
+
+
+def _train(setting, task, seeds, folder, writers):
     """Returns what `fit` returns; keeps what it measures in a folder, or nowhere."""
     from statistics import median
 
-    from rnnshare.training import fit, progress
+    from rnnshare.training import fit, progress, write_to
 
     total, done = setting.recipe.num_steps * len(seeds), {}
+    board = write_to([writers[seed] for seed in seeds]) if writers else None
     with progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
@@ -209,6 +252,8 @@ def _train(setting, task, seeds, folder):
                 done[seeds[i]] = step
                 if folder is not None:
                     folder.add(i, step, row)
+            if board is not None:
+                board(step, measured)
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 
@@ -220,6 +265,7 @@ def _train(setting, task, seeds, folder):
             on_chunk=on_chunk,
             checkpoints=None if folder is None else folder.checkpoints,
             checkpoint_every=_CHECKPOINTS.value,
+            gradient_norms=bool(writers),
         )
 
 

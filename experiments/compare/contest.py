@@ -159,17 +159,24 @@ def compare(
     chosen: dict[str, Setting] = {}
     rows: dict[str, list[Row]] = {}
     left, seeds = list(arms), 0
+    work = {arm: relative_work(arm, arms[0]) for arm in arms}
 
-    def tune() -> float:
-        """Tunes the next arm, trains it on the seeds so far; returns the seconds."""
-        before, arm = used(), left.pop(0)
+    def tune(arm: Arm) -> float:
+        """Tunes an arm, and trains it on the seeds so far.
+
+        Returns:
+          The seconds of tuning, had the arm been the first.
+        """
+        before = used()
+        left.remove(arm)
         candidates = [
             setting_of(make_task, arm, rate, num_steps, batch_size) for rate in RATES
         ]
         best = chosen[arm.name] = lab.tune(candidates, TUNING * len(RATES))
+        seconds = used() - before
         rows[arm.name] = lab.train([best], replicates(seeds)) if seeds else []
         say(f"{arm.name}: rate {best.learning_rate:g} ({used():.0f} s)")
-        return used() - before
+        return seconds / work[arm]
 
     def train(count: int) -> float:
         """Trains all arms on new seeds; returns the seconds that each seed took."""
@@ -182,20 +189,20 @@ def compare(
 
     took = 0.0
     while left and (len(chosen) < 2 or used() + took < _SHARE * seconds):
-        took = tune()
+        took = tune(left[0])
     each = train(FEWEST)
     seeds += FEWEST
     while used() < seconds:
-        if seeds >= ENOUGH and left:
-            if used() + took > seconds:
-                break
-            took = tune()
-        elif seeds < (ENOUGH if left else MOST):
+        first = took + seeds * each / len(chosen)
+        in_time = [arm for arm in left if used() + first * work[arm] < seconds]
+        if seeds >= ENOUGH and in_time:
+            took = tune(in_time[0])
+        elif seeds < (most := ENOUGH if in_time else MOST):
             count = int(min(seconds - used(), 0.1 * seconds) / each) // devices
             count = devices * max(1, count)
             if used() + count * each > seconds:
                 break
-            count = min(count, (ENOUGH if left else MOST) - seeds)
+            count = min(count, most - seeds)
             each = train(count)
             seeds += count
         else:
@@ -234,6 +241,15 @@ def updates_for(seconds: float, each: float, num_arms: int) -> int:
     most = seconds / 2 / (trainings * 2 * each)  # half of it compiles; others take more
     updates = 2 ** math.floor(math.log2(max(1.0, most / 100))) * 100
     return int(min(LONGEST, max(SHORTEST, updates)))
+
+
+def relative_work(arm: Arm, first: Arm) -> float:
+    """Returns what an arm is expected to take, in times of another.
+
+    Half of it is compiling, which takes as long at any width; the rest goes by the
+    recurrent products.
+    """
+    return (1 + (arm.width / first.width) ** 2) / 2
 
 
 def _seconds_of_update(

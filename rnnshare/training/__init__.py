@@ -28,6 +28,12 @@ from rnnshare.training.study import (
 from rnnshare.training.truncation import (
     Truncation,
 )
+from rnnshare.training.writers import (
+    MetricWriter,
+    TensorBoardWriter,
+    picture_of,
+    write_to,
+)
 
 __all__ = [
     "SCHEMA",
@@ -40,11 +46,13 @@ __all__ = [
     "JsonLines",
     "LockedError",
     "Loop",
+    "MetricWriter",
     "ModelFor",
     "Recipe",
     "Replica",
     "Replicate",
     "Setting",
+    "TensorBoardWriter",
     "TrainState",
     "Truncation",
     "count_diverged",
@@ -56,6 +64,7 @@ __all__ = [
     "keep_memory",
     "key_of",
     "load_params",
+    "picture_of",
     "progress",
     "public_name",
     "release_memory",
@@ -63,4 +72,5 @@ __all__ = [
     "save_params",
     "tune",
     "write_atomically",
+    "write_to",
 ]

@@ -62,6 +62,7 @@ def fit(
     checkpoints: Checkpoints | str | pathlib.Path | None = None,
     checkpoint_every: float = 30.0,
     names: Sequence[str] | None = None,
+    gradient_norms: bool = False,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
 
@@ -90,6 +91,8 @@ def fit(
         of those alone that are being trained, for a caller who keeps each result of
         `on_result`: replicas may come, go and change places between two calls, nothing
         is told again, and names that are not asked for are ignored.
+      gradient_norms: tell `on_chunk` of `gradient_norm` too, the mean norm of a chunk's
+        gradients before they are clipped.
 
     Returns:
       Best parameters and final metrics of each replica.
@@ -108,7 +111,7 @@ def fit(
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
     per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
     rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
-    loop = Loop(make_model, recipe, rates)
+    loop = Loop(make_model, recipe, rates, gradient_norms)
     tasks = [task for task, _, _ in replicas]
     kind: Any = type(tasks[0])
     options = tuple(sorted((compiler_options or {}).items()))

@@ -1,9 +1,8 @@
 """The training of one model as pure functions: init, step, chunk, finish.
 
 A chunk of steps, with its validation, is one scan. Batch i is a pure function of
-(seed, i), the same for every model. `rnnshare.training.fit` compiles and runs these.
-
-A batch is one optimiser step, or where gradients are truncated one a window.
+(seed, i), the same for every model; it is one optimiser step, or where gradients are
+truncated one a window. `rnnshare.training.fit` compiles and runs these.
 
 A replica diverges at the first step whose loss is not finite, or else at the validation
 after which a metric, a parameter or the optimiser's state is not; a gradient that is
@@ -48,11 +47,13 @@ class Loop:
       recipe: how to train it.
       rates: the learning rates of all replicas, where the recipe's optimiser has to be
         made of each; see `optimizers.rates_to_tell_apart`.
+      gradient_norms: measure in each chunk the mean norm of its gradients.
     """
 
     make_model: Callable[..., nnx.Module]
     recipe: Recipe
     rates: tuple[float, ...] = ()
+    gradient_norms: bool = False
 
     @functools.cached_property
     def blueprint(self) -> Blueprint:
@@ -83,11 +84,23 @@ class Loop:
 
         Of windows it is the mean, to which one with nothing to score adds 0.
         """
-        if self._policy != "skip":
-            after, loss, _ = self.try_step(replica, state)
-            return after, loss
-        after, loss, finite = self.try_step(replica, state, nonfinite.all_finite_in)
-        return nonfinite.skipping(state, after, finite), loss
+        state, (loss, _) = self._watched_step(replica, state)
+        return state, loss
+
+    def _watched_step(
+        self, replica: Replica, state: TrainState, _: None = None
+    ) -> tuple[TrainState, tuple[jax.Array, Any]]:
+        """Returns beside the loss the gradient's norm, or nothing."""
+
+        def look(*seen: Any) -> tuple[Any, Any]:
+            norm = optax.tree.norm(seen[-1]) if self.gradient_norms else ()
+            finite = nonfinite.all_finite_in(*seen) if self._policy == "skip" else ()
+            return finite, norm
+
+        after, loss, (finite, norm) = self.try_step(replica, state, look)
+        if self._policy == "skip":
+            after = nonfinite.skipping(state, after, finite)
+        return after, (loss, norm)
 
     def try_step(
         self,
@@ -200,18 +213,21 @@ class Loop:
 
         @functools.partial(jax.jit, inline=True)  # so that it is traced once
         def run(before: TrainState) -> tuple[TrainState, Metrics]:
-            state, losses = jax.lax.scan(
-                functools.partial(self.step, replica),
+            state, (losses, norms) = jax.lax.scan(
+                functools.partial(self._watched_step, replica),
                 before,
                 length=self.recipe.validate_every,
             )
             measured = self.measure(replica, state.params, "validation")
             state = self._keep_best(state, measured["loss"])
-            state = self._judged(before, state, losses, measured)
+            policy = self._policy
+            state = nonfinite.judged(policy, before, state, losses, measured)
             counted = {}
             if state.nonfinite is not None:
-                counted[nonfinite.COLUMNS[self._policy]] = state.nonfinite.total
-            mean = nonfinite.mean if self._policy == "skip" else jnp.mean
+                counted[nonfinite.COLUMNS[policy]] = state.nonfinite.total
+            mean = nonfinite.mean if policy == "skip" else jnp.mean
+            if self.gradient_norms:
+                counted["gradient_norm"] = mean(norms)
             return state, {
                 "train_loss": mean(losses),
                 **{f"validation_{name}": value for name, value in measured.items()},
@@ -265,11 +281,6 @@ class Loop:
             num_worse=num_worse,
             stopped=stopped,
         )
-
-    def _judged(
-        self, before: TrainState, after: TrainState, losses: jax.Array, measured: Any
-    ) -> TrainState:
-        return nonfinite.judged(self._policy, before, after, losses, measured)
 
     @property
     def _policy(self) -> str:

@@ -186,3 +186,17 @@ def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
     again = run("train", *flags)
     assert again.returncode == 0, again.stderr
     assert [p.name for p in (folder / "checkpoints").iterdir()] == ["step_000000004"]
+
+
+def test_tensorboard_gets_losses_norms_and_pictures(tmp_path):
+    from tests.library.training.test_writers import events_of
+
+    done = run(
+        "train", *TINY, "--num_seeds=2", "--tensorboard", f"--workdir={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    for seed in (0, 1):
+        events = events_of(tmp_path / "tensorboard" / f"seed_{seed}")
+        tags = {tag for _, tag, _ in events}
+        assert {"train_loss", "validation_loss", "gradient_norm"} <= tags
+        assert "weight_similarity/layer_0" in tags

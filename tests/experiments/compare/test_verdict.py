@@ -6,8 +6,10 @@ import pytest
 from experiments.compare.contest import (
     LONGEST,
     SHORTEST,
+    Arm,
     Outcome,
     arms_of,
+    relative_work,
     setting_of,
     updates_for,
 )
@@ -150,3 +152,8 @@ def test_the_law_tells_the_side():
     assert "differ in length" in read_law(ragged)["why"]
     tokens = from_arrays(RNG.integers(0, 3, (40, 6)), X[:40, 0, 0])(0)
     assert "tokens" in read_law(tokens)["why"] and find_period(tokens) is None
+
+
+def test_a_wider_arm_is_expected_to_take_longer():
+    arms = [Arm("tied", Tied(), width) for width in (8, 16, 24)]
+    assert [relative_work(arm, arms[0]) for arm in arms] == [1.0, 2.5, 5.0]
