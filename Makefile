@@ -12,10 +12,10 @@ SOAK_FLAGS ?=
 answer: .venv/ready
 	$(BIN)/python -m experiments.answer $(ANSWER_FLAGS)
 
-# All but the slow ones, which add cases and no new kind of case, and the notebooks, which
-# `make docs` runs; `make test_all` has them all.
+# All but the slow ones, which add cases and no new kind of case, and what `make docs`
+# runs; `make test_all` has them all.
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist=worksteal -m 'not slow and not notebook' $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m 'not slow and not docs' $(TEST_FLAGS)
 
 test_all: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TEST_FLAGS)
@@ -24,9 +24,9 @@ test_all: .venv/ready
 fuzz: .venv/ready
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/library/ordinary/test_fuzz.py
 
-# The notebooks run anew, and the site, into docs/_build/html.
+# Notebooks and recipes run, then the site, into docs/_build/html/index.html.
 docs: .venv/ready
-	$(BIN)/python -m pytest -n 2 -m notebook
+	$(BIN)/python -m pytest -n 2 --dist=worksteal -m docs
 	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
 
 lint: .venv/ready

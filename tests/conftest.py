@@ -1,5 +1,6 @@
 """Strict JAX for every test, and two devices, as the scripts have on two cores."""
 
+import gc
 import itertools
 import os
 import pathlib
@@ -34,6 +35,8 @@ def trace_counter():
     chex.clear_trace_counter()
 
 
+# JAX's traces are many objects, and few of them garbage: the default looks too often.
+gc.set_threshold(50_000, 20, 50)
 _MAPS = pathlib.Path("/proc/self/maps")
 _tests = itertools.count(1)
 

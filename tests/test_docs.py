@@ -1,5 +1,6 @@
 """The documentation: each block of code runs by itself, as a reader copies it."""
 
+import importlib
 import re
 
 import jax
@@ -20,6 +21,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.docs
 @pytest.mark.parametrize(("page", "number"), BLOCKS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:orbax")
 @pytest.mark.filterwarnings("ignore::UserWarning:orbax")
@@ -30,6 +32,22 @@ def test_every_block_runs_by_itself(page, number, tmp_path, monkeypatch):
     code = FENCE.findall(page.read_text())[number]
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         exec(compile(code, f"{page.name}, block {number}", "exec"), {})
+
+
+WINGS = ("sharing", "unrolling", "cells", "models", "training", "tasks", "analysis",
+         "analysis.law", "bridge", "machines", "plotting")  # fmt: skip
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_every_public_name_has_an_example_that_runs(wing):
+    words = {
+        word
+        for page in PAGES
+        for code in FENCE.findall(page.read_text())
+        for word in re.findall(r"\w+", code)
+    }
+    module = importlib.import_module(f"rnnshare.{wing}")
+    assert not [name for name in module.__all__ if name not in words]
 
 
 def test_there_are_pages_and_blocks():

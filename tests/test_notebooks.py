@@ -106,7 +106,7 @@ def test_it_says_nothing_of_the_machine_that_ran_it(text):
     assert not re.search(paths, written)
 
 
-@pytest.mark.notebook
+@pytest.mark.docs
 @by_text
 def test_it_runs_without_a_warning_and_leaves_nothing_behind(
     text, tmp_path, monkeypatch

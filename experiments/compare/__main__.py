@@ -54,8 +54,9 @@ def main(began, given, make_task, period, arms) -> None:
     """Compares the arms, and writes the page."""
     import time
 
-    from experiments.compare import contest, page, reading_law, verdict
+    from experiments.compare import asking, contest, page, reading_law, verdict
     from experiments.lab.trials import Lab
+    from rnnshare.training import key_of
 
     task, folder = make_task(0), common.workdir("compare")
     common.keeps("trained rows are kept")
@@ -64,6 +65,15 @@ def main(began, given, make_task, period, arms) -> None:
     say(f"the law: {law['side']} (confidence {law['confidence']:.2f})")
     lab = Lab(folder)
     seconds = 60 * _MINUTES.value
+    told = lab.kept(
+        {"what": "score test", "task": key_of(task), "seconds": seconds},
+        lambda: {
+            "told": asking.ask(
+                make_task, arms[0], seconds=seconds, batch_size=_BATCH.value
+            )
+        },
+    )["told"]
+    say(asking.in_words(told))
     with lab.clock():
         outcome = contest.compare(
             lab,
@@ -84,6 +94,7 @@ def main(began, given, make_task, period, arms) -> None:
         given=given,
         task=task,
         law=law,
+        asked=told,
         period=period,
         outcome=outcome,
         overlap=overlap,

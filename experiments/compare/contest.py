@@ -39,7 +39,7 @@ SHORTEST = 200
 VALIDATIONS = 10
 FEWEST, ENOUGH, MOST = 4, 6, 30  # seeds of a comparison
 WIDEST = 3  # of the wide tied arm, in widths
-LAST = 5.0  # seconds that the page and the model take
+LAST = 7.0  # seconds that the page and the model take
 _SHARE = 0.6  # of the budget that tuning may take, before any seeds
 _PILOT = 60  # updates, by which the time of one is told
 

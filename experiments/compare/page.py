@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.compare import figure
+from experiments.compare.asking import in_words
 from experiments.compare.contest import Outcome
 from experiments.compare.verdict import Recommendation, resampled_interval
 from experiments.lab.given import Given
@@ -31,6 +32,7 @@ class Compared(NamedTuple):
       given: what it holds.
       task: of split 0.
       law: see `reading_law.read_law`.
+      asked: see `asking.ask`.
       period: of the cyclic arm, or None.
       outcome: what was trained.
       overlap: see `verdict.recommend`.
@@ -42,6 +44,7 @@ class Compared(NamedTuple):
     given: Given
     task: Task
     law: Mapping[str, Any]
+    asked: dict[str, Any]
     period: int | None
     outcome: Outcome
     overlap: float
@@ -82,6 +85,7 @@ def as_json(found: Compared) -> dict[str, Any]:
         "arms": arms,
         "left_out": list(outcome.left_out),
         "law": dict(found.law),
+        "score_test": found.asked,
         "period": found.period,
         "updates": outcome.num_steps,
         "seconds": round(outcome.seconds, 1),
@@ -114,6 +118,17 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
     if params is not None:
         save_params(folder / MODEL, params)
         setting = found.outcome.settings[str(found.recommended.arm)]
+        reads = figure.steps_read(setting, params, found.task)
+        if reads is not None:
+            save(
+                figure.draw_reading(reads, found.given.steps),
+                folder / "figures" / "reading.png",
+            )
+            caption = (
+                "Which steps the recommended model reads: how far its answer moves "
+                f"with the input of each, over {figure.READ} test sequences at most."
+            )
+            blocks += [f"![{caption}](figures/reading.png)", f"*{caption}*"]
         weights = figure.weights_over_time(setting, params, found.task.num_steps)
         if weights is not None:
             drawn = figure.draw_weights(
@@ -201,11 +216,11 @@ def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
     left_out = ", ".join(outcome.left_out)
     answers = "at every step" if task.readout == "every" else "at the end"
     return [
-        "## What the law says",
+        "## What the law and a tied model say",
         escape(
             "Before any training, from linear weights of each step's own: "
-            f"{told}{'; ' + why if why else ''}.{period or ''} The trained arms "
-            "decide, not the law."
+            f"{told}{'; ' + why if why else ''}.{period or ''} {in_words(found.asked)} "
+            "The trained arms decide, not these."
         ),
         "## How it was done",
         escape(

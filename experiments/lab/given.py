@@ -17,6 +17,7 @@ class Given(NamedTuple):
       steps: what the steps are called, T names.
       features: what the features are called, D names.
       target: what is predicted, in words.
+      groups: [N], what belongs together, or None.
     """
 
     inputs: np.ndarray
@@ -26,6 +27,7 @@ class Given(NamedTuple):
     steps: tuple[str, ...]
     features: tuple[str, ...]
     target: str
+    groups: np.ndarray | None = None
 
 
 def numbered(

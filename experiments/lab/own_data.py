@@ -34,12 +34,18 @@ FORECAST = common.define_integer(
 KIND = common.define_choice(
     "kind", "auto", ("auto", "classes", "values"), "What the target is.",
 )  # fmt: skip
+GROUPS = flags.DEFINE_string(
+    "groups", None, "The column of what belongs together, as one person's recordings: "
+    "no group is in two of training, validation and test.",
+)  # fmt: skip
 SPLIT_BY = common.define_choice(
     "split_by", "random", ("random", "time"),
     "How sequences are parted into training, validation and test: time: the rows are "
     "in order, and the last ones test.",
 )  # fmt: skip
-_OF_DATA = ("target", "sequence", "time", "features", "forecast", "kind", "split_by")
+_OF_DATA = (
+    "target", "sequence", "time", "features", "forecast", "kind", "groups", "split_by",
+)  # fmt: skip
 
 
 def declare() -> None:
@@ -69,11 +75,13 @@ def read() -> "tuple[Given, Arrays]":
         features=FEATURES.value,
         forecast=FORECAST.value,
         kind=KIND.value,
+        groups=GROUPS.value,
     )
     make_task = from_arrays(
         given.inputs,
         given.targets,
         lengths=given.lengths,
+        groups=given.groups,
         readout=given.readout,
         split_by=SPLIT_BY.value,
         name=path.stem,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.lab.given import Given, numbered, shifted, so_many
-from experiments.lab.tables import long, read_table, wide
+from experiments.lab.tables import long, parted, read_table, wide
 
 SUFFIXES = (".csv", ".parquet", ".npz", ".ts")
 MOST_CLASSES = 20  # integers with more different ones are taken for values
@@ -21,6 +21,7 @@ def read(
     features: Sequence[str] = (),
     forecast: int = 0,
     kind: str = "auto",
+    groups: str | None = None,
 ) -> Given:
     """Reads a file.
 
@@ -38,6 +39,8 @@ def read(
       forecast: predict, at every step, the value so many steps later; 0: none.
       kind: whether targets are 'classes' or 'values'; 'auto': strings, booleans, and
         integers of at most 20 different ones are classes.
+      groups: the column of a table that says what belongs together, as one person's
+        recordings; a .npz file has an array `groups` of them.
 
     Raises:
       ValueError: if the file is not as it should be: of what, and the way out.
@@ -48,6 +51,12 @@ def read(
         raise ValueError(f"{path}: use a file that ends in {', '.join(SUFFIXES)}.")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file.")
+    owners = None
+    if groups is not None and suffix in (".npz", ".ts"):
+        raise ValueError(
+            f"{path}: --groups names a column of a table. An .npz file may hold an "
+            "array of that name."
+        )
     if suffix == ".npz":
         given = _read_npz(path, forecast)
     elif suffix == ".ts":
@@ -59,10 +68,14 @@ def read(
                 f"{path}: a long table has both a column that names the sequence and "
                 "one of time. Give --sequence and --time, or neither."
             )
+        if groups is not None:
+            owners, table = parted(path, table, groups, sequence)
         if sequence is None:
             given = wide(path, table, target, features, forecast)
         else:
             given = long(path, table, target, sequence, str(time), features, forecast)
+    if owners is not None:
+        given = given._replace(groups=owners)
     if forecast:
         return given
     return given._replace(targets=_as_kind(path, given.targets, kind))
@@ -79,6 +92,7 @@ def _read_npz(path: pathlib.Path, forecast: int) -> Given:
             "it as numpy.savez(path, inputs=..., targets=...)."
         )
     inputs, lengths = arrays["inputs"], arrays.get("lengths")
+    groups = arrays.get("groups")
     if inputs.ndim not in (2, 3):
         raise ValueError(
             f"{path}: inputs have shape {inputs.shape}. Give [sequences, steps] or "
@@ -90,12 +104,12 @@ def _read_npz(path: pathlib.Path, forecast: int) -> Given:
         inputs, targets = shifted(path, values, values[..., 0], forecast)
         lengths = None if lengths is None else lengths - forecast
         what = f"feature 0, {so_many(forecast)} later"
-        return numbered(inputs, targets, lengths, "every", what)
+        return numbered(inputs, targets, lengths, "every", what)._replace(groups=groups)
     targets = arrays["targets"]
     per_step = targets.ndim > 1 and targets.shape[:2] == inputs.shape[:2]
-    return numbered(
-        inputs, targets, lengths, "every" if per_step else "last", "targets"
-    )
+    readout = "every" if per_step else "last"
+    found = numbered(inputs, targets, lengths, readout, "targets")
+    return found._replace(groups=groups)
 
 
 def _read_ts(path: pathlib.Path, forecast: int) -> Given:

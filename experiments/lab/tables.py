@@ -118,6 +118,28 @@ def long(
     return found._replace(target=target)
 
 
+def parted(
+    path: pathlib.Path, table: Any, groups: str, sequence: str | None
+) -> tuple[np.ndarray, Any]:
+    """Returns the group of each sequence, and the table without their column.
+
+    Sequences of a long table are in the order of their names, as `long` has them.
+    """
+    _known(path, table, groups, "--groups")
+    rest = table.drop(columns=[groups])
+    if sequence is None:
+        return _column(path, table, groups), rest
+    _known(path, table, sequence, "--sequence")
+    each = table.groupby(sequence, sort=True)[groups]
+    several = each.nunique(dropna=False) > 1
+    if several.any():
+        raise ValueError(
+            f"{path}: {sequence} {several.idxmax()} is in several groups of "
+            f"{groups!r}. Name a column that has one value for each sequence."
+        )
+    return _column(path, each.first().reset_index(), groups), rest
+
+
 def _known(path: pathlib.Path, table: Any, name: str | None, flag: str) -> str:
     if name is None:
         raise ValueError(f"{path}: give {flag}, {_one_of(table.columns)}.")

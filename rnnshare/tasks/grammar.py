@@ -81,7 +81,7 @@ class WordOrder(GeneratedTask, Classification):
         nothing of how a word is read is shared by the steps but the RNN's weights.
     """
 
-    held_out_order: Any = None
+    held_out_order: Any = dataclasses.field(kw_only=True)
     num_facts: int = 1
     one_hot: bool = False
     out_features = 2

@@ -165,3 +165,26 @@ def test_files_that_are_none_are_refused(tmp_path):
     np.savez(tmp_path / "d.npz", x=X)
     with pytest.raises(ValueError, match="has arrays x, but no inputs"):
         read(tmp_path / "d.npz")
+
+
+def test_groups_are_of_sequences(tmp_path):
+    people = np.repeat(["ann", "bob", "cal"], 4)
+    table = wide(label=LABELS, person=people)
+    options = {"target": "label", "groups": "person"}
+    given = read(written(tmp_path / "w.csv", table), **options)
+    assert given.groups.tolist() == people.tolist() and given.inputs.shape[1] == 5
+    rows = pd.DataFrame(
+        {"id": np.repeat(np.arange(12)[::-1], 3), "t": np.tile(range(3), 12),
+         "x": 1.0 * np.arange(36), "y": np.repeat(LABELS, 3),
+         "person": np.repeat(people, 3)}
+    )  # fmt: skip
+    options |= {"target": "y", "sequence": "id", "time": "t"}
+    found = read(written(tmp_path / "l.csv", rows), **options)
+    assert found.groups.tolist() == people[::-1].tolist() and found.features == ("x",)
+    rows.loc[0, "person"] = "cal"
+    with pytest.raises(ValueError, match="id 11 is in several groups of 'person'"):
+        read(written(tmp_path / "l.csv", rows), **options)
+    np.savez(tmp_path / "d.npz", inputs=X, targets=LABELS, groups=people)
+    assert read(tmp_path / "d.npz").groups.tolist() == people.tolist()
+    with pytest.raises(ValueError, match="--groups names a column of a table"):
+        read(tmp_path / "d.npz", groups="person")
