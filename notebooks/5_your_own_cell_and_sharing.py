@@ -101,7 +101,7 @@ lengths = np.array([50, 3, 0, 7, 50, 20, 1, 49])
 whole = rnn(x, seq_lengths=lengths)
 carry, head = rnn(x[:, :20], return_carry=True)
 tail = rnn(x[:, 20:], initial_carry=carry, start=20)
-print(rnn, whole.shape, num_parameters(rnn.stored))
+print(whole.shape, num_parameters(rnn.stored))
 print("in two chunks:", float(jnp.abs(jnp.concatenate([head, tail], 1) - rnn(x)).max()))
 
 # %% [markdown]
