@@ -99,13 +99,14 @@ def main(setting, tasks, tried) -> None:
     for seed, task in seeds:
         say(f"tests model {seed}, of {len(seeds)}")
         loss = tied.metrics[seed]["train_loss"]
-        squared = "test_accuracy" not in tied.metrics[seed]
+        squared = None if "test_accuracy" in tied.metrics[seed] else loss
+        examples = task.held_out("train")
         tests = untying.run_tests(
             setting.make_model(),
             tied.params[seed],
             task,
             tried,
-            dispersion=2 * loss if squared else 1.0,
+            dispersion=untying.dispersion_of(task, examples, squared),
             seed=seed,
         )
         advice.append(

@@ -16,6 +16,7 @@ from absl import flags
 from experiments.lab import choices, own_data
 from experiments.lab import flags as common
 
+_MOST_PICTURED = 512  # steps whose weights are compared in a picture
 TASKS = (
     "copy_memory",
     "adding",
@@ -196,13 +197,13 @@ def main(setting, task, seeds) -> None:
         what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
         print(f"{task.name}: {what}", flush=True)
         fitted = _train(setting, task, seeds, folder, writers)
-        for seed, params in zip(seeds, fitted.params, strict=True):
-            if writers:
-                writers[seed].write_images(
-                    names["num_steps"], _pictures(setting, params)
-                )
         if folder is not None:
+            before = folder.finished
             folder.finish(*fitted)
+            for seed, params in zip(seeds, fitted.params, strict=True):
+                if writers and not before:
+                    pictures = _pictures(setting, task.num_steps, params)
+                    writers[seed].write_images(names["num_steps"], pictures)
     _report(fitted, seeds, size)
 
 
@@ -220,20 +221,23 @@ def _writers(path, seeds):
             writer.close()
 
 
-def _pictures(setting, params):
-    """Returns how alike the trained weights of every two steps are, layer by layer."""
-    from rnnshare import expand
+def _pictures(setting, num_steps, params):
+    """Returns how alike the trained weights of every two steps are, layer by layer.
+
+    None of tied layers, whose weights are the same, nor of more steps than show.
+    """
+    from rnnshare import Tied, expand
     from rnnshare.cells.blueprint import Blueprint
     from rnnshare.sharing.measures import weight_similarity
     from rnnshare.training import picture_of
 
     model = Blueprint.of(setting.make_model()).bind(params)
-    num_steps = setting.make_task(0).num_steps
     return {
         f"weight_similarity/layer_{number}": picture_of(
             weight_similarity(expand(rnn.sharing, rnn.stored, num_steps))
         )
         for number, rnn in enumerate(model.layers)
+        if rnn.sharing != Tied() and num_steps <= _MOST_PICTURED
     }
 
 
@@ -248,12 +252,13 @@ def _train(setting, task, seeds, folder, writers):
     with progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
+            new = {}  # gone on with, a training tells again what was measured before
             for i, row in measured.items():
                 done[seeds[i]] = step
-                if folder is not None:
-                    folder.add(i, step, row)
+                if folder is not None and folder.add(i, step, row):
+                    new[i] = row
             if board is not None:
-                board(step, measured)
+                board(step, new)
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 

@@ -43,7 +43,7 @@ from rnnshare.training import Recipe, Setting, fit
 #
 # The loss reads the last output alone. A nudge of zero is added to every carry, and the
 # gradient at the nudges is what reaches each step. At their first weights Elman's cell
-# and the GRU forget alike, a tenth every three steps or so; the LSTM's forget gate begins
+# and the GRU forget alike, a tenth every five or six steps; the LSTM's forget gate begins
 # open, and over 60 steps it lets through a hundred thousand times as much.
 
 # %%
@@ -124,7 +124,7 @@ pd.DataFrame(rows).T
 # where what helps one step harms the other.
 
 # %%
-draw_similarity(gradients)
+draw_similarity(gradients, of="gradients")
 
 # %% [markdown]
 # Under one rule neighbours agree, as they have the same mistakes to mend; under a rule

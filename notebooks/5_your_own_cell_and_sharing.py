@@ -107,8 +107,8 @@ print("in two chunks:", float(jnp.abs(jnp.concatenate([head, tail], 1) - rnn(x))
 # %% [markdown]
 # ## The law that every sharing obeys
 #
-# Its model is the un-shared model of its weights, step by step, and its gradient is the
-# un-shared gradient carried back. Two lines check it.
+# Its outputs are those of the un-shared model with its weights, step by step. Three lines
+# check it.
 
 # %%
 untied = RNN(functools.partial(MinimalGatedCell, 4, 16), Untied(50), rngs=nnx.Rngs(0))

@@ -65,22 +65,24 @@ def main(began, given, make_task, period, arms) -> None:
     say(f"the law: {law['side']} (confidence {law['confidence']:.2f})")
     lab = Lab(folder)
     seconds = 60 * _MINUTES.value
-    told = lab.kept(
-        {"what": "score test", "task": key_of(task), "seconds": seconds},
-        lambda: {
-            "told": asking.ask(
-                make_task, arms[0], seconds=seconds, batch_size=_BATCH.value
-            )
-        },
-    )["told"]
-    say(asking.in_words(told))
+    batch_size = _BATCH.value
+    key = {"what": "score test", "task": key_of(task), "arm": repr(arms[0])}
+    key |= {"seconds": seconds, "batch_size": batch_size}
+
+    def ask():
+        found = asking.ask(make_task, arms[0], seconds=seconds, batch_size=batch_size)
+        return {"told": found}
+
     with lab.clock():
+        told = lab.kept(key, ask)["told"]
+        say(asking.in_words(told))
         outcome = contest.compare(
             lab,
             make_task,
             arms,
             seconds=seconds - contest.LAST - (time.perf_counter() - began),
-            batch_size=_BATCH.value,
+            budget=seconds,
+            batch_size=batch_size,
             say=say,
         )
     parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}

@@ -13,7 +13,7 @@ import jax
 from experiments.compare.contest import Arm, setting_of
 from experiments.lab.trials import layout
 from rnnshare import Basis
-from rnnshare.analysis import score_test, scores_of
+from rnnshare.analysis import dispersion_of, score_test, scores_of
 from rnnshare.training import fit
 
 SHARE = 0.1  # of the budget that it may take
@@ -54,13 +54,14 @@ def ask(
     if found["diverged"] is not None:
         return {"why": "the tied model diverged"}
     loss = found["train_loss"]
-    squared = "test_accuracy" not in found
+    squared = None if "test_accuracy" in found else loss
     batch = jax.tree.map(lambda leaf: leaf[:MOST_EXAMPLES], task.held_out("train"))
     steps = task.num_steps
     tried = {
         "smooth": Basis(4, "chebyshev", period=max(steps - 1, 1)),
         "step by step": Basis(steps, period=float(steps)),
     }
+    dispersion = dispersion_of(task, batch, squared)
     told: dict[str, Any] = {"loss": loss}
     took, functions = 0.0, 1
     for name, alternative in tried.items():
@@ -70,9 +71,7 @@ def ask(
             continue
         before = time.perf_counter()
         scores, nuisance = scores_of(make_model, params, alternative, task, batch)
-        test = score_test(
-            scores, nuisance=nuisance, dispersion=2 * loss if squared else 1.0
-        )["all"]
+        test = score_test(scores, nuisance=nuisance, dispersion=dispersion)["all"]
         told[name] = test._asdict()
         took, functions = time.perf_counter() - before, alternative.num_templates
     return told

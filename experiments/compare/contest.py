@@ -67,6 +67,7 @@ class Outcome(NamedTuple):
       left_out: arms for which there was no time.
       num_steps: updates of a training.
       seconds: that it took.
+      tuning: {arm's name: seconds of its tuning, compilation included}.
     """
 
     settings: dict[str, Setting]
@@ -74,6 +75,7 @@ class Outcome(NamedTuple):
     left_out: tuple[str, ...]
     num_steps: int
     seconds: float
+    tuning: dict[str, float]
 
     def losses(self, arm: str, split: str = "test") -> np.ndarray:
         """Returns [S], infinite where a run diverged."""
@@ -123,6 +125,7 @@ def compare(
     arms: Sequence[Arm],
     *,
     seconds: float,
+    budget: float,
     batch_size: int = 32,
     say: Callable[[str], None] = print,
 ) -> Outcome:
@@ -137,6 +140,7 @@ def compare(
       arms: in the order of their weight; those for which there is no time are left out,
         the first two never.
       seconds: that it may take.
+      budget: that the user gave, by which a comparison that goes on is known.
       batch_size: of the training, at most the training set.
       say: is told what is being done.
     """
@@ -152,12 +156,13 @@ def compare(
         return {"each": each, "updates": updates_for(seconds - used(), each, len(arms))}
 
     key = {"what": "pilot", "task": key_of(make_task(0)), "arms": repr(arms)}
-    planned = lab.kept(key | {"seconds": seconds, "batch_size": batch_size}, pilot)
+    planned = lab.kept(key | {"seconds": budget, "batch_size": batch_size}, pilot)
     num_steps = planned["updates"]
     say(f"an update takes {1e3 * planned['each']:.1f} ms; trainings have {num_steps:,}")
     devices = jax.device_count()
     chosen: dict[str, Setting] = {}
     rows: dict[str, list[Row]] = {}
+    tuning: dict[str, float] = {}
     left, seeds = list(arms), 0
     work = {arm: relative_work(arm, arms[0]) for arm in arms}
 
@@ -173,10 +178,13 @@ def compare(
             setting_of(make_task, arm, rate, num_steps, batch_size) for rate in RATES
         ]
         best = chosen[arm.name] = lab.tune(candidates, TUNING * len(RATES))
-        seconds = used() - before
+        took = used() - before
+        of_arm = key | {"what": "tuning", "arm": arm.name, "updates": num_steps}
+        of_arm |= {"batch_size": batch_size}
+        tuning[arm.name] = lab.kept(of_arm, lambda: {"took": took})["took"]
         rows[arm.name] = lab.train([best], replicates(seeds)) if seeds else []
         say(f"{arm.name}: rate {best.learning_rate:g} ({used():.0f} s)")
-        return seconds / work[arm]
+        return took / work[arm]
 
     def train(count: int) -> float:
         """Trains all arms on new seeds; returns the seconds that each seed took."""
@@ -188,12 +196,14 @@ def compare(
         return (used() - before) / count
 
     took = 0.0
-    while left and (len(chosen) < 2 or used() + took < _SHARE * seconds):
+    share = _SHARE * seconds
+    while left and (len(chosen) < 2 or used() + took * work[left[0]] < share):
         took = tune(left[0])
     each = train(FEWEST)
+    each_of_arm = each / len(chosen)
     seeds += FEWEST
     while used() < seconds:
-        first = took + seeds * each / len(chosen)
+        first = took + seeds * each_of_arm
         in_time = [arm for arm in left if used() + first * work[arm] < seconds]
         if seeds >= ENOUGH and in_time:
             took = tune(in_time[0])
@@ -204,11 +214,12 @@ def compare(
                 break
             count = min(count, most - seeds)
             each = train(count)
+            each_of_arm = each / len(chosen)
             seeds += count
         else:
             break
     names = tuple(arm.name for arm in left)
-    return Outcome(chosen, rows, names, num_steps, used())
+    return Outcome(chosen, rows, names, num_steps, used(), tuning)
 
 
 def setting_of(

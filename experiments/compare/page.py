@@ -10,9 +10,10 @@ import numpy as np
 from experiments.compare import figure
 from experiments.compare.asking import in_words
 from experiments.compare.contest import Outcome
-from experiments.compare.verdict import Recommendation, resampled_interval
+from experiments.compare.verdict import Recommendation
 from experiments.lab.given import Given
 from experiments.lab.report import escape, format_number, format_seconds, html_page
+from rnnshare.analysis import resampled_interval
 from rnnshare.tasks import Task
 from rnnshare.training import environment, save_params, write_atomically
 
@@ -71,6 +72,7 @@ def as_json(found: Compared) -> dict[str, Any]:
             "width": setting.hidden_features,
             "parameters": setting.num_parameters(),
             "learning_rate": setting.learning_rate,
+            "tuning_seconds": round(outcome.tuning[name], 2),
             "test_loss": _number(losses.mean()),
             "metric": _number(values.mean()),
             "interval": [*map(_number, resampled_interval(values, found.overlap)[1:])],
@@ -168,14 +170,20 @@ def still_falling(outcome: Outcome) -> bool:
 def _answer(found: Compared, facts: Mapping[str, Any]) -> list[str]:
     """Returns the first screen: what to use, why, and the table of arms."""
     rows: list[tuple[str, ...]] = [
-        ("arm", "sharing", "width", "parameters", f"test {facts['metric']}")
+        ("arm", "sharing", "width", "parameters", "seconds", f"test {facts['metric']}")
     ]
     for name, arm in facts["arms"].items():
         chosen = name == found.recommended.arm
         low, high = arm["interval"]
         shown = f"{_shown(arm['metric'])} [{_shown(low)}, {_shown(high)}]"
         label = f"**{escape(name)}**" if chosen else escape(name)
-        cells = (arm["sharing"], str(arm["width"]), f"{arm['parameters']:,}", shown)
+        cells = (
+            arm["sharing"],
+            str(arm["width"]),
+            f"{arm['parameters']:,}",
+            f"{arm['tuning_seconds']:.1f}",
+            shown,
+        )
         rows.append((label, *map(escape, cells)))
     table = ["| " + " | ".join(row) + " |" for row in rows]
     table.insert(1, "|" + " --- |" * len(rows[0]))
@@ -230,6 +238,7 @@ def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
             "rate was tuned by validation, with equal budgets, and falls to 0 by a "
             f"cosine over {outcome.num_steps:,} updates; the parameters of the least "
             "validation loss are kept. Seeds and splits are paired between the arms. "
+            "The seconds of an arm are those of its tuning, compilation included. "
             "Intervals allow for splits of one data set that overlap (Nadeau and "
             "Bengio, 2003). "
             f"It took {format_seconds(outcome.seconds)}."

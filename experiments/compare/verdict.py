@@ -1,12 +1,12 @@
 """What a comparison recommends, and how sure that is."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from experiments.compare.contest import FEWEST, Outcome
-from rnnshare.analysis.statistics import Interval
+from rnnshare.analysis import Interval, resampled_interval
 
 CANNOT_TELL = "cannot tell"
 SHARED = ("tied", "tied, wide")
@@ -105,31 +105,6 @@ def _chosen(
     return Recommendation(
         arm, repr(setting.sharing), setting.hidden_features, tuple(told), ratio
     )
-
-
-def resampled_interval(
-    values: Any, overlap: float, *, confidence: float = 0.95
-) -> Interval:
-    """Returns the t interval of a mean over splits of one data set, which overlap.
-
-    The variance of the mean is `(1 / S + overlap) s^2`, since what two splits say is
-    not independent: with overlap 0 it is the usual one.
-
-    Args:
-      values: [S], one a split.
-      overlap: test examples over training examples.
-      confidence: the coverage that it aims at.
-
-    Reference: Nadeau, Bengio, 2003, "Inference for the generalization error".
-    """
-    from scipy import stats
-
-    found = np.asarray(values, np.float64)
-    count = len(found)
-    error = math.sqrt((1 / count + overlap) * found.var(ddof=1))
-    half = float(error * stats.t.ppf(0.5 + confidence / 2, count - 1))
-    mean = float(found.mean())
-    return Interval(mean, mean - half, mean + half)
 
 
 def _exp(interval: Interval) -> Interval:

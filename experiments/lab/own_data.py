@@ -17,7 +17,7 @@ flags.disclaim_key_flags()
 
 DATA = common.define_path(
     "data", None, "The file: .csv or .parquet (a row a sequence, or with --sequence "
-    "and --time a row a step), .npz (inputs, targets, lengths), .ts."
+    "and --time a row a step), .npz (inputs, targets, lengths, groups), .ts."
 )  # fmt: skip
 TARGET = flags.DEFINE_string(
     "target", None, "The column to predict; of a forecast of a long table, the feature."

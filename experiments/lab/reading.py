@@ -54,8 +54,8 @@ def read(
     owners = None
     if groups is not None and suffix in (".npz", ".ts"):
         raise ValueError(
-            f"{path}: --groups names a column of a table. An .npz file may hold an "
-            "array of that name."
+            f"{path}: --groups names a column of a table. Leave it out; an .npz file "
+            "may hold an array `groups`."
         )
     if suffix == ".npz":
         given = _read_npz(path, forecast)

@@ -39,9 +39,9 @@ class RunFolder:
         self._known = {_place(row) for row in self._metrics.rows}
         self.finished = {(seed, None) for seed in seeds} <= self._known
 
-    def add(self, index: int, step: int, row: Row) -> None:
-        """Keeps what was measured of a seed, unless it was kept before."""
-        self._add({"seed": self._seeds[index], "step": step, **row})
+    def add(self, index: int, step: int, row: Row) -> bool:
+        """Keeps what was measured of a seed; returns False if it was kept before."""
+        return self._add({"seed": self._seeds[index], "step": step, **row})
 
     def finish(self, params: Sequence[Any], metrics: Sequence[Row]) -> None:
         """Keeps the parameters and the final metrics of every seed."""
@@ -53,10 +53,12 @@ class RunFolder:
         for seed, final in zip(self._seeds, metrics, strict=True):
             self._add({"seed": seed, "final": final})
 
-    def _add(self, row: Row) -> None:
-        if _place(row) not in self._known:
-            self._metrics.append(row)
-            self._known.add(_place(row))
+    def _add(self, row: Row) -> bool:
+        if _place(row) in self._known:
+            return False
+        self._metrics.append(row)
+        self._known.add(_place(row))
+        return True
 
 
 @contextlib.contextmanager

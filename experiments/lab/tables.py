@@ -130,14 +130,18 @@ def parted(
     if sequence is None:
         return _column(path, table, groups), rest
     _known(path, table, sequence, "--sequence")
-    each = table.groupby(sequence, sort=True)[groups]
-    several = each.nunique(dropna=False) > 1
-    if several.any():
+    owners = _column(path, table, groups)
+    names, first, place = np.unique(
+        table[sequence].to_numpy(), return_index=True, return_inverse=True
+    )
+    differs = owners != owners[first][place]
+    if differs.any():
+        name = names[place[differs.argmax()]]
         raise ValueError(
-            f"{path}: {sequence} {several.idxmax()} is in several groups of "
-            f"{groups!r}. Name a column that has one value for each sequence."
+            f"{path}: {sequence} {name} is in several groups of {groups!r}. Name "
+            "a column that has one value for each sequence."
         )
-    return _column(path, each.first().reset_index(), groups), rest
+    return owners[first], rest
 
 
 def _known(path: pathlib.Path, table: Any, name: str | None, flag: str) -> str:

@@ -17,12 +17,14 @@ from rnnshare.analysis.statistics import (
     paired_difference,
     paired_p_value,
     rank_correlation,
+    resampled_interval,
     solved_interval,
 )
 from rnnshare.analysis.untying import (
     Advice,
     advise,
     alternatives,
+    dispersion_of,
     run_tests,
     scores_of,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "advise",
     "alternatives",
     "bootstrap_interval",
+    "dispersion_of",
     "holm",
     "law",
     "line_fit",
@@ -44,6 +47,7 @@ __all__ = [
     "paired_difference",
     "paired_p_value",
     "rank_correlation",
+    "resampled_interval",
     "run_tests",
     "score_test",
     "scores_of",

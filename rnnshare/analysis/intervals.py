@@ -83,6 +83,37 @@ def mean_interval(
     return Interval(estimate, estimate - half, estimate + half)
 
 
+def resampled_interval(
+    values: npt.ArrayLike, overlap: float, *, confidence: float = 0.95
+) -> Interval:
+    """Returns the t interval of a mean over splits of one data set, which overlap.
+
+    The variance of the mean is `(1 / S + overlap) s^2`, since what two splits say is
+    not independent; with overlap 0 it is `mean_interval`.
+
+    Args:
+      values: [S], one a split.
+      overlap: test examples over training examples; 0 where all have one split.
+      confidence: the coverage that it aims at.
+
+    Raises:
+      ValueError: unless there are two finite values and more, and the overlap is not
+        negative.
+
+    Reference: Nadeau, Bengio, 2003, "Inference for the generalization error".
+    """
+    found = finite("values", values)
+    check_confidence(confidence)
+    if not overlap >= 0:
+        raise ValueError(
+            f"overlap is {overlap}. Give the test examples over the training examples."
+        )
+    error = np.sqrt((1 / len(found) + overlap) * found.var(ddof=1))
+    half = float(error * scipy_stats().t.ppf(0.5 + confidence / 2, len(found) - 1))
+    mean = float(found.mean())
+    return Interval(mean, mean - half, mean + half)
+
+
 def solved_interval(solved: int, tried: int, *, confidence: float = 0.95) -> Interval:
     """Returns the exact binomial interval of a rate: of the seeds that solved a task.
 

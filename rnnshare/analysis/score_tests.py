@@ -85,7 +85,8 @@ def score_test(
       num_flips: sign flips.
       seed: of the flips and halves.
       dispersion: that of the loss, for `predicted_gain`: 1 for cross entropies in nats;
-        twice the mean loss for squared errors.
+        twice the mean loss for squared errors; where an example's loss is the mean over
+        several answers, that by their number. See `dispersion_of`.
 
     Raises:
       ValueError: with fewer than 20 examples, or only one template.
@@ -157,5 +158,5 @@ def _test(
 def _gain(first: np.ndarray, second: np.ndarray) -> float:
     """Returns what a Newton step along the mean of `first` gains on `second`."""
     along = second @ first.mean(0)
-    variance = float(np.mean(along**2))
+    variance = float(along.var())  # the scores' own: a large effect is none of it
     return float(0.5 * along.mean() * abs(along.mean()) / variance) if variance else 0.0

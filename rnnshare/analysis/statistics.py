@@ -20,6 +20,7 @@ from rnnshare.analysis.intervals import (
 )
 from rnnshare.analysis.intervals import bootstrap_interval as bootstrap_interval
 from rnnshare.analysis.intervals import mean_interval as mean_interval
+from rnnshare.analysis.intervals import resampled_interval as resampled_interval
 from rnnshare.analysis.intervals import solved_interval as solved_interval
 
 

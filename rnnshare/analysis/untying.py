@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from rnnshare.analysis.score_tests import ScoreTest, example_gradients, score_test
 from rnnshare.analysis.statistics import holm
@@ -104,6 +105,28 @@ def scores_of(
     found = example_gradients(loss, at_tied, batch)
     others = {key: value for key, value in found.items() if key != "layers"}
     return found["layers"][name]["weights"][TEMPLATES], others
+
+
+def dispersion_of(task: Task, batch: Batch, squared_error: float | None) -> float:
+    """Returns the dispersion that `score_test` measures a gain by.
+
+    The loss of an example is a mean over its answers, whose scores add up to a variance
+    that is their number times too small for its curvature.
+
+    Args:
+      task: whose loss it is.
+      batch: its examples.
+      squared_error: the mean loss of squared errors; None: the loss is a cross entropy
+        in nats.
+    """
+    answers = 1.0
+    if task.readout == "every":
+        answers = float(task.num_steps)
+        if batch.mask is not None:
+            answers = float(np.sum(batch.mask)) / len(batch.inputs)
+        elif batch.lengths is not None:
+            answers = float(np.mean(batch.lengths))
+    return (1.0 if squared_error is None else 2.0 * squared_error) / answers
 
 
 def run_tests(

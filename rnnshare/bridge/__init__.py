@@ -7,7 +7,8 @@ Linen, Haiku and Equinox are imported only when a cell of theirs is built; PyTor
 Keras never are: their weights come and go as NumPy arrays.
 """
 
-from rnnshare.bridge.adapters import Adapter, Equinox, Function, Haiku, Linen
+from rnnshare.bridge.adapters import Adapter, Function
+from rnnshare.bridge.libraries import Equinox, Haiku, Linen
 from rnnshare.bridge.weights import from_keras, from_torch, to_keras, to_torch
 
 __all__ = [

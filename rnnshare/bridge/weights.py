@@ -2,8 +2,8 @@
 
 Both ways work on NumPy arrays; neither framework is imported. Where a framework has two
 biases that are only ever added, they come in as their sum, and go out as the sum and
-zeros: the function is the same, though training it further with weight decay would not
-be.
+zeros. The function is the same; training it further is not, since two biases move their
+sum twice as fast.
 
 Shape letters: D input features, H hidden features, G gate features.
 """
@@ -43,8 +43,8 @@ def from_torch(
     """
     state = {name: np.asarray(value) for name, value in state.items()}
     end = f"_l{layer}{suffix}"
-    if f"weight_ih{end}" not in state and "weight_ih" in state:
-        end = ""
+    if end == "_l0" and "weight_ih_l0" not in state and "weight_ih" in state:
+        end = ""  # of an nn.LSTMCell, which has one layer
     kernel, recurrent = (_taken(state, f"{name}{end}") for name in _KERNELS)
     if f"weight_hr{end}" in state:
         raise ValueError(
@@ -129,8 +129,8 @@ def to_keras(weights: Mapping[str, Any]) -> list[np.ndarray]:
     if parts[0].shape[1] == 3 * len(parts[1]):
         kernel, recurrent, *biases = map(_gru_reordered, parts)
         return [kernel, recurrent, np.stack(biases)]
-    kernel, recurrent, bias, _ = parts
-    return [kernel, recurrent, bias]
+    kernel, recurrent, bias, other = parts
+    return [kernel, recurrent, bias + other]
 
 
 _KERNELS = ("weight_ih", "weight_hh")
@@ -175,7 +175,8 @@ def _parts(weights: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     parts = [np.asarray(part) for part in (kernel, recurrent, bias)]
     parts.append(np.zeros_like(parts[2]) if other is None else np.asarray(other))
     _check(*parts)
-    return tuple(parts)
+    # Other frameworks know no NumPy arrays of bfloat16.
+    return tuple(p.astype(np.float32) if p.dtype.kind == "V" else p for p in parts)
 
 
 def _check(

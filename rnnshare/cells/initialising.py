@@ -33,21 +33,27 @@ def init_stored(sharing: Sharing, init_cell: InitCell, key: jax.Array) -> Stored
 def cell_init(make_cell: MakeModule) -> InitCell:
     """Returns `init_cell` of a cell's factory.
 
-    Those of a class, of equal dataclasses, and of `functools.partial`s of a class with
-    equal arguments are equal. Any other function may read what changes: it equals
-    nothing.
+    Those of a class, of equal dataclasses of classes, and of `functools.partial`s of a
+    class with equal arguments are equal. Any other function may read what changes: it
+    equals nothing.
     """
     if dataclasses.is_dataclass(make_cell) and not isinstance(make_cell, type):
-        return _CellInit(make_cell)
-    function: Any = make_cell
-    while hasattr(function, "func"):
-        function = function.func
-    if not isinstance(getattr(function, "__self__", function), type):
+        held = (getattr(make_cell, f.name) for f in dataclasses.fields(make_cell))
+        if all(map(_is_of_a_class, filter(callable, held))):
+            return _CellInit(make_cell)
+    if not _is_of_a_class(make_cell):
         return lambda key: _init(make_cell, key)
     if not isinstance(make_cell, functools.partial):
         return _CellInit(make_cell)
     keywords = tuple(sorted(make_cell.keywords.items()))
     return _CellInit(make_cell.func, make_cell.args, keywords)
+
+
+def _is_of_a_class(function: Any) -> bool:
+    """Whether it is a class, a class method, or a partial of one."""
+    while hasattr(function, "func"):
+        function = function.func
+    return isinstance(getattr(function, "__self__", function), type)
 
 
 @dataclasses.dataclass(frozen=True)

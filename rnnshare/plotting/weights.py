@@ -40,11 +40,12 @@ _MARKERS = "osD^vPX*"
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
 
-def draw_similarity(weights: Mapping[str, Any]) -> "Figure":
+def draw_similarity(weights: Mapping[str, Any], of: str = "weights") -> "Figure":
     """Draws the similarity of the weights of every two steps: a panel a label.
 
     Args:
       weights: label -> weights, leaves [T, ...]; see `measures.weight_similarity`.
+      of: what they are, if not weights, as 'gradients'.
     """
     columns = min(2 if len(weights) <= 4 else 3, len(weights))
     rows = -(-len(weights) // columns)
@@ -64,7 +65,7 @@ def draw_similarity(weights: Mapping[str, Any]) -> "Figure":
     )
     bar.ax.set_xticklabels(["-1: opposite", "0: unrelated", "1: the same"])
     bar.ax.tick_params(labelsize=FONT - 1, colors=INK)
-    bar.set_label("cosine between the weights of two steps", fontsize=FONT, color=INK)
+    bar.set_label(f"cosine between the {of} of two steps", fontsize=FONT, color=INK)
     return figure
 
 

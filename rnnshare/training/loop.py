@@ -77,9 +77,7 @@ class Loop:
             nonfinite=None if self._policy == "stop" else Counts.none(),
         )
 
-    def step(
-        self, replica: Replica, state: TrainState, _: None = None
-    ) -> tuple[TrainState, jax.Array]:
+    def step(self, replica: Replica, state: TrainState) -> tuple[TrainState, jax.Array]:
         """Trains on one batch; returns the loss before its update as well.
 
         Of windows it is the mean, to which one with nothing to score adds 0.
@@ -91,14 +89,14 @@ class Loop:
         self, replica: Replica, state: TrainState, _: None = None
     ) -> tuple[TrainState, tuple[jax.Array, Any]]:
         """Returns beside the loss the gradient's norm, or nothing."""
+        skips = self._policy == "skip"
 
         def look(*seen: Any) -> tuple[Any, Any]:
-            norm = optax.tree.norm(seen[-1]) if self.gradient_norms else ()
-            finite = nonfinite.all_finite_in(*seen) if self._policy == "skip" else ()
-            return finite, norm
+            norm = nonfinite.norm(seen[-1]) if self.gradient_norms else ()
+            return nonfinite.all_finite_in(*seen) if skips else (), norm
 
         after, loss, (finite, norm) = self.try_step(replica, state, look)
-        if self._policy == "skip":
+        if skips:
             after = nonfinite.skipping(state, after, finite)
         return after, (loss, norm)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from rnnshare.training.state import Counts, TrainState
 
@@ -160,6 +161,12 @@ def mean(losses: jax.Array) -> jax.Array:
     total = jnp.sum(jnp.where(finite, losses, jnp.zeros_like(losses)))
     found = total / jnp.maximum(jnp.sum(finite), 1).astype(losses.dtype)
     return jnp.where(jnp.any(finite), found, jnp.full_like(found, jnp.nan))
+
+
+def norm(gradient: Any) -> jax.Array:
+    """Returns the norm of a gradient, worked out in float32."""
+    sizes = jax.tree.map(lambda g: jnp.abs(g).astype(jnp.float32), gradient)
+    return optax.tree.norm(sizes)
 
 
 def first_window(flags: Looked) -> Looked:

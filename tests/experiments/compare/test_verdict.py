@@ -14,9 +14,8 @@ from experiments.compare.contest import (
     updates_for,
 )
 from experiments.compare.reading_law import find_period, read_law
-from experiments.compare.verdict import CANNOT_TELL, recommend, resampled_interval
+from experiments.compare.verdict import CANNOT_TELL, recommend
 from rnnshare import Tied
-from rnnshare.analysis.statistics import mean_interval
 from rnnshare.tasks import from_arrays
 
 RNG = np.random.default_rng(0)
@@ -43,7 +42,7 @@ def outcome(**losses):
         ]
         for name, mean in named.items()
     }
-    return Outcome(settings, rows, (), 200, 1.0)
+    return Outcome(settings, rows, (), 200, 1.0, {})
 
 
 def test_what_is_better_is_recommended():
@@ -99,14 +98,6 @@ def test_an_arm_that_diverged_is_left_out():
     found = recommend(outcome(tied=0.5, low_rank=None, segments=0.3), 1.0, 0.0)
     assert found.arm == "segments"
     assert "'low rank' diverged on some seed" in found.reasons[0]
-
-
-def test_without_overlap_it_is_the_interval_of_a_mean():
-    values = RNG.standard_normal(7)
-    np.testing.assert_allclose(resampled_interval(values, 0.0), mean_interval(values))
-    wide = resampled_interval(values, 1 / 3)
-    ratio = (wide.high - wide.low) / np.subtract(*mean_interval(values)[:0:-1])
-    np.testing.assert_allclose(ratio, np.sqrt((1 / 7 + 1 / 3) * 7))
 
 
 @pytest.mark.parametrize("period", [None, 4])

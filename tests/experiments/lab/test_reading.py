@@ -181,6 +181,12 @@ def test_groups_are_of_sequences(tmp_path):
     options |= {"target": "y", "sequence": "id", "time": "t"}
     found = read(written(tmp_path / "l.csv", rows), **options)
     assert found.groups.tolist() == people[::-1].tolist() and found.features == ("x",)
+    # A category has an order of its own, which a .parquet file keeps.
+    ordered = rows.assign(id=pd.Categorical(rows["id"], np.arange(12)[::-1]))
+    ordered.to_parquet(tmp_path / "l.parquet")
+    again = read(tmp_path / "l.parquet", **options)
+    assert again.groups.tolist() == found.groups.tolist()
+    np.testing.assert_array_equal(again.inputs, found.inputs)
     rows.loc[0, "person"] = "cal"
     with pytest.raises(ValueError, match="id 11 is in several groups of 'person'"):
         read(written(tmp_path / "l.csv", rows), **options)

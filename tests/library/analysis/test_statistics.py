@@ -241,3 +241,15 @@ def test_holm_by_hand():
 def test_errors_say_what_is_wrong(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_without_overlap_it_is_the_interval_of_a_mean():
+    values = np.random.default_rng(0).standard_normal(7)
+    usual = statistics.mean_interval(values)
+    np.testing.assert_allclose(statistics.resampled_interval(values, 0.0), usual)
+    wide = statistics.resampled_interval(values, 1 / 3)
+    ratio = (wide.high - wide.low) / np.subtract(*usual[:0:-1])
+    np.testing.assert_allclose(ratio, np.sqrt((1 / 7 + 1 / 3) * 7))
+    for wrong in (-0.1, np.nan):
+        with pytest.raises(ValueError, match="test examples over the training"):
+            statistics.resampled_interval(values, wrong)

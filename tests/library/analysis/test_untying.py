@@ -1,6 +1,7 @@
 """The score test: its errors under tied weights, its power, and what is advised."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +22,11 @@ from rnnshare import (
     tasks,
     unroll,
 )
-from rnnshare.analysis import untying
+from rnnshare.analysis import dispersion_of, untying
 from rnnshare.analysis.score_tests import ScoreTest, example_gradients, score_test
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.rnn import step_of
+from rnnshare.tasks import Batch
 from rnnshare.training.fitting import Recipe, fit
 from rnnshare.training.setting import Setting
 
@@ -197,3 +199,33 @@ def test_errors_say_the_way_out(trained):
     with pytest.raises(ValueError, match="a model of one tied layer, but got Cyclic"):
         untying.scores_of(cyclic, fitted.params[0], BASIS, setting.make_task(0), None)
     assert convert(jnp.ones(3), Tied(), BASIS)["templates"].shape == (4, 3)
+
+
+@pytest.mark.parametrize("num_steps", [1, 10])
+def test_a_predicted_gain_is_the_gain(num_steps):
+    """Of a linear rule that moves: by squared errors at every step."""
+    rng = np.random.default_rng(num_steps)
+    count, moved, noise = 4_000, 0.2, 0.5
+    path = np.ones(num_steps)  # along which the one weight moves away from the tied one
+    x = rng.standard_normal((count, num_steps))
+    errors = x * moved * path + noise * rng.standard_normal((count, num_steps))
+    loss = float((errors**2).mean())
+    # d/dc of mean_t (e_t - c path_t x_t)^2 at c = 0; template 0 has nothing to say.
+    score = -2 * (errors * path * x).mean(1)
+    scores = {"w": jnp.asarray(np.stack([rng.standard_normal(count), score], 1))}
+    task = types.SimpleNamespace(readout="every", num_steps=num_steps)
+    batch = Batch(inputs=x, targets=None)
+    found = score_test(scores, dispersion=dispersion_of(task, batch, loss))["all"]
+    assert found.predicted_gain == pytest.approx(moved**2, rel=0.35)
+
+
+def test_dispersion_counts_the_answers():
+    batch = Batch(np.zeros((2, 6)), None, lengths=np.array([2, 4]))
+    every, last = (
+        types.SimpleNamespace(readout=r, num_steps=6) for r in ("every", "last")
+    )
+    assert dispersion_of(last, batch, 0.5) == 1.0
+    assert dispersion_of(every, batch, None) == pytest.approx(1 / 3)
+    masked = batch._replace(mask=np.eye(2, 6, dtype=bool))
+    assert dispersion_of(every, masked, 0.5) == 1.0
+    assert dispersion_of(every, batch._replace(lengths=None), None) == 1 / 6

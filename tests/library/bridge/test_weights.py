@@ -134,6 +134,20 @@ def test_layers_directions_cells_and_no_bias(kind):
     assert not np.any(from_keras(keras_arrays(kind)[:2])["input"]["bias"])
 
 
+def test_a_recurrent_bias_is_not_lost():
+    weights = from_torch(torch_state("lstm"))
+    weights["recurrent"]["bias"] = jnp.ones(4 * H)
+    *_, bias = to_keras(weights)
+    np.testing.assert_allclose(bias, weights["input"]["bias"] + 1)
+
+
+def test_bfloat16_goes_out_as_float32():
+    half = jax.tree.map(
+        lambda w: w.astype(jnp.bfloat16), from_torch(torch_state("gru"))
+    )
+    assert {a.dtype for a in to_torch(half).values()} == {np.dtype(np.float32)}
+
+
 def test_an_untied_model_goes_out_step_by_step():
     rnn = RNN(functools.partial(LSTMCell, D, H), Untied(T), rngs=nnx.Rngs(0))
     steps = expand(rnn.sharing, rnn.stored)
@@ -150,6 +164,7 @@ def test_an_untied_model_goes_out_step_by_step():
 
 STATE = torch_state("lstm")
 OURS = from_torch(STATE)
+BARE = torch_state("lstm", "")  # of an nn.LSTMCell
 OLD_GRU = [np.zeros((2, 12)), np.zeros((4, 12)), np.zeros(12)]
 
 
@@ -158,6 +173,7 @@ OLD_GRU = [np.zeros((2, 12)), np.zeros((4, 12)), np.zeros(12)]
     [
         (from_torch, {}, "There is no weight_ih_l0 among no arrays"),
         (functools.partial(from_torch, layer=1), STATE, "no weight_ih_l1 among"),
+        (functools.partial(from_torch, layer=1), BARE, "no weight_ih_l1"),
         (from_torch, STATE | {"weight_hr_l0": np.zeros((2, H))}, "proj_size"),
         (from_torch, STATE | {"weight_hh_l0": np.zeros((16, 3))}, "are no LSTMCell"),
         (from_torch, STATE | {"bias_hh_l0": np.zeros(3)}, r"\(3,\)"),

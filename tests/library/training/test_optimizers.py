@@ -133,7 +133,7 @@ def assert_close(actual, expected):
     )
 
 
-OF_A_KIND = {"adam_cosine", "lbfgs"}
+OF_A_KIND = {"adam_cosine", "multi_transform", "lbfgs"}
 
 
 @pytest.mark.parametrize("name", with_slow(CASES, OF_A_KIND))

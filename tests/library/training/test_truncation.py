@@ -122,7 +122,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize(
     ("sharing", "carry", "task"),
-    with_slow(WINDOWS, WINDOWS[2:3]),
+    with_slow(WINDOWS, WINDOWS[1:3]),
 )
 def test_windows_are_those_by_hand(sharing, carry, task):
     truncation = Truncation(2, carry)
