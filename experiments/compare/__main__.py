@@ -66,8 +66,8 @@ def main(began, given, make_task, period, arms) -> None:
     lab = Lab(folder)
     seconds = 60 * _MINUTES.value
     batch_size = _BATCH.value
-    key = {"what": "score test", "task": key_of(task), "arm": repr(arms[0])}
-    key |= {"seconds": seconds, "batch_size": batch_size}
+    key = {"what": "score test", "task": key_of(task), "arm": repr(arms[0]),
+           "seconds": seconds, "batch_size": batch_size}  # fmt: skip
 
     def ask():
         found = asking.ask(make_task, arms[0], seconds=seconds, batch_size=batch_size)

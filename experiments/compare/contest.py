@@ -155,8 +155,9 @@ def compare(
         each = _seconds_of_update(make_task, arms[0], batch_size)
         return {"each": each, "updates": updates_for(seconds - used(), each, len(arms))}
 
-    key = {"what": "pilot", "task": key_of(make_task(0)), "arms": repr(arms)}
-    planned = lab.kept(key | {"seconds": budget, "batch_size": batch_size}, pilot)
+    key = {"task": key_of(make_task(0)), "arms": repr(arms), "seconds": budget,
+           "batch_size": batch_size}  # fmt: skip
+    planned = lab.kept({"what": "pilot", **key}, pilot)
     num_steps = planned["updates"]
     say(f"an update takes {1e3 * planned['each']:.1f} ms; trainings have {num_steps:,}")
     devices = jax.device_count()
@@ -179,8 +180,7 @@ def compare(
         ]
         best = chosen[arm.name] = lab.tune(candidates, TUNING * len(RATES))
         took = used() - before
-        of_arm = key | {"what": "tuning", "arm": arm.name, "updates": num_steps}
-        of_arm |= {"batch_size": batch_size}
+        of_arm = {**key, "what": "tuning", "arm": arm.name, "updates": num_steps}
         tuning[arm.name] = lab.kept(of_arm, lambda: {"took": took})["took"]
         rows[arm.name] = lab.train([best], replicates(seeds)) if seeds else []
         say(f"{arm.name}: rate {best.learning_rate:g} ({used():.0f} s)")

@@ -143,7 +143,7 @@ class Function(Adapter):
         return zeros(self.carry_sizes, input_shape)
 
 
-def zeros(sizes: int | tuple[int, ...], input_shape: tuple[int, ...]) -> Carry:
+def zeros(sizes: Any, input_shape: tuple[int, ...]) -> Carry:
     """Returns a carry of zeros for inputs [*B, D]: [*B, H], or a tuple of such."""
     if np.ndim(sizes) == 0:
         return jnp.zeros((*input_shape[:-1], operator.index(sizes)))
