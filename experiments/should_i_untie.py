@@ -16,7 +16,9 @@ from absl import flags
 from experiments.lab import choices, own_data
 from experiments.lab import flags as common
 
-_WORTH_IT = 0.01  # of the loss: a predicted gain that is less says nothing
+# Of the dispersion, that is, a mean score of a tenth of its deviation between examples:
+# a predicted gain that is less says nothing.
+_WORTH_IT = 0.005
 TASKS = ("drift", "italy_power_demand", "japanese_vowels", "mnist1d")
 
 _TASK = common.define_choice("task", "drift", TASKS, "The data.")
@@ -101,30 +103,31 @@ def main(setting, tasks, tried) -> None:
         loss = tied.metrics[seed]["train_loss"]
         squared = None if "test_accuracy" in tied.metrics[seed] else loss
         examples = task.held_out("train")
+        dispersion = untying.dispersion_of(task, examples, squared)
         tests = untying.run_tests(
             setting.make_model(),
             tied.params[seed],
             task,
             tried,
-            dispersion=untying.dispersion_of(task, examples, squared),
+            dispersion=dispersion,
             seed=seed,
         )
         advice.append(
-            untying.advise(tests, task.num_steps, least_gain=_WORTH_IT * loss)
+            untying.advise(tests, task.num_steps, least_gain=_WORTH_IT * dispersion)
         )
         print(f"model {seed}: {advice[-1].text}", flush=True)
         for name, groups in tests.items():
             for group, test in groups.items():
                 print(
                     f"  {name}, {group}: statistic {test.statistic:.1f}, p "
-                    f"{test.p_value:.3f}, predicted gain {test.predicted_gain:+.4f}"
+                    f"{test.p_value:.3f}, predicted gain {test.predicted_gain:+.2g}"
                 )
     text, count = Counter(a.text for a in advice).most_common(1)[0]
     chosen = [a for a in advice if a.text == text]
     print(
         f"advice: {text} ({count} of {len(advice)} models; median p "
         f"{median(a.p_value for a in chosen):.3f}, predicted gain "
-        f"{median(a.predicted_gain for a in chosen):+.4f})"
+        f"{median(a.predicted_gain for a in chosen):+.2g})"
     )
     if _CHECK.value:
         check(train, setting, tied.metrics, chosen[0].sharing, tasks[0].num_steps)

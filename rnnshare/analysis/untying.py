@@ -176,7 +176,8 @@ def advise(
       tests: {alternative: {group: test}}.
       num_steps: T.
       level: of the tests.
-      least_gain: that is worth it, in the loss's unit; a hundredth of the loss, say.
+      least_gain: that is worth it, in the loss's unit; .005 of the dispersion, say,
+        which is a mean score of a tenth of its deviation between examples.
     """
     names = list(tests)
     adjusted = dict(
