@@ -15,7 +15,7 @@
 # # Inside a trained un-shared model
 #
 # An un-shared model has a set of weights for each step. After training they tell when
-# the rule changes, how many rules there are, and which part of the cell has to change.
+# the rule changes, and what of the cell changes with it.
 
 # %%
 import functools

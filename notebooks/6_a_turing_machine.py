@@ -65,7 +65,8 @@ number = "1011"
 start = (list(number), 0)
 stacked, stacks = stacks_at_start(machine, start)
 compiled = compile_stacks(stacked)
-print(len(compiled.cell.units), "units,", num_parameters(compiled.cell.stored()))
+count = num_parameters(compiled.cell.stored())
+print(f"{len(compiled.cell.units)} units, {count:,} parameters")
 print("weights used:", sorted({*np.unique(compiled.cell.recurrent_kernel).tolist()}))
 
 # %% [markdown]
