@@ -3,6 +3,8 @@
 # PYTHON picks the interpreter (3.11 or newer) of a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# By a path: found from the folder above as well, where the checkout's name is in the way.
+EDITABLE := --config-settings editable_mode=compat
 ANSWER_FLAGS ?= --preset=quick --workdir=results/answer
 BENCH_FLAGS ?= --preset=quick
 SOAK_FLAGS ?=
@@ -63,8 +65,8 @@ venv: .venv/ready
 	@echo 'Installing rnnshare and its extras into .venv (about two minutes)...'
 	$(PYTHON) -m venv .venv
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
-	then $(BIN)/pip install -q --no-compile -c constraints.txt -e '.[all]'; \
-	else $(BIN)/pip install -q --no-compile -e '.[all]'; fi
+	then $(BIN)/pip install -q --no-compile -c constraints.txt $(EDITABLE) -e '.[all]'; \
+	else $(BIN)/pip install -q --no-compile $(EDITABLE) -e '.[all]'; fi
 	touch $@
 
 clean:

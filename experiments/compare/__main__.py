@@ -94,6 +94,7 @@ def main(began, given, make_task, period, arms) -> None:
     found = page.Compared(
         source=own_data.DATA.value,
         given=given,
+        arrays=make_task,
         task=task,
         law=law,
         asked=told,

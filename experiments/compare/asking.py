@@ -43,7 +43,7 @@ def ask(
       tied model's `loss`, or `why` there is none. The gain is in the loss's unit.
     """
     if seconds < LEAST:
-        return {"why": f"a budget of {seconds / 60:.3g} minutes has no time for it"}
+        return {"why": f"{LEAST / 60:.0f} minutes and more have time for it"}
     began = time.perf_counter()
     task = make_task(0)
     batch_size = min(batch_size, len(task.held_out("train").inputs))

@@ -87,24 +87,16 @@ def draw_arms(facts: Mapping[str, Any], chosen: str | None) -> Any:
     """Returns the figure of the metric against the parameters."""
     figure = new_figure(3.6)
     panel, sizes = figure.subplots(), [a["parameters"] for a in facts["arms"].values()]
-    middle = math.sqrt(min(sizes) * max(sizes))
     for name, arm in facts["arms"].items():
         low, high = arm["interval"]
         value, size = arm["metric"], arm["parameters"]
-        mark = "D" if name == chosen else "o"
+        mark = "D" if name == chosen else "s" if name == "tied, wide" else "o"
         look: Any = {"fmt": mark, "capsize": 3, "color": colour_of(arm["sharing"])}
+        look["label"] = name
         panel.errorbar(size, value, yerr=[[value - low], [high - value]], **look)
-        place, side = ((-6, 5), "right") if size > middle else ((6, 5), "left")
-        panel.annotate(
-            name,
-            (size, value),
-            xytext=place,
-            ha=side,
-            textcoords="offset points",
-            fontsize=9,
-            color=INK,
-        )
     log_axis(panel, sizes)
     panel.margins(x=0.12)
+    beside: Any = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    panel.legend(frameon=False, fontsize=9, **beside)
     dress(panel, "parameters", f"test {facts['metric']}", grid="y")
     return figure

@@ -10,14 +10,14 @@ import numpy as np
 from experiments.compare import figure
 from experiments.compare.asking import in_words
 from experiments.compare.contest import Outcome
+from experiments.compare.snippet import MODEL, SCALING, scaling_of, snippet
 from experiments.compare.verdict import Recommendation
 from experiments.lab.given import Given
 from experiments.lab.report import escape, format_number, format_seconds, html_page
 from rnnshare.analysis import resampled_interval
-from rnnshare.tasks import Task
+from rnnshare.tasks import Arrays, Task
 from rnnshare.training import environment, save_params, write_atomically
 
-MODEL = "model.npz"
 _METRICS = {  # of a task: what a user reads, and its name
     "test_accuracy": "accuracy",
     "test_rmse": "root mean square error",
@@ -31,6 +31,7 @@ class Compared(NamedTuple):
     Attributes:
       source: the file.
       given: what it holds.
+      arrays: what made the tasks.
       task: of split 0.
       law: see `reading_law.read_law`.
       asked: see `asking.ask`.
@@ -43,6 +44,7 @@ class Compared(NamedTuple):
 
     source: pathlib.Path
     given: Given
+    arrays: Arrays
     task: Task
     law: Mapping[str, Any]
     asked: dict[str, Any]
@@ -119,6 +121,7 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
     blocks = _answer(found, facts)
     if params is not None:
         save_params(folder / MODEL, params)
+        np.savez(folder / SCALING, **scaling_of(found.arrays))
         setting = found.outcome.settings[str(found.recommended.arm)]
         reads = figure.steps_read(setting, params, found.task)
         if reads is not None:
@@ -143,7 +146,19 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
                 "where the rule changes."
             )
             blocks += [f"![{caption}](figures/weights.png)", f"*{caption}*"]
-        blocks += ["## The model", _snippet(found)]
+        told = (
+            "It takes the file's own numbers, and answers in the file's own. Run it in "
+            f"the folder of this page, which has {MODEL} and {SCALING}."
+        )
+        blocks += [
+            "## The model",
+            told,
+            snippet(
+                found.outcome.settings[str(found.recommended.arm)],
+                found.task,
+                found.arrays,
+            ),
+        ]
     blocks += _behind(found, facts)
     markdown = "\n\n".join(blocks) + "\n"
     write_atomically(folder / "compare.json", json.dumps(facts, indent=1) + "\n")
@@ -221,7 +236,7 @@ def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
         f"{name.replace('_', ' ')} {_shown(value)}" for name, value in law.items()
     )
     period = found.period and f" A rule of period {found.period} was asked for."
-    left_out = ", ".join(outcome.left_out)
+    left_out = ", ".join(f"'{name}'" for name in outcome.left_out)
     answers = "at every step" if task.readout == "every" else "at the end"
     return [
         "## What the law and a tied model say",
@@ -241,34 +256,11 @@ def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
             "The seconds of an arm are those of its tuning, compilation included. "
             "Intervals allow for splits of one data set that overlap (Nadeau and "
             "Bengio, 2003). "
-            f"It took {format_seconds(outcome.seconds)}."
-            + (f" There was no time for {left_out}." if left_out else "")
+            f"The trainings took {format_seconds(outcome.seconds)}."
+            + (f" There was no time for: {left_out}." if left_out else "")
         ),
         f"    {found.command}",
     ]
-
-
-def _snippet(found: Compared) -> str:
-    """Returns code that builds the recommended model and loads its weights."""
-    name = found.recommended.arm
-    assert name is not None  # for the type checker
-    setting, task = found.outcome.settings[name], found.task
-    sharing = repr(setting.sharing)
-    tokens = f", num_tokens={task.num_tokens}" if task.num_tokens else ""
-    lines = [
-        "from flax import nnx",
-        f"from rnnshare import GRUCell, SequenceModel, {sharing.partition('(')[0]}",
-        "from rnnshare.cells.blueprint import pure_params",
-        "from rnnshare.training import load_params",
-        "",
-        "model = SequenceModel(",
-        f"    GRUCell, {task.in_features}, {setting.hidden_features}, "
-        f"{task.out_features}, [{sharing}],",
-        f"    readout={task.readout!r}{tokens}, rngs=nnx.Rngs(0),",
-        ")",
-        f'nnx.update(model, load_params("{MODEL}", pure_params(model)))',
-    ]
-    return "\n".join(f"    {line}".rstrip() for line in lines)
 
 
 def _number(value: Any) -> float | None:

@@ -70,8 +70,9 @@ def recommend(outcome: Outcome, chance: float, overlap: float) -> Recommendation
     learnt = resampled_interval(np.log(test[best] / chance), overlap)
     if learnt.high >= 0:
         told.append(
-            f"No arm is told from guessing: the best one, '{best}', has "
-            f"{_shown(_exp(learnt))} times its loss of {chance:.4g}."
+            f"No arm is told from guessing: the best one by validation, '{best}', has "
+            f"{_shown(_exp(learnt))} times the test loss of guessing, {chance:.4g}. "
+            "More sequences, or a larger --budget_minutes, may tell."
         )
         return Recommendation(None, CANNOT_TELL, None, tuple(told), ratio)
     told.append(

@@ -5,70 +5,16 @@ import functools
 import hashlib
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from rnnshare.tasks import array_checks as checks
-from rnnshare.tasks.base import (
-    SPLITS,
-    Batch,
-    Metrics,
-    Regression,
-    Task,
-    as_pytree,
-)
-from rnnshare.tasks.pools import ArrayTask, InMemory
+from rnnshare.tasks.array_tasks import ArrayRegression as ArrayRegression
+from rnnshare.tasks.array_tasks import StepClassification as StepClassification
+from rnnshare.tasks.base import SPLITS, Batch, Task
+from rnnshare.tasks.pools import ArrayTask
 
 _DRAWS = 100  # of groups, until the training part has every class
-
-
-@as_pytree("train", "validation", "test")
-@dataclasses.dataclass(frozen=True, eq=False)
-class StepClassification(ArrayTask):
-    """A class at every step, of sequences that are held in memory; see `ArrayTask`."""
-
-    readout = "every"
-
-
-@as_pytree("train", "validation", "test", "scale")
-@dataclasses.dataclass(frozen=True, eq=False)
-class ArrayRegression(InMemory, Regression):
-    """Values to predict, of sequences that are held in memory.
-
-    The loss is the mean squared error, in units of the training targets' variance.
-
-    Attributes:
-      train, validation, test: the sets, disjoint; targets float32[N, O] or, with an
-        answer at every step, [N, T, O], standardised by the training set.
-      scale: float32[O], what a target was divided by.
-      name: of the data.
-      out_features: O.
-      sha256: of the data.
-      readout: 'last' or 'every', where an answer is due.
-      num_tokens: how many tokens there are, if the inputs are int[N, T].
-    """
-
-    train: Batch
-    validation: Batch
-    test: Batch
-    scale: Any
-    name: str
-    out_features: int
-    sha256: str
-    readout: str = "last"
-    num_tokens: int | None = None
-
-    num_steps = ArrayTask.num_steps
-    in_features = ArrayTask.in_features
-
-    def metrics(self, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Returns `loss`, `unexplained`, and of one output `rmse` in its own unit."""
-        found = super().metrics(outputs, batch)
-        if self.out_features == 1:
-            found["rmse"] = jnp.sqrt(found["loss"]) * jnp.asarray(self.scale)[0]
-        return found
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,6 +64,28 @@ class Arrays:
         if not isinstance(split, int) or isinstance(split, bool) or split < 0:
             raise ValueError(f"{self.name}: split is {split!r}. Use a number from 0.")
         return _task_of(self, split)
+
+    def scaling(self, split: int = 0) -> dict[str, np.ndarray]:
+        """Returns what a split's numbers are measured by, from its training part.
+
+        Returns:
+          `input_mean` and `input_deviation` [D], unless inputs are tokens; and where
+          targets are values `target_mean` and `target_deviation` [O].
+        """
+        own = self.rows(split)["train"]
+        real = np.arange(self.inputs.shape[1]) < self.lengths[own][:, None]
+        found = {}
+        if self.inputs.ndim == 3:
+            seen = self.inputs[own][real].astype(np.float64)
+            found["input_mean"] = seen.mean(0)
+            found["input_deviation"] = np.maximum(seen.std(0), 1e-6)
+        if self.classes is None:
+            of_train = self.targets[own]
+            known = of_train[real] if self.readout == "every" else of_train
+            found["target_mean"] = known.mean(0, dtype=np.float64)
+            deviation = known.std(0, dtype=np.float64)
+            found["target_deviation"] = np.maximum(deviation, 1e-6)
+        return found
 
     def rows(self, split: int) -> dict[str, np.ndarray]:
         """Returns the numbers of the rows of each set of a split, in order."""
@@ -237,22 +205,19 @@ def _task_of(arrays: Arrays, split: int) -> Task:
             f"{arrays.name}: the training part has no sequence of class {missing[0]!r}."
             " Give more of it, leave it out, or split another way."
         )
-    x, steps = arrays.inputs, arrays.lengths
+    x, steps, by = arrays.inputs, arrays.lengths, arrays.scaling(split)
     real = np.arange(x.shape[1]) < steps[:, None]
     tokens = int(x[real].max()) + 1 if x.ndim == 2 else None
     if tokens is None:
-        seen = x[rows["train"]][real[rows["train"]]].astype(np.float64)
-        scaled = (x - seen.mean(0)) / np.maximum(seen.std(0), 1e-6)
+        scaled = (x - by["input_mean"]) / by["input_deviation"]
         x = np.where(real[..., None], scaled, 0).astype(np.float32)
     else:
         x = np.where(real, x, 0)
     y, scale = arrays.targets, np.ones(1)
     every = arrays.readout == "every"
     if arrays.classes is None:
-        of_train = y[rows["train"]]
-        known = of_train[real[rows["train"]]] if every else of_train
-        scale = np.maximum(known.std(0, dtype=np.float64), 1e-6)
-        y = ((y - known.mean(0, dtype=np.float64)) / scale).astype(np.float32)
+        scale = by["target_deviation"]
+        y = ((y - by["target_mean"]) / scale).astype(np.float32)
     ragged = steps.min() < x.shape[1]
     sets = {
         name: Batch(

@@ -26,7 +26,7 @@ def test_a_signal_at_two_steps_is_seen():
 
 def test_a_short_budget_leaves_it_out():
     told = ask(None, ARM, seconds=LEAST - 1)
-    assert in_words(told).endswith("minutes has no time for it.")
+    assert in_words(told).endswith("4 minutes and more have time for it.")
     left = {"loss": 1.0, "smooth": {"p_value": 0.5, "predicted_gain": 0.0},
             "step by step": {"why": "there was no time for it"}}  # fmt: skip
     assert "step by step, there was no time for it." in in_words(left)

@@ -58,8 +58,12 @@ def test_the_snippet_builds_the_recommended_model(compared, monkeypatch):
         assert "## The model" not in page
         return
     code = page.partition("## The model\n\n")[2].partition("\n\n##")[0]
+    code = code.partition("\n\n")[2]
     monkeypatch.chdir(folder)
     names = {}
     exec("\n".join(line.removeprefix("    ") for line in code.splitlines()), names)
     outputs = names["model"](np.zeros((3, T, 1), np.float32))
     assert outputs.shape == (3, 2)
+    table = pd.read_csv(folder.parent / "hours.csv")
+    told = names["predict"](table.to_numpy()[:, :T].astype(np.float64)[..., None])
+    assert set(told) <= {"yes", "no"} and (told == table["up"]).mean() > 0.5
