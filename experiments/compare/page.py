@@ -185,7 +185,7 @@ def still_falling(outcome: Outcome) -> bool:
 def _answer(found: Compared, facts: Mapping[str, Any]) -> list[str]:
     """Returns the first screen: what to use, why, and the table of arms."""
     rows: list[tuple[str, ...]] = [
-        ("arm", "sharing", "width", "parameters", "seconds", f"test {facts['metric']}")
+        ("arm", f"test {facts['metric']}", "sharing", "width", "parameters", "seconds")
     ]
     for name, arm in facts["arms"].items():
         chosen = name == found.recommended.arm
@@ -193,11 +193,11 @@ def _answer(found: Compared, facts: Mapping[str, Any]) -> list[str]:
         shown = f"{_shown(arm['metric'])} [{_shown(low)}, {_shown(high)}]"
         label = f"**{escape(name)}**" if chosen else escape(name)
         cells = (
+            shown,
             arm["sharing"],
             str(arm["width"]),
             f"{arm['parameters']:,}",
             f"{arm['tuning_seconds']:.1f}",
-            shown,
         )
         rows.append((label, *map(escape, cells)))
     table = ["| " + " | ".join(row) + " |" for row in rows]
