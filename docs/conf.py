@@ -101,9 +101,6 @@ def _opens_code(before: str, indent: int) -> bool:
     return indent >= len(before) - len(before.lstrip()) + 4 and not is_field
 
 
-copy_what_lives_elsewhere()
-
-
 def signature_of_init(app, what, name, obj, options, signature, returns):
     """Returns what `__init__` takes, where a metaclass of Flax's hides it."""
     del app, name, options
@@ -117,6 +114,9 @@ def signature_of_init(app, what, name, obj, options, signature, returns):
 
 
 def setup(app) -> None:
-    """Registers the docstrings' translation, after napoleon's."""
+    """Makes the pages that are copies, and registers what translates docstrings."""
+    copy_what_lives_elsewhere()
     app.connect("autodoc-process-signature", signature_of_init)
-    app.connect("autodoc-process-docstring", as_restructured_text, priority=900)
+    app.connect(
+        "autodoc-process-docstring", as_restructured_text, priority=900
+    )  # after napoleon

@@ -101,9 +101,7 @@ def main(setting, tasks, tried) -> None:
     for seed, task in seeds:
         say(f"tests model {seed}, of {len(seeds)}")
         loss = tied.metrics[seed]["train_loss"]
-        squared = None if "test_accuracy" in tied.metrics[seed] else loss
-        examples = task.held_out("train")
-        dispersion = untying.dispersion_of(task, examples, squared)
+        dispersion = untying.dispersion_of(task, task.held_out("train"), loss)
         tests = untying.run_tests(
             setting.make_model(),
             tied.params[seed],

@@ -54,14 +54,13 @@ def ask(
     if found["diverged"] is not None:
         return {"why": "the tied model diverged"}
     loss = found["train_loss"]
-    squared = None if "test_accuracy" in found else loss
     batch = jax.tree.map(lambda leaf: leaf[:MOST_EXAMPLES], task.held_out("train"))
     steps = task.num_steps
     tried = {
         "smooth": Basis(4, "chebyshev", period=max(steps - 1, 1)),
         "step by step": Basis(steps, period=float(steps)),
     }
-    dispersion = dispersion_of(task, batch, squared)
+    dispersion = dispersion_of(task, batch, loss)
     told: dict[str, Any] = {"loss": loss}
     took, functions = 0.0, 1
     for name, alternative in tried.items():

@@ -20,7 +20,7 @@ from rnnshare.sharing.conversion import convert
 from rnnshare.sharing.corrections import LowRank
 from rnnshare.sharing.partition import Partition
 from rnnshare.sharing.templates import Cyclic, Tied
-from rnnshare.tasks import Batch, Task
+from rnnshare.tasks import Batch, Classification, Task
 from rnnshare.training.setting import ModelFor
 
 SMOOTH = "smooth drift"
@@ -107,7 +107,7 @@ def scores_of(
     return found["layers"][name]["weights"][TEMPLATES], others
 
 
-def dispersion_of(task: Task, batch: Batch, squared_error: float | None) -> float:
+def dispersion_of(task: Task, batch: Batch, loss: float) -> float:
     """Returns the dispersion that `score_test` measures a gain by.
 
     The loss of an example is a mean over its answers, whose scores add up to a variance
@@ -116,8 +116,8 @@ def dispersion_of(task: Task, batch: Batch, squared_error: float | None) -> floa
     Args:
       task: whose loss it is.
       batch: its examples.
-      squared_error: the mean loss of squared errors; None: the loss is a cross entropy
-        in nats.
+      loss: its mean; that of squared errors is their variance, and a cross entropy's,
+        of a `Classification`, does not matter.
     """
     answers = 1.0
     if task.readout == "every":
@@ -126,7 +126,7 @@ def dispersion_of(task: Task, batch: Batch, squared_error: float | None) -> floa
             answers = float(np.sum(batch.mask)) / len(batch.inputs)
         elif batch.lengths is not None:
             answers = float(np.mean(batch.lengths))
-    return (1.0 if squared_error is None else 2.0 * squared_error) / answers
+    return (1.0 if isinstance(task, Classification) else 2.0 * loss) / answers
 
 
 def run_tests(

@@ -225,7 +225,10 @@ def test_dispersion_counts_the_answers():
         types.SimpleNamespace(readout=r, num_steps=6) for r in ("every", "last")
     )
     assert dispersion_of(last, batch, 0.5) == 1.0
-    assert dispersion_of(every, batch, None) == pytest.approx(1 / 3)
+    assert dispersion_of(every, batch, 0.5) == pytest.approx(1 / 3)
     masked = batch._replace(mask=np.eye(2, 6, dtype=bool))
     assert dispersion_of(every, masked, 0.5) == 1.0
-    assert dispersion_of(every, batch._replace(lengths=None), None) == 1 / 6
+    assert dispersion_of(every, batch._replace(lengths=None), 3.0) == 1.0
+    x = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+    labels = tasks.from_arrays(x, (x > 0).astype(int), readout="every")(0)
+    assert dispersion_of(labels, labels.held_out("train"), 0.5) == 1 / 6
