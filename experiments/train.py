@@ -228,8 +228,8 @@ def _pictures(setting, num_steps, params):
     """
     from rnnshare import Tied, expand
     from rnnshare.cells.blueprint import Blueprint
+    from rnnshare.plotting import picture_of
     from rnnshare.sharing.measures import weight_similarity
-    from rnnshare.training import picture_of
 
     model = Blueprint.of(setting.make_model()).bind(params)
     return {

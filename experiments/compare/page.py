@@ -153,11 +153,7 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
         blocks += [
             "## The model",
             told,
-            snippet(
-                found.outcome.settings[str(found.recommended.arm)],
-                found.task,
-                found.arrays,
-            ),
+            snippet(setting, found.task, found.arrays),
         ]
     blocks += _behind(found, facts)
     markdown = "\n\n".join(blocks) + "\n"

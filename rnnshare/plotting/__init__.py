@@ -8,6 +8,7 @@ from rnnshare.plotting.panels import (
     save,
     tying_matrix,
 )
+from rnnshare.plotting.pictures import picture_of
 from rnnshare.plotting.style import (
     COLOURS,
     colour_of,
@@ -22,6 +23,7 @@ __all__ = [
     "draw_paired",
     "draw_tying_matrices",
     "line_style",
+    "picture_of",
     "save",
     "tying_matrix",
 ]

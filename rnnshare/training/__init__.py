@@ -31,7 +31,6 @@ from rnnshare.training.truncation import (
 from rnnshare.training.writers import (
     MetricWriter,
     TensorBoardWriter,
-    picture_of,
     write_to,
 )
 
@@ -64,7 +63,6 @@ __all__ = [
     "keep_memory",
     "key_of",
     "load_params",
-    "picture_of",
     "progress",
     "public_name",
     "release_memory",

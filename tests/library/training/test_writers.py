@@ -11,7 +11,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from rnnshare.cells.blueprint import Blueprint
-from rnnshare.training import Recipe, TensorBoardWriter, picture_of, write_to
+from rnnshare.plotting import picture_of
+from rnnshare.training import Recipe, TensorBoardWriter, write_to
 from rnnshare.training.loop import Loop, Replica
 from tests.library.training.loop_cases import TASK, setting, train
 
