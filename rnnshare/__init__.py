@@ -11,6 +11,7 @@ from rnnshare.cells import (
 from rnnshare.models import (
     RNN,
     SequenceModel,
+    Stack,
     count_flops,
     count_parameters,
     match_width,
@@ -59,6 +60,7 @@ __all__ = [
     "Segments",
     "SequenceModel",
     "Sharing",
+    "Stack",
     "StateMixtureCell",
     "Tied",
     "TimeInput",

@@ -1,7 +1,7 @@
 """`Blueprint`: a Flax module without its weights, and the way back."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,6 +12,9 @@ from rnnshare.cells.described import describe
 from rnnshare.cells.holding import Path, raw
 
 MakeModule = Callable[..., nnx.Module]
+_BETWEEN_LAYERS: Mapping[type, str] = {
+    object: "dropout and its random state belong in the model, between layers"
+}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -33,20 +36,31 @@ class Blueprint:
     shapes: tuple[jax.ShapeDtypeStruct, ...]
 
     @classmethod
-    def of(cls, make_module: MakeModule) -> "Blueprint":
+    def of(
+        cls, make_module: MakeModule, ways_out: Mapping[type, str] = _BETWEEN_LAYERS
+    ) -> "Blueprint":
         """Takes the blueprint of what `make_module(rngs=...)` makes; draws nothing.
+
+        Args:
+          make_module: a factory.
+          ways_out: {kind of variable: what to do without one}, for the error.
 
         Raises:
           ValueError: if the module holds state other than parameters.
         """
         module = nnx.eval_shape(lambda: make_module(rngs=nnx.Rngs(0)))
         graphdef, params, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
-        others = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
+        others = {".".join(map(str, p)): v for p, v in nnx.to_flat_state(rest)}
         if others:
+            hints = [
+                hint
+                for kind, hint in ways_out.items()
+                if any(isinstance(variable, kind) for variable in others.values())
+            ]
+            only = "; ".join(["It may hold nnx.Param only", *hints])
             raise ValueError(
                 f"{type(module).__name__} holds state other than parameters: "
-                f"{', '.join(others)}. It may hold nnx.Param only; dropout and its "
-                "random state belong in the model, between layers."
+                f"{', '.join(others)}. {only}."
             )
         leaves, structure = jax.tree.flatten(params)
         shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)

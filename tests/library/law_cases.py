@@ -81,7 +81,6 @@ POLICIES: dict[str, Sharing] = {
     "Untied-mean": Untied(4, beyond="mean"),
     "Untied-stretch": Untied(4, beyond="stretch"),
     "Segments-mean": Segments(5, 3, beyond="mean"),
-    "Schedule-cycle": Schedule((1, 0, 1, 2), beyond="cycle"),
     "Mixture-mean": Mixture(5, 3, beyond="mean"),
     "LowRank-base": LowRank(4, 1, base=Cyclic(3), beyond="base"),
     "Scaled-base": Scaled(4, beyond="base"),
