@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint
@@ -15,13 +16,14 @@ from rnnshare.sharing.base import Sharing, check_positive
 from rnnshare.unrolling.scan import Step, unroll
 
 MakeBlock = Callable[..., nnx.Module]
-_WAYS_OUT: Mapping[type, str] = {
+_WAYS_OUT: Mapping[Any, str] = {
     nnx.BatchStat: "normalise with nnx.LayerNorm or nnx.RMSNorm, whose statistics are "
     "those of the input alone",
     nnx.Cache: "leave init_cache out: what a cache holds is another's at every pass",
     nnx.RngState: "build what is random without rngs of its own (nnx.Dropout(rate), "
     "keep_rngs=False), and hand it those that the block's __call__ is given; take "
     "rnnshare.RNN in the place of nnx.RNN",
+    jax.Array | np.ndarray: "compute what is constant in __call__",
 }
 
 
@@ -150,7 +152,7 @@ class Stack(SharedModule):
 def _step_of(blueprint: Blueprint, rngs: nnx.Rngs | None) -> Step:
     """Returns a pass as a step of `unroll`, whose inputs are the numbers of passes."""
     if rngs is not None and not isinstance(rngs, nnx.Rngs):
-        raise TypeError(f"rngs is {rngs!r}. Use nnx.Rngs(dropout=key).")
+        raise TypeError(f"rngs is a {type(rngs).__name__}. Use nnx.Rngs(dropout=key).")
     keys = None if rngs is None else {name: draw() for name, draw in rngs.items()}
     takes_rngs = "rngs" in inspect.signature(blueprint.bind()).parameters
 

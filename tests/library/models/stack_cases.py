@@ -41,8 +41,8 @@ class MLP(nnx.Module):
         return x + self.down(self.dropout(y, rngs=rngs))
 
 
-class Transformer(nnx.Module):
-    """Attention, then the MLP.
+class Attention(nnx.Module):
+    """A residual block of attention over positions.
 
     Without biases: that of the keys changes nothing, and its gradient is rounding.
     """
@@ -52,10 +52,20 @@ class Transformer(nnx.Module):
         self.attention = nnx.MultiHeadAttention(
             2, F, use_bias=False, decode=False, rngs=rngs
         )
+
+    def __call__(self, x):
+        return x + self.attention(self.norm(x))
+
+
+class Transformer(nnx.Module):
+    """Attention, then the MLP."""
+
+    def __init__(self, *, rngs):
+        self.attention = Attention(rngs=rngs)
         self.mlp = MLP(rngs=rngs)
 
     def __call__(self, x, *, rngs=None):
-        return self.mlp(x + self.attention(self.norm(x)), rngs=rngs)
+        return self.mlp(self.attention(x), rngs=rngs)
 
 
 def convolution(*, rngs):
@@ -75,6 +85,7 @@ class FlaxRNN(nnx.Module):
 BLOCKS = {
     "MLP": MLP,
     "convolution": convolution,
+    "attention": Attention,
     "transformer": Transformer,
     "nnx.RNN": FlaxRNN,
     "RNN": functools.partial(RNN, functools.partial(ElmanCell, F, F), Untied(L)),
@@ -92,6 +103,7 @@ SHARINGS = {
     "Partition": Partition(
         {"norm": Untied(DEPTH), "kernel": LowRank(DEPTH, 1)}, rest=Tied()
     ),
+    "Partition-of-blocks": Partition({"attention": Tied()}, rest=Untied(DEPTH)),
 }
 
 
