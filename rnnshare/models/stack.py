@@ -19,7 +19,7 @@ MakeBlock = Callable[..., nnx.Module]
 _WAYS_OUT: Mapping[Any, str] = {
     nnx.BatchStat: "normalise with nnx.LayerNorm or nnx.RMSNorm, whose statistics are "
     "those of the input alone",
-    nnx.Cache: "leave init_cache out: what a cache holds is another's at every pass",
+    nnx.Cache: "leave init_cache out, as all passes would write to the one cache",
     nnx.RngState: "build what is random without rngs of its own (nnx.Dropout(rate), "
     "keep_rngs=False), and hand it those that the block's __call__ is given; take "
     "rnnshare.RNN in the place of nnx.RNN",
@@ -34,9 +34,9 @@ class Stack(SharedModule):
     sharing means the same: `Tied()` is a looped (recursive, universal) network,
     `Untied(depth)` the usual stack of layers, `LowRank` a recursive one with low-rank
     adapters, `Scaled` and `TimeInput` give each pass gains and biases of its own, and
-    `Partition({"attention": Tied()}, rest=Untied(depth))` shares the one part alone. A
-    leaf of rank 2 or more is a kernel there, one of lower rank (a bias, the scale of a
-    norm) a bias.
+    `Partition({"attention": Tied()}, rest=Untied(depth))` shares the one part alone.
+    Where a sharing treats kernels and biases differently, a leaf of rank 2 or more is a
+    kernel, and any other, the scale of a norm too, a bias.
 
     Its weights, `stored` and `load` are those of a `SharedModule`. The passes are one
     loop, compiled once whatever the depth.
@@ -97,7 +97,8 @@ class Stack(SharedModule):
             reads what its `beyond` says; see `rnnshare.sharing.unseen.resolve_steps`.
           rngs: `nnx.Rngs` for what is random in the block, while training. Each pass
             gets keys of its own: those of each stream with its number folded in.
-            Without it the block is in evaluation mode (`nnx.Module.eval`).
+            Without it the block is in evaluation mode (`nnx.Module.eval`), with it in
+            training mode.
 
         Returns:
           What the last pass returns, shaped as x.

@@ -25,7 +25,6 @@ from rnnshare.cells import pure_params
 from tests.cases import with_slow
 from tests.library.law_cases import (
     assert_close,
-    generic_like,
     gradient_of,
     pulled,
 )
@@ -40,6 +39,7 @@ from tests.library.models.stack_cases import (
     run,
     stack_of,
 )
+from tests.library.ordinary.cases import generic_module
 
 KEPT = {
     *(("MLP", "Partition"), ("MLP", "TimeInput"), ("convolution", "Schedule")),
@@ -204,17 +204,25 @@ def test_it_trains():
     assert nnx.split(again)[0] == graphdef
 
 
+def test_an_ensemble_is_one_module():
+    @nnx.split_rngs(splits=2)
+    @nnx.vmap
+    def make(rngs):
+        return Stack(MLP, Tied(), 2, rngs=rngs)
+
+    stack = generic_module(lambda: make(nnx.Rngs(0)))
+    found = nnx.vmap(lambda one, x: one(x), in_axes=(0, None))(stack, inputs())
+    for i in range(2):
+        stored = jax.tree.map(lambda w, i=i: w[i], stack.stored)
+        assert_close(found[i], by_hand(MLP, Tied(), stored, inputs(), 2))
+
+
 def test_vmap_is_the_loop():
-    """Over x, and over what is stored."""
+    """Over the batch; over what is stored it is the ensemble's."""
     stack = stack_of("MLP", "Cyclic")
     call = functools.partial(run, stack)
     rows = jax.vmap(call, in_axes=(None, 0))(stack.stored, inputs())
     assert_close(rows, stack(inputs()))
-    two = generic_like(jax.tree.map(lambda w: np.stack([w, w]), stack.stored), 5)
-    both = jax.vmap(call, in_axes=(0, None))(two, inputs())
-    for i in range(2):
-        one = jax.tree.map(lambda w, i=i: w[i], two)
-        assert_close(both[i], call(one, inputs()))
 
 
 def test_what_it_shows():
@@ -254,8 +262,7 @@ def test_dtypes_are_those_of_the_loop(dtype):
         assert_close(stack(x), expected)
 
 
-def test_no_depth_is_given_twice():
-    """The sharing's number of steps and the depth may differ, if all have weights."""
+def test_a_sharing_may_hold_more_passes_than_the_depth():
     stack = stack_of("MLP", dataclasses.replace(Untied(DEPTH), num_steps=5))
     expected = by_hand(MLP, stack.sharing, stack.stored, inputs())
     assert_close(stack(inputs()), expected)
