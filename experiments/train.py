@@ -55,7 +55,7 @@ _OF_SHARING = {
 }
 _SAME_INIT = common.define_bool(
     "same_init", False, "Start all steps from copies of one initialisation.",
-    only={"sharing": ("untied", "segments", "cyclic")},
+    only={"sharing": ("untied", "segments", "cyclic", "schedule")},
 )  # fmt: skip
 _UNTIE_READOUT = common.define_bool(
     "untie_readout", False, "Give the read-out weights of its own at every step too."

@@ -4,6 +4,7 @@ A new cell or sharing that scripts and studies are to know is a name and a line 
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,14 +12,20 @@ from typing import Any
 CELLS = ("elman", "irnn", "gru", "lstm")
 SHARINGS = (
     *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
-    *("basis", "drift", "hypernetwork", "time_input"),
+    *("basis", "drift", "hypernetwork", "time_input", "schedule"),
 )
 _OF_TIME = ("basis", "hypernetwork", "time_input")
 # Of some sharings: name, default, least, sharings, what it is.
 SIZES: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ("num_segments", 4, 1, ("segments",), "how many."),
     ("period", 4, 1, ("cyclic", *_OF_TIME), "in steps."),
-    ("num_templates", 4, 1, ("mixture", *_OF_TIME), "templates or functions of time."),
+    (
+        "num_templates",
+        4,
+        1,
+        ("mixture", "schedule", *_OF_TIME),
+        "templates or functions of time.",
+    ),
     ("rank", 2, 0, ("low_rank",), "of the corrections."),
 )
 DEEPEST = 256  # layers, which are compiled one by one
@@ -100,5 +107,14 @@ def sharing_of(
             num_templates, period=float(period)
         ),
         "time_input": lambda: rnnshare.TimeInput(num_templates, period=float(period)),
+        "schedule": lambda: rnnshare.Schedule(
+            there_and_back(num_steps, num_templates), same_init
+        ),
     }
     return make[flag]()
+
+
+def there_and_back(num_steps: int, num_templates: int) -> tuple[int, ...]:
+    """Returns the schedule 0 .. K-1, K-1 .. 0, 0 .. K-1, ... of T steps."""
+    there = [*range(num_templates)]
+    return tuple(itertools.islice(itertools.cycle(there + there[::-1]), num_steps))

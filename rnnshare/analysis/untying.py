@@ -19,7 +19,8 @@ from rnnshare.sharing.combinations import TEMPLATES, Basis, Combination
 from rnnshare.sharing.conversion import convert
 from rnnshare.sharing.corrections import LowRank
 from rnnshare.sharing.partition import Partition
-from rnnshare.sharing.templates import Cyclic, Tied
+from rnnshare.sharing.selections import Cyclic
+from rnnshare.sharing.templates import Tied
 from rnnshare.tasks import Batch, Classification, Task
 from rnnshare.training.setting import ModelFor
 

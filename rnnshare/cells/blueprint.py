@@ -1,7 +1,7 @@
 """`Blueprint`: a Flax module without its weights, and the way back."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,6 +12,9 @@ from rnnshare.cells.described import describe
 from rnnshare.cells.holding import Path, raw
 
 MakeModule = Callable[..., nnx.Module]
+_BETWEEN_LAYERS: Mapping[Any, str] = {
+    object: "dropout and its random state belong in the model, between layers"
+}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -33,21 +36,25 @@ class Blueprint:
     shapes: tuple[jax.ShapeDtypeStruct, ...]
 
     @classmethod
-    def of(cls, make_module: MakeModule) -> "Blueprint":
+    def of(
+        cls, make_module: MakeModule, ways_out: Mapping[Any, str] = _BETWEEN_LAYERS
+    ) -> "Blueprint":
         """Takes the blueprint of what `make_module(rngs=...)` makes; draws nothing.
+
+        Args:
+          make_module: a factory.
+          ways_out: {kind of state: what to do without it}, for the error.
 
         Raises:
           ValueError: if the module holds state other than parameters.
         """
-        module = nnx.eval_shape(lambda: make_module(rngs=nnx.Rngs(0)))
-        graphdef, params, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
-        others = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
-        if others:
-            raise ValueError(
-                f"{type(module).__name__} holds state other than parameters: "
-                f"{', '.join(others)}. It may hold nnx.Param only; dropout and its "
-                "random state belong in the model, between layers."
-            )
+
+        def make() -> nnx.Module:
+            module = make_module(rngs=nnx.Rngs(0))
+            _check_state(module, ways_out)
+            return module
+
+        graphdef, params = nnx.split(nnx.eval_shape(make))
         leaves, structure = jax.tree.flatten(params)
         shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
         return cls(graphdef, structure, shapes)
@@ -74,6 +81,31 @@ class Blueprint:
         """Returns the same line, for notebooks."""
         del subtree_renderer
         return rendering_parts.build_one_line_tree_node(repr(self), path)
+
+
+def _check_state(module: nnx.Module, ways_out: Mapping[Any, str]) -> None:
+    """Raises if a module holds state other than parameters."""
+    _, _, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
+    others = {".".join(map(str, path)): held for path, held in nnx.to_flat_state(rest)}
+    # While it is traced, Flax takes an array that is no variable for static.
+    others |= {
+        ".".join(map(str, (*path, name))): held
+        for path, part in nnx.iter_modules(module)
+        for name, held in vars(part).items()
+        if isinstance(held, jax.core.Tracer)
+    }
+    if not others:
+        return
+    hints = [
+        hint
+        for kind, hint in ways_out.items()
+        if any(isinstance(held, kind) for held in others.values())
+    ]
+    only = "; ".join(["It may hold nnx.Param only", *hints])
+    raise ValueError(
+        f"{type(module).__name__} holds state other than parameters: "
+        f"{', '.join(others)}. {only}."
+    )
 
 
 def pure_params(module: nnx.Module) -> dict[str, Any]:

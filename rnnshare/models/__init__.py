@@ -1,4 +1,4 @@
-"""Flax models: a layer over time, a sequence model, and what they cost."""
+"""Flax models: a layer over time, a stack over depth, models, and what they cost."""
 
 from rnnshare.models.encoder_decoder import (
     EncoderDecoder,
@@ -10,10 +10,16 @@ from rnnshare.models.sequence_model import (
     BagOfSteps,
     SequenceModel,
 )
+from rnnshare.models.shared_module import (
+    SharedModule,
+)
 from rnnshare.models.sizing import (
     count_flops,
     count_parameters,
     match_width,
+)
+from rnnshare.models.stack import (
+    Stack,
 )
 
 __all__ = [
@@ -21,6 +27,8 @@ __all__ = [
     "BagOfSteps",
     "EncoderDecoder",
     "SequenceModel",
+    "SharedModule",
+    "Stack",
     "count_flops",
     "count_parameters",
     "match_width",

@@ -9,12 +9,10 @@ from flax import nnx
 
 from rnnshare.cells.affine import AffineStep
 from rnnshare.cells.blueprint import Blueprint
-from rnnshare.cells.described import OneLine, describe
-from rnnshare.cells.holding import load, params_of, stored_of
-from rnnshare.cells.initialising import cell_init, init_stored
-from rnnshare.sharing.base import Sharing, Stored, Weights
+from rnnshare.cells.described import describe
+from rnnshare.models.shared_module import SharedModule, check_sharing
+from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.templates import Tied
-from rnnshare.sharing.unseen import bounded_to, resolve_steps
 from rnnshare.unrolling.padding import check_lengths, flip_real
 from rnnshare.unrolling.scan import unroll
 
@@ -22,14 +20,10 @@ Carry = Any
 MakeCell = Callable[..., nnx.RNNCellBase]
 
 
-class RNN(OneLine):
+class RNN(SharedModule):
     """Runs a cell over time under a sharing; called as `flax.nnx.RNN` is.
 
-    `self.weights` holds the stored pytree as `nnx.Param` leaves, or as what the cell's
-    parameters are where it has subclasses or metadata, so `nnx.split`, filters and
-    optax work as on any module; `self.stored` is the same as plain arrays, which
-    `unroll` and `expand` take, and which may be assigned. Under `Tied` its structure is
-    that of `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
+    Its weights, `stored` and `load` are those of a `SharedModule`.
 
     Dtypes: a cell with `dtype=None` computes in the dtype of floating inputs, carries
     and outputs included (bfloat16 in, bfloat16 out); its stored weights, and so their
@@ -66,11 +60,7 @@ class RNN(OneLine):
           TypeError: if the sharing is none, or make_cell makes no cell.
           ValueError: if the cell holds state other than parameters.
         """
-        if not isinstance(sharing, Sharing):
-            raise TypeError(
-                f"sharing is {sharing!r}. Use a Sharing, such as Tied() or "
-                "Untied(num_steps=28)."
-            )
+        check_sharing(sharing)
         blueprint = Blueprint.of(make_cell)
         if not isinstance(blueprint.bind(), nnx.RNNCellBase):
             raise TypeError(
@@ -78,56 +68,18 @@ class RNN(OneLine):
                 f"{type(blueprint.bind()).__name__}. Pass a factory, as in "
                 "functools.partial(LSTMCell, in_features, hidden_features)."
             )
+        super().__init__(make_cell, blueprint, sharing, rngs=rngs)
         self.cell = nnx.static(blueprint)
-        self.sharing = nnx.static(sharing)
         self.remat = remat
         self.unroll = unroll
         self.implementation = implementation
-        stored = init_stored(sharing, cell_init(make_cell), rngs.params())
-        self.weights = params_of(stored, blueprint.variables())
-
-    @property
-    def stored(self) -> Stored:
-        """The stored pytree as plain arrays."""
-        return stored_of(self.weights)
-
-    @stored.setter
-    def stored(self, stored: Stored) -> None:
-        self.load(stored)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Assigns; `stored` by its property, where Flax would make an attribute."""
-        if name == "stored":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    def load(self, stored: Stored) -> None:
-        """Puts plain arrays into the layer's parameters; nothing, if one does not fit.
-
-            untied.load(convert(tied.stored, tied.sharing, untied.sharing))
-
-        Args:
-          stored: as `self.stored` is: its structure, shapes and dtypes. Arrays of
-            NumPy are copied.
-
-        Raises:
-          ValueError: if a leaf is missing, or one too many, or has another shape.
-          TypeError: if a leaf is no array, or has another dtype.
-        """
-        load(self.weights, stored)
 
     def shown_parts(self) -> list[str]:
         """Returns cell, sharing, and the options that are not at their default."""
-        options = {"remat": False, "unroll": 1, "implementation": "auto"}
         return [
             describe(self.cell.bind()),
             repr(self.sharing),
-            *(
-                f"{name}={getattr(self, name)!r}"
-                for name, default in options.items()
-                if getattr(self, name) != default
-            ),
+            *self._shown_options(remat=False, unroll=1, implementation="auto"),
         ]
 
     def __call__(
@@ -258,16 +210,6 @@ class RNN(OneLine):
         returned = jax.eval_shape(first_step, stored, carry, inputs)
         carry = jax.tree.map(lambda x, r: _cast(cell, x, r.dtype), carry, returned)
         return stored, inputs, carry
-
-    def _weights_at(
-        self, step: Any, stored: Stored, num_steps: int | None = None
-    ) -> Weights:
-        """Returns the weights of the cell at a step."""
-        sharing = self.sharing
-        if num_steps is not None:
-            sharing = bounded_to(sharing, num_steps)
-        common, per_step = sharing.split(stored, resolve_steps(sharing, 1, start=step))
-        return sharing.merge(common, jax.tree.map(lambda leaf: leaf[0], per_step))
 
 
 def step_of(cell: Blueprint) -> Any:

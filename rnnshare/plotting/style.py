@@ -20,6 +20,7 @@ COLOURS: Mapping[str, str] = {
     "Untied": "#D55E00",
     "Segments": "#009E73",
     "Cyclic": "#CC79A7",
+    "Schedule": "#A8123E",
     "Mixture": "#56B4E9",
     "LowRank": "#E69F00",
     "Scaled": "#000000",

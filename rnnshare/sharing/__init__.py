@@ -8,7 +8,8 @@ from rnnshare.sharing.combinations import Basis, Drift, Hypernetwork, Mixture
 from rnnshare.sharing.conversion import convert
 from rnnshare.sharing.corrections import LowRank, Scaled, TimeInput
 from rnnshare.sharing.partition import Partition
-from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
+from rnnshare.sharing.selections import Cyclic, Schedule, Segments
+from rnnshare.sharing.templates import Tied, Untied
 from rnnshare.sharing.tying import soft_tying, tying_penalty
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Mixture",
     "Partition",
     "Scaled",
+    "Schedule",
     "Segments",
     "Sharing",
     "Tied",

@@ -2,8 +2,9 @@
 
 An RNN unrolled for T steps is a function of T weight sets. A sharing says how those T
 sets come from the one pytree that the optimiser stores: `Tied` is the constant map,
-`Untied` the identity, `Segments` and `Cyclic` select one of a few templates. Everything
-here is plain pytrees and pure functions; `rnnshare.unrolling.unroll` runs them.
+`Untied` the identity, `Segments`, `Cyclic` and `Schedule` select one of a few
+templates. Everything here is plain pytrees and pure functions;
+`rnnshare.unrolling.unroll` runs them.
 
 Shape letters: T steps, K templates; a weight set is any pytree of arrays.
 """
@@ -238,7 +239,7 @@ def weighted_mean(leaf: jax.Array, share: np.ndarray) -> jax.Array:
 
 def reads_mean(sharing: Any, steps: Steps) -> bool:
     """Whether a step reads (or, traced, may read) the row past the last: the mean."""
-    if sharing.beyond != "mean":
+    if getattr(sharing, "beyond", None) != "mean":
         return False
     traced = not isinstance(steps, np.ndarray)
     return traced or bool(np.any(steps >= sharing.num_steps))

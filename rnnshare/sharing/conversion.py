@@ -21,7 +21,8 @@ from rnnshare.sharing.combinations import (
 )
 from rnnshare.sharing.corrections import LowRank, Scaled, TimeInput, is_kernel
 from rnnshare.sharing.partition import Partition
-from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
+from rnnshare.sharing.selections import Selection
+from rnnshare.sharing.templates import Tied, Untied
 
 _SHARP = 20.0  # a logit that leaves other templates 2e-9 of the mixture
 _NEITHER = 64  # steps to compare where neither sharing has a number of them
@@ -97,17 +98,11 @@ project.register(Untied, lambda target, weights, key: weights)
 
 
 @project.register
-def _(target: Segments, weights, key):
-    count = len(jax.tree.leaves(weights)[0])
-    steps = np.minimum(np.arange(count), target.num_steps - 1)
-    owner = steps * target.num_segments // target.num_steps
-    return _means(weights, owner, target.num_segments)
-
-
-@project.register
-def _(target: Cyclic, weights, key):
-    count = len(jax.tree.leaves(weights)[0])
-    return _means(weights, np.arange(count) % target.period, target.period)
+def _(target: Selection, weights, key):
+    steps = np.arange(len(jax.tree.leaves(weights)[0]))
+    if target.num_steps is not None:
+        steps = np.minimum(steps, target.num_steps - 1)
+    return _means(weights, target.template_of(steps), target.num_templates)
 
 
 @project.register

@@ -1,13 +1,12 @@
-"""Sharings that select: tied, untied, and a few templates in segments or cycles.
+"""The two ends: `Tied`, one weight set at every step, and `Untied`, T of them.
 
-Shape letters: T steps, K templates; a weight set is any pytree of arrays.
+Shape letters: T steps; a weight set is any pytree of arrays.
 """
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnshare.sharing.base import (
     Sharing,
@@ -15,20 +14,11 @@ from rnnshare.sharing.base import (
     check_stack,
     init_stack,
     leaf_at,
-    pick,
     reads_mean,
-    save_all_but_slices,
     take,
-    to_index,
-    weighted_mean,
 )
-from rnnshare.sharing.products import (
-    batched_products,
-    flat_product,
-    grouped_products,
-    groups_well,
-)
-from rnnshare.sharing.unseen import check_int32, check_policy
+from rnnshare.sharing.products import batched_products, flat_product
+from rnnshare.sharing.unseen import check_policy
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -100,100 +90,3 @@ class Untied(Sharing):
     def products(self, common, per_step, path, x):
         """Returns `x_t W_t`, a batch of products."""
         return batched_products(x, leaf_at(per_step, path))
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Segments(Sharing):
-    """K consecutive segments of steps, tied within: `W_t = stored[floor(t K / T)]`.
-
-    Stored: leaves [K, ...]. Parameters: K P. `mean`, at an unseen step, is the mean of
-    the weights over the T steps, so a longer segment counts for more.
-
-    Attributes:
-      num_steps: T, the number of steps it holds weights for.
-      num_segments: K, from 1 (tied) to T (untied).
-      same_init: start as K copies of one initialisation instead of as K of them.
-      beyond: what an unseen step reads; see `resolve_steps`.
-
-    Reference: Oh, Wang, Tang, Sjoding, Wiens, 2019, "Relaxed Parameter Sharing"
-    (shiftLSTM).
-    """
-
-    num_steps: int
-    num_segments: int
-    same_init: bool = False
-    beyond: str = "error"
-    policies = ("error", "hold", "cycle", "stretch", "mean")
-    remat_policy = staticmethod(save_all_but_slices)
-
-    def __post_init__(self):
-        check_positive(self, num_steps=self.num_steps, num_segments=self.num_segments)
-        if self.num_segments > self.num_steps:
-            raise ValueError(
-                f"{self!r} has more segments than steps. Use num_segments between 1 "
-                f"(tied) and {self.num_steps} (untied)."
-            )
-        check_policy(self)
-
-    def init(self, key, init_cell):  # noqa: D102
-        return init_stack(key, init_cell, self.num_segments, self.same_init)
-
-    def split(self, stored, steps):  # noqa: D102
-        check_stack(self, stored, self.num_segments)
-        if reads_mean(self, steps):
-            segment_of = np.arange(self.num_steps) * self.num_segments // self.num_steps
-            share = np.bincount(segment_of) / self.num_steps
-            stored = jax.tree.map(
-                lambda w: jnp.concatenate([w, weighted_mean(w, share)[None]]), stored
-            )
-        if not isinstance(steps, np.ndarray):
-            check_int32(self, self.num_steps + 1, self.num_segments)
-        # The fallback is step num_steps, which falls on the row after the last segment.
-        return stored, to_index(steps * self.num_segments // self.num_steps)
-
-    def merge(self, common, per_step_t):  # noqa: D102
-        return pick(common, per_step_t)
-
-    def supports_fused(self, per_step):  # noqa: D102
-        return groups_well(per_step)
-
-    def products(self, common, per_step, path, x):
-        """Returns `x_t W_t`, one product for all steps that share a template."""
-        return grouped_products(x, leaf_at(common, path), per_step)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Cyclic(Sharing):
-    """Weights that repeat with a period: `W_t = stored[t mod K]`, K the period.
-
-    Stored: leaves [K, ...]. Parameters: K P. Defined at every step.
-
-    Attributes:
-      period: K, in steps; 1 is tied.
-      same_init: start as K copies of one initialisation instead of as K of them.
-    """
-
-    period: int
-    same_init: bool = False
-    num_steps = None
-    remat_policy = staticmethod(save_all_but_slices)
-
-    def __post_init__(self):
-        check_positive(self, period=self.period)
-
-    def init(self, key, init_cell):  # noqa: D102
-        return init_stack(key, init_cell, self.period, self.same_init)
-
-    def split(self, stored, steps):  # noqa: D102
-        check_stack(self, stored, self.period)
-        return stored, to_index(steps % self.period)
-
-    def merge(self, common, per_step_t):  # noqa: D102
-        return pick(common, per_step_t)
-
-    def supports_fused(self, per_step):  # noqa: D102
-        return groups_well(per_step)
-
-    def products(self, common, per_step, path, x):
-        """Returns `x_t W_t`, one product for all steps that share a template."""
-        return grouped_products(x, leaf_at(common, path), per_step)

@@ -15,7 +15,7 @@ from rnnshare.plotting.style import (
     new_figure,
     spread,
 )
-from rnnshare.sharing.templates import Cyclic, Segments, Tied, Untied
+from rnnshare.sharing import Cyclic, Segments, Tied, Untied
 
 T = 12
 

@@ -13,6 +13,7 @@ from rnnshare import (
     LSTMCell,
     Mixture,
     Partition,
+    Schedule,
     Segments,
     Tied,
     TimeInput,
@@ -44,7 +45,7 @@ def selects(sharing):
     """Whether the weights of a step are some of those stored, without arithmetic."""
     if isinstance(sharing, Partition):
         return all(map(selects, sharing.members.values()))
-    return isinstance(sharing, Tied | Untied | Segments | Cyclic)
+    return isinstance(sharing, Tied | Untied | Segments | Cyclic | Schedule)
 
 
 # From tied to anything
@@ -107,6 +108,8 @@ def test_anything_goes_to_untied(name, cell):
 EXACT = {
     "Segments to finer": (Segments(T, 2), Segments(T, 6), 0),
     "Segments to Mixture": (Segments(T, 3), Mixture(T, 3), 1e-6),
+    "Segments to Schedule": (Segments(T, 2), Schedule((1, 2, 1, 0, 3, 0)), 0),
+    "Schedule to Mixture": (Schedule((0, 1, 2, 2, 1, 0)), Mixture(T, 3), 1e-6),
     "Untied to Mixture": (Untied(T), Mixture(T, T), 1e-6),
     "Untied to free Mixture": (Untied(T), Mixture(T, T, kind="free"), 1e-5),
     "Segments to fewer free": (Segments(T, 3), Mixture(T, 4, kind="free"), 1e-5),

@@ -12,6 +12,7 @@ from rnnshare import (
     Mixture,
     Partition,
     Scaled,
+    Schedule,
     Segments,
     Tied,
     TimeInput,
@@ -63,6 +64,22 @@ ERRORS = {
     "stretch as base": (
         lambda: LowRank(4, base=Segments(4, 2, beyond="stretch")),
         r"LowRank: Segments\(.*stretches over whole sequences",
+    ),
+    "no schedule": (
+        lambda: Schedule(()),
+        r"indices is \(\)\. Give one index from 0 on for each of at least one step",
+    ),
+    "negative schedule": (
+        lambda: Schedule((0, -1)),
+        r"indices is \(0, -1\)\. Give one",
+    ),
+    "schedule with a gap": (
+        lambda: Schedule((0, 3, 1, 3)),
+        r"\(0, 3, 1, 3\) name 4 templates, but no step reads number 2\. Number them",
+    ),
+    "past the schedule": (
+        lambda: expand(Schedule((0, 1)), {}, 3),
+        r"Schedule\(indices=\(0, 1\)\) holds weights for 2 steps, but the inputs",
     ),
     "kind of Basis": (
         lambda: Basis(3, "splines"),

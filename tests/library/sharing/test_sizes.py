@@ -14,6 +14,7 @@ from rnnshare import (
     Mixture,
     Partition,
     Scaled,
+    Schedule,
     Segments,
     Tied,
     TimeInput,
@@ -38,6 +39,7 @@ def test_stored_parameters_are_the_docstrings(cell, steps):
         Untied(steps): steps * P,
         Segments(steps, half): half * P,
         Cyclic(K): K * P,
+        Schedule((0, 1, 2, 1, 1)): 3 * P,
         Mixture(steps, K): K * P + steps * K,
         Mixture(steps, K, kind="free"): K * P + steps * K,
         Basis(K): K * P,
@@ -64,6 +66,7 @@ def test_stored_parameters_are_the_docstrings(cell, steps):
     "sharing",
     [
         Basis(3),
+        Schedule((0, 1, 0), beyond="mean"),
         Mixture(4, 2, beyond="mean"),
         LowRank(4, 2, base=Cyclic(2)),
         Scaled(3),

@@ -153,6 +153,10 @@ BASES = {
         BEYOND | {"num_segments": 3, "same_init": True},
     ),
     sharing.Cyclic: (Cyclic(2), {"period": 3, "same_init": True}),
+    sharing.Schedule: (
+        sharing.Schedule((0, 1)),
+        {"indices": (1, 0), "same_init": True, "beyond": "hold"},
+    ),
     sharing.Mixture: (
         sharing.Mixture(4),
         BEYOND | {"num_templates": 3, "kind": "free", "same_init": False},

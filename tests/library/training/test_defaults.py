@@ -58,6 +58,7 @@ Replicate: split=0
 ReverseString: min_length=1 num_held_out=1000 curriculum=0.0
 Rotation: num_held_out=1000 dependence=0.0 shuffled=False num_steps=16 offset=0.2
 Scaled: base=Tied() beyond='error'
+Schedule: same_init=False beyond='error'
 Segments: same_init=False beyond='error'
 Setting: hidden_features=64 learning_rate=0.001 recipe=Recipe() num_layers=1
     readout_sharing=Tied() dropout=0.0
