@@ -24,7 +24,7 @@ from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.names import WAY_OUT
 from rnnshare.training.rows import JsonLines
 
-_ROWS = "rows.jsonl"  # of one worker
+ROWS = "rows.jsonl"  # of one worker
 _FLAGS, _DEVICES = "XLA_FLAGS", "jax_num_cpu_devices"
 
 
@@ -108,7 +108,7 @@ def train_group(
     """
     parent.take_over()
     with FolderLock(folder):
-        rows = JsonLines(folder / _ROWS)
+        rows = JsonLines(folder / ROWS)
         known = {row.get("key") for row in rows.rows}
         left = {key: pair for key, pair in pairs.items() if key not in known}
         if left:
@@ -189,12 +189,12 @@ def merge_workers(rows: JsonLines) -> int:
                 stack.enter_context(FolderLock(worker))
             except LockedError:
                 alive = True
-            for row in JsonLines(worker / _ROWS).rows:
+            for row in JsonLines(worker / ROWS).rows:
                 if row.get("key") not in known:
                     rows.append(row)
                     known.add(row.get("key"))
             if not alive:
-                (worker / _ROWS).unlink(missing_ok=True)
+                (worker / ROWS).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it has checkpoints
             worker.rmdir()
     with contextlib.suppress(OSError):  # workers are left
