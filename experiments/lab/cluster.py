@@ -162,6 +162,8 @@ class Job:
 
 def _make(folder: pathlib.Path) -> Any:
     """Returns submitit's executor by the flags."""
+    # Else its import closes every handler of logging, that of absl among them.
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     try:
         import submitit
     except ImportError as error:

@@ -37,7 +37,8 @@ FLAGS_OF = {
     "cell_state": ("preset", "workdir"),
     "translation": ("preset", "workdir"),
     "universality": ("preset", "workdir"),
-    "resources": ("preset", "workdir"),
+    "resources": ("preset", "workdir", "cluster", "workers", "shard"),
+    "merge": ("workdir",),
 }
 
 
