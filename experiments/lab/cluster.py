@@ -37,7 +37,7 @@ OPTIONS = flags.DEFINE_list(
 common.only("cluster_options", {"cluster": ("local", "slurm")})
 KEYS = ("cluster", "workers", "cluster_options")
 
-_POLL = 0.1  # seconds
+_POLL = 0.2  # seconds
 _LAST = 3.0  # seconds that a job has to end when it is cancelled
 _MINUTES = 24 * 60
 
@@ -134,7 +134,8 @@ class Job:
     def __init__(self, jobs: Jobs, function: Callable[..., Any], args: Any):
         """Holds what is to be run."""
         self._jobs, self._call, self._job = jobs, (function, *args), None
-        self.is_fine = False  # it has ended, and its result was returned
+        self.is_fine = False  # its result was returned
+        self._has_ended = self._is_cancelled = False
 
     def begin(self, executor: Any) -> None:
         """Submits it."""
@@ -142,7 +143,9 @@ class Job:
 
     def done(self) -> bool:
         """Returns whether it has ended."""
-        return self.is_fine or (self._job is not None and self._job.done())
+        if not self._has_ended and self._job is not None:
+            self._has_ended = self._job.done()
+        return self._has_ended
 
     def result(self) -> Any:
         """Waits, and returns what the function returned or raises what went wrong."""
@@ -155,8 +158,9 @@ class Job:
         return found
 
     def cancel(self) -> None:
-        """Ends it, if it was begun and has not ended."""
-        if not self.done() and self._job is not None:
+        """Ends it, if it was begun and has not ended; once, as Ctrl-C twice is more."""
+        if self._job is not None and not self.done() and not self._is_cancelled:
+            self._is_cancelled = True
             self._job.cancel(check=False)
 
 

@@ -6,11 +6,10 @@ merged, and the shards go on with the next stage. What is measured and not train
 the task of shard 0 alone, so that times are those of one machine.
 """
 
-import contextlib
 import functools
 import pathlib
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.lab.trials import FRESH_SEED, TUNING_SEED, Lab, layout, log_group
@@ -47,11 +46,6 @@ class ShardLab(Lab):
     def _known(self) -> dict[str, Row]:
         kept = JsonLines(self.folder / "kept.jsonl").rows
         return {row["key"]: row for row in [*kept, *self.others.rows] if "key" in row}
-
-    @contextlib.contextmanager
-    def clock(self) -> Iterator[None]:
-        """Locks nothing: each folder is locked while it is written to."""
-        yield
 
     def at(self, folder: pathlib.Path) -> "ShardLab":
         """Returns the same shard of another study."""
