@@ -13,7 +13,7 @@ import os
 import pathlib
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -159,7 +159,7 @@ def train_by(
         row.get("key") for row in rows.rows
     }
     if lost:
-        why = _in_a_line(errors[0]) if errors else "their rows are not in its folder"
+        why = _in_a_line(errors[0]) if errors else "no rows are in their folders"
         raise WorkerError(
             f"{rows.path}: {len(lost)} trainings were not done by their workers: {why}."
             " All other rows are kept; the same call goes on from them."
@@ -219,7 +219,7 @@ def _refuse_what_does_not_pickle(pairs: Pairs) -> None:
 
 
 @contextlib.contextmanager
-def _collected(errors: list[Exception]) -> Any:
+def _collected(errors: list[Exception]) -> Iterator[None]:
     """Keeps an error for when all workers have ended."""
     try:
         yield
@@ -230,7 +230,6 @@ def _collected(errors: list[Exception]) -> Any:
 def _in_a_line(error: Exception) -> str:
     """Returns what went wrong, of a text that may hold a worker's traceback."""
     lines = [line for line in str(error).splitlines() if line.strip(" -")]
-    named = [
-        line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)
-    ]
-    return (named or lines[:1] or [type(error).__name__])[-1].strip().rstrip(".")
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    found = named[-1:] or lines[:2] or [type(error).__name__]
+    return " ".join(line.strip() for line in found).rstrip(".")

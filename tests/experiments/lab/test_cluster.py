@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 
 from experiments.lab import cluster
@@ -74,32 +75,52 @@ def test_what_is_not_done_is_cancelled_and_logs_stay(tmp_path):
     assert (tmp_path / "cluster").is_dir()
 
 
-@pytest.mark.parametrize("kind", with_slow(["debug", "local"], {"debug"}))
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_lab_trains_by_submitit(kind, tmp_path, monkeypatch):
+@pytest.fixture
+def submit_by(monkeypatch):
+    """Returns a function that sets --cluster; it returns the executors, as made."""
+    made, make, parsed = [], cluster._make, flags.FLAGS.is_parsed()
+
+    def noted(folder):
+        made.append(make(folder))
+        return made[-1]
+
+    def begin(kind):
+        flags.FLAGS.mark_as_parsed()
+        flags.FLAGS.cluster = kind
+        return made
+
+    monkeypatch.setattr(cluster, "_make", noted)
     monkeypatch.chdir(ROOT)  # which its processes import from
-    few, repeats = [GRID[0], GRID[8]][: 1 + (kind == "local")], REPLICATES
-    rows = Lab(tmp_path / "plain").train(few, repeats)
-    with flagsaver.flagsaver((cluster.CLUSTER, kind)):
-        lab = Lab(tmp_path / "study")
-        with lab.clock():
-            assert lab.train(few, repeats) == rows
+    with flagsaver.flagsaver():
+        yield begin
+    if not parsed:
+        flags.FLAGS.unparse_flags()
+
+
+@pytest.mark.parametrize("kind", with_slow(["debug", "local"], {"debug"}))
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # submitit's logs
+def test_a_lab_trains_by_submitit(kind, tmp_path, submit_by):
+    few = [GRID[0], GRID[8]][: 1 + (kind == "local")]
+    rows = Lab(tmp_path / "plain").train(few, REPLICATES)
+    executors = submit_by(kind)
+    lab = Lab(tmp_path / "study")
+    with lab.clock():
+        assert lab.train(few, REPLICATES) == rows
+        assert lab.train(few, REPLICATES) == rows
+    assert [executor.cluster for executor in executors][:1] == [kind]
     assert lab.num_made == len(few)
     names = {path.name for path in lab.folder.iterdir()}
     assert names == {"trained.jsonl", "sessions.jsonl"}
 
 
 @pytest.mark.slow
-def test_twenty_kills_of_workers(tmp_path, monkeypatch):
+def test_twenty_kills_of_workers(tmp_path, submit_by):
     """Of each its unfinished group alone is lost, and nothing is there twice."""
-    monkeypatch.chdir(ROOT)
     whole = run(GRID, REPLICATES, JsonLines(tmp_path / "whole.jsonl"))
-    path, found, before = tmp_path / "trained.jsonl", None, []
-    with (
-        flagsaver.flagsaver((cluster.CLUSTER, "local")),
-        Killer(tmp_path / "trained.workers", 20, seed=0) as killer,
-    ):
-        while found is None:
+    submit_by("local")
+    path, before, ended = tmp_path / "trained.jsonl", [], 0
+    with Killer(tmp_path / "trained.workers", 20, seed=0) as killer:
+        while ended == 0 or len(killer.killed) < 20:
             try:
                 with cluster.opened(tmp_path) as executor:
                     found = run(
@@ -108,14 +129,15 @@ def test_twenty_kills_of_workers(tmp_path, monkeypatch):
                     )  # fmt: skip
             except WorkerError:
                 assert killer.killed
-            lines = path.read_text().splitlines() if path.exists() else []
+                found = None
+            lines = path.read_text().splitlines()
             assert lines[: len(before)] == before
             before = lines
-            if found is not None and len(killer.killed) < 20:
+            if found is not None:  # once more, until so many were killed
+                keys = [json.loads(line)["key"] for line in lines]
+                assert found == whole
+                assert sorted(keys) == sorted(row["key"] for row in whole)
+                assert not (tmp_path / "trained.workers").exists()
                 path.unlink()
-                found, before = None, []
-    keys = [json.loads(line)["key"] for line in before]
-    assert found == whole
-    assert sorted(keys) == sorted(row["key"] for row in whole)
+                before, ended = [], ended + 1
     assert len(killer.killed) == 20
-    assert not (tmp_path / "trained.workers").exists()

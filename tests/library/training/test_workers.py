@@ -198,3 +198,19 @@ def test_spawned_processes(tmp_path, whole):
         )
     assert rows == whole
     assert names_in(tmp_path) == {"r.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("A process ended.", "A process ended"),
+        ("", "ValueError"),
+        ("Job 3 with path /x\nhas not produced any output\n----\nTail", "Job 3 with path "
+         "/x has not produced any output"),
+        ("Job failed with trace:\n---\nTraceback (most recent call last):\n  File x\n"
+         "    raise LockedError()\na.LockedError: /x is held.\n---\nSee logs", "a.LockedE"
+         "rror: /x is held"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_told_in_a_line(text, line):
+    assert workers._in_a_line(ValueError(text)) == line
