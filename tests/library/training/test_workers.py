@@ -200,17 +200,24 @@ def test_spawned_processes(tmp_path, whole):
     assert names_in(tmp_path) == {"r.jsonl"}
 
 
+KILLED = "Job 3 with path /x\nhas not produced any output\n----\nTail"
+FAILED = """Job failed with trace:
+---
+Traceback (most recent call last):
+    raise LockedError()
+a.LockedError: /x is held.
+---
+See logs"""
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
         ("A process ended.", "A process ended"),
         ("", "ValueError"),
-        ("Job 3 with path /x\nhas not produced any output\n----\nTail", "Job 3 with path "
-         "/x has not produced any output"),
-        ("Job failed with trace:\n---\nTraceback (most recent call last):\n  File x\n"
-         "    raise LockedError()\na.LockedError: /x is held.\n---\nSee logs", "a.LockedE"
-         "rror: /x is held"),
+        (KILLED, "Job 3 with path /x has not produced any output"),
+        (FAILED, "a.LockedError: /x is held"),
     ],
-)  # fmt: skip
+)
 def test_what_went_wrong_is_told_in_a_line(text, line):
     assert workers._in_a_line(ValueError(text)) == line
