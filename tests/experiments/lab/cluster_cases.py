@@ -31,18 +31,19 @@ REPLICATES = [Replicate(0)]
 
 
 class Killer:
-    """Ends workers by SIGKILL, each a random time after it has begun.
+    """Ends workers by SIGKILL: some after a random time, some in their n-th training.
 
     Attributes:
-      killed: the folders of those that it has ended.
+      killed: the processes that it has ended.
+      with_rows: how many of them had kept rows.
     """
 
     def __init__(self, folder: pathlib.Path, most: int, seed: int):
         """Watches the folder of the workers' folders."""
-        self.folder, self.most, self.killed = folder, most, []
+        self.folder, self.most, self.killed, self.with_rows = folder, most, [], 0
         self._random = random.Random(seed)
         self._ends = threading.Event()
-        self._due: dict[int, float] = {}
+        self._due: dict[int, tuple[float, int]] = {}  # the time, and the rows
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self):
@@ -54,14 +55,23 @@ class Killer:
         self._thread.join()
 
     def _watch(self):
-        while not self._ends.wait(0.02) and len(self.killed) < self.most:
+        while not self._ends.wait(0.01) and len(self.killed) < self.most:
             for lock in self.folder.glob("*/.lock"):
                 with contextlib.suppress(OSError, ValueError, KeyError):
-                    pid = json.loads(lock.read_text())["pid"]
-                    if pid == os.getpid():  # who merges
-                        continue
-                    delay = self._random.uniform(0.0, 4.0)
-                    due = self._due.setdefault(pid, time.monotonic() + delay)
-                    if time.monotonic() >= due and pid not in self.killed:
-                        os.kill(pid, signal.SIGKILL)
-                        self.killed.append(pid)
+                    self._look_at(lock)
+
+    def _look_at(self, lock):
+        pid, rows = json.loads(lock.read_text())["pid"], lock.parent / "rows.jsonl"
+        if pid == os.getpid() or pid in self.killed:  # who merges; who has not ended
+            return
+        count = rows.read_bytes().count(b"\n") if rows.exists() else 0
+        if pid not in self._due:
+            by_time = self._random.random() < 0.4
+            delay = self._random.uniform(0.0, 3.0) if by_time else 1e6
+            more = self._random.randint(1, 5)
+            self._due[pid] = time.monotonic() + delay, count + more
+        due, enough = self._due[pid]
+        if time.monotonic() >= due or count >= enough:
+            os.kill(pid, signal.SIGKILL)
+            self.killed.append(pid)
+            self.with_rows += count > 0

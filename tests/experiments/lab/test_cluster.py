@@ -140,4 +140,4 @@ def test_twenty_kills_of_workers(tmp_path, submit_by):
                 assert not (tmp_path / "trained.workers").exists()
                 path.unlink()
                 before, ended = [], ended + 1
-    assert len(killer.killed) == 20
+    assert len(killer.killed) == 20 and killer.with_rows
