@@ -13,11 +13,11 @@ import time
 from absl import flags
 
 from experiments.claims import CLAIMS, QUESTIONS
+from experiments.lab import cluster
 from experiments.lab import flags as common
 
-flags.declare_key_flag("preset")
-flags.declare_key_flag("workdir")
-flags.declare_key_flag("replicas_per_device")
+for _key in ("preset", "workdir", "replicas_per_device", *cluster.KEYS):
+    flags.declare_key_flag(_key)
 _KEPT = pathlib.Path(__file__).parent / "results"
 _EVIDENCE = common.define_path(
     "evidence",
@@ -32,7 +32,8 @@ _COLLECT = common.define_bool(
     "Only join what the folders hold, and write the table of verdicts as README.md "
     "beside the report; nothing is run.",
 )
-common.only("replicas_per_device", {"collect": False})
+for _key in ("replicas_per_device", *cluster.KEYS):
+    common.only(_key, {"collect": False})
 
 QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
@@ -124,6 +125,7 @@ def main() -> None:
         with common.user_errors():
             for experiment in experiments.values():
                 experiment.check()
+            cluster.check()
     began = time.perf_counter()
     for name, experiment in () if _COLLECT.value else experiments.items():
         # Each compiled program holds memory maps, of which Linux grants 65,530.

@@ -77,6 +77,27 @@ class _Path(flags.ArgumentParser):
         return "path"
 
 
+class _Shard(flags.ArgumentParser):
+    """One of several processes: 'i/n'."""
+
+    syntactic_help = "i/n"
+    most = 10_000
+
+    def parse(self, argument: Any) -> tuple[int, int] | None:
+        if argument is None or isinstance(argument, tuple):
+            return argument
+        index, _, count = argument.partition("/")
+        numbers = index.isdecimal() and count.isdecimal() and len(argument) < 12
+        if not numbers or not int(index) < int(count) <= self.most:
+            raise ValueError(
+                f"must be i/n, i counted from 0 and below n, n at most {self.most:,}"
+            )
+        return int(index), int(count)
+
+    def flag_type(self) -> str:
+        return "shard"
+
+
 # Of a flag: which values of another give it a meaning; True: any, False: none.
 Only = Mapping[str, Sequence[Any] | bool]
 _ONLY: dict[str, dict[str, Sequence[Any] | bool]] = {}
@@ -180,3 +201,10 @@ def define_path(
 ) -> flags.FlagHolder[pathlib.Path]:
     """Defines a flag that takes a path; if it may be `none`, '' is that."""
     return _define(_Path(none), name, default, text, only)
+
+
+def define_shard(
+    name: str, text: str, *, only: Only | None = None
+) -> flags.FlagHolder[tuple[int, int] | None]:
+    """Defines a flag that takes i/n: one of n processes, counted from 0."""
+    return _define(_Shard(), name, None, text, only)

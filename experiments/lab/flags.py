@@ -150,12 +150,12 @@ def run(
 
 def _in_order(main: Callable[..., None], prepared: Sequence[Any]) -> None:
     """Runs `main`; a signal ends it in one line that says what is kept."""
-    from rnnshare.training import LockedError, handle_signals
+    from rnnshare.training import LockedError, WorkerError, handle_signals
 
     with handle_signals(_tell):
         try:
             main(*prepared)
-        except (LockedError, OSError) as error:  # a full disk, a read-only folder
+        except (LockedError, WorkerError, OSError) as error:  # a full disk
             fail(error)
 
 

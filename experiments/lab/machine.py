@@ -95,6 +95,18 @@ def jit_once(function: Callable) -> Callable:
     return jax.jit(function, compiler_options=shortest if on_cpu else None)
 
 
+def layout() -> dict[str, Any]:
+    """Returns how replicas are compiled and laid over the devices, for `fit`, `run`.
+
+    Most of a small study on a CPU is compiling.
+    """
+    parsed = common.flags.FLAGS.is_parsed()  # a notebook or a test has no command line
+    options: dict[str, Any] = {"per_device": common.PER_DEVICE.value if parsed else 1}
+    if jax.default_backend() == "cpu":
+        options["compiler_options"] = short_compilation()
+    return options
+
+
 def require(needed: Mapping[str, float]) -> None:
     """Raises if what is needed at once is more than the machine has.
 

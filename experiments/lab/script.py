@@ -15,7 +15,9 @@ import time
 
 from absl import flags
 
+from experiments.lab import cluster
 from experiments.lab import flags as common
+from experiments.lab.flag_types import define_shard
 
 JUDGE_AGAIN = common.define_path(
     "judge_again",
@@ -23,8 +25,15 @@ JUDGE_AGAIN = common.define_path(
     "Judge the kept rows of this folder (or, of WORKDIR/PRESET, those of its folder of "
     "this name), and compare with its claims.json; nothing is trained or written.",
 )
-KEYS = ("preset", "workdir", "replicas_per_device", "judge_again")
-for _key in KEYS[1:3]:
+SHARD = define_shard(
+    "shard",
+    "Of n processes, as those of a job array, be the i-th, counted from 0: train its "
+    "part of the first stage that is not whole, and end. Then python -m "
+    "experiments.merge joins the parts.",
+    only={"cluster": ("none",)},
+)
+KEYS = ("preset", "workdir", "replicas_per_device", *cluster.KEYS, "shard")
+for _key in KEYS[1:]:
     common.only(_key, {"judge_again": False})
 
 
@@ -40,7 +49,7 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
     """
     module = importlib.import_module(f"experiments.{name}")
     sys.modules["__main__"].__doc__ = module.__doc__
-    for key in KEYS:
+    for key in (*KEYS, JUDGE_AGAIN.name):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[key])
     preset, folder = common.PRESET, JUDGE_AGAIN
 
@@ -61,6 +70,11 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
         experiment = load(name)
         if not folder.value:
             experiment.check()
+            cluster.check()
+        if SHARD.value and plan is not None:
+            raise ValueError(
+                "--shard trains the preset's plan. Leave out the flags that change it."
+            )
         return experiment, plan
 
     def main(experiment, plan) -> None:
@@ -68,6 +82,11 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
             instead[1]()
         elif folder.value:
             judge_again(experiment, folder.value, preset.value)
+        elif SHARD.value:
+            from experiments.lab import shards
+
+            check_folder(common.workdir() / preset.value / name)
+            shards.run_shard(experiment, preset.value, common.workdir(), SHARD.value)
         elif plan is not None:
             assert after is not None
             after(experiment, plan, common.workdir(f"{preset.value}/{name}"))

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from experiments.lab import flags as common
+from experiments.lab import cluster
+from experiments.lab.machine import layout
 from rnnshare.sharing.base import Sharing
 from rnnshare.training import (
     SCHEMA,
@@ -29,8 +29,8 @@ from rnnshare.training import (
     Setting,
     study,
 )
+from rnnshare.training.groups import Grid, by_key
 from rnnshare.training.rows import Row
-from rnnshare.unrolling.compiling import short_compilation
 
 TUNING_SEED = 1_000  # tuning has seeds and splits of its own,
 FRESH_SEED = 2_000  # and so has the confirmation of what was chosen by its result
@@ -112,11 +112,14 @@ class Lab:
     def of(self, name: str) -> "Lab":
         """Returns the lab of another experiment's rows, of the same preset."""
         if name not in self.asked:
-            folder = self.folder.parent / name
-            self.asked[name] = type(self)(folder, judge_only=self.judge_only)
+            self.asked[name] = self.at(self.folder.parent / name)
             self.asked[name]._first = self._first
             self.asked[name]._lock()
         return self.asked[name]
+
+    def at(self, folder: pathlib.Path) -> "Lab":
+        """Returns such a lab of another folder."""
+        return Lab(folder, judge_only=self.judge_only)
 
     def train(
         self, settings: Sequence[Setting], repeats: Sequence[Replicate]
@@ -133,22 +136,27 @@ class Lab:
         Raises:
           MissingRowError: if `judge_only` and a row is missing.
         """
+        if self.judge_only:
+            return self._judged(Grid(settings, repeats))
         before = len(self.trained.rows)
-
-        def on_group(setting: Setting, count: int, left: int) -> None:
-            if left and self.judge_only:
-                raise MissingRowError(
-                    f"{self.trained.path} lacks {left} of {count} rows of "
-                    f"{describe(setting)}. Train them: leave --judge_again out."
-                )
-            if not self.judge_only:
-                log_group(setting, count, left)
-
-        found = study.run(
-            settings, repeats, self.trained, on_group=on_group, **layout()
-        )
+        with cluster.opened(self.folder.absolute()) as executor:
+            found = study.run(
+                settings, repeats, self.trained, on_group=log_group, executor=executor,
+                **layout(),
+            )  # fmt: skip
         self.num_made += len(self.trained.rows) - before
         return found
+
+    def _judged(self, grid: Grid) -> list[Row]:
+        """Returns the rows of a grid, or raises if one is missing."""
+        done = by_key(self.trained)
+        for group in grid.groups:
+            if left := len(group.left(done)):
+                raise MissingRowError(
+                    f"{self.trained.path} lacks {left} of {len(group.pairs)} rows of "
+                    f"{describe(group.setting)}. Train them: leave --judge_again out."
+                )
+        return grid.rows(self.trained)
 
     def tune(
         self,
@@ -202,10 +210,7 @@ class Lab:
         Raises:
           MissingRowError: if `judge_only` and a row is missing.
         """
-        named = [digest(key) for key in keys]
-        missing = [
-            k for k, name in zip(keys, named, strict=True) if name not in self._known
-        ]
+        missing = self.lacks(keys)
         if missing and self.judge_only:
             raise MissingRowError(
                 f"{self.others.path} lacks {len(missing)} of {len(keys)} rows, such as "
@@ -217,7 +222,11 @@ class Lab:
                 self.others.append({**key, **columns, "schema": SCHEMA, "key": name})
                 self._known[name] = self.others.rows[-1]
                 self.num_made += 1
-        return [self._known[name] for name in named]
+        return [self._known[digest(key)] for key in keys]
+
+    def lacks(self, keys: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Returns the keys whose rows are not kept."""
+        return [key for key in keys if digest(key) not in self._known]
 
 
 def digest(key: Mapping[str, Any]) -> str:
@@ -291,15 +300,3 @@ def log_group(setting: Setting, count: int, left: int) -> None:
     done = "" if left else " (kept from before)"
     text = f"{describe(setting)}: {left or count} runs{done}"
     print(text, file=sys.stderr, flush=True)
-
-
-def layout() -> dict[str, Any]:
-    """Returns how replicas are compiled and laid over the devices, for `fit`, `run`.
-
-    Most of a small study on a CPU is compiling.
-    """
-    parsed = common.flags.FLAGS.is_parsed()  # a notebook or a test has no command line
-    options: dict[str, Any] = {"per_device": common.PER_DEVICE.value if parsed else 1}
-    if jax.default_backend() == "cpu":
-        options["compiler_options"] = short_compilation()
-    return options

@@ -28,6 +28,7 @@ from rnnshare.training.study import (
 from rnnshare.training.truncation import (
     Truncation,
 )
+from rnnshare.training.workers import WorkerError, merge_workers
 from rnnshare.training.writers import (
     MetricWriter,
     TensorBoardWriter,
@@ -54,6 +55,7 @@ __all__ = [
     "TensorBoardWriter",
     "TrainState",
     "Truncation",
+    "WorkerError",
     "count_diverged",
     "deferred",
     "describe",
@@ -63,6 +65,7 @@ __all__ = [
     "keep_memory",
     "key_of",
     "load_params",
+    "merge_workers",
     "progress",
     "public_name",
     "release_memory",

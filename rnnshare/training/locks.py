@@ -59,8 +59,8 @@ class FolderLock:
         """
         path = self.folder / LOCK_NAME
         with named_in_errors(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
             while self._file is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 self._file = self._try(path)
         return self
 
@@ -78,12 +78,15 @@ class FolderLock:
         self.folder = self.folder.rename(folder)
 
     def _try(self, path: pathlib.Path) -> IO[str] | None:
-        """Returns the locked file; None if it was removed between opening and locking.
+        """Returns the locked file; None if it, or its folder, was removed meanwhile.
 
         The file that was locked may be one that its last holder has removed since: then
         it is no longer what others lock.
         """
-        file = path.open("a+", encoding="utf-8")
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except FileNotFoundError:
+            return None
         try:
             _lock(file, self.folder)
             if not _is_at(file, path):

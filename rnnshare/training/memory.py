@@ -15,6 +15,7 @@ from typing import Any
 # Of mallopt, by malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _released = -math.inf  # when memory was
+_kept = False  # whether memory is
 
 
 def keep_memory() -> bool:
@@ -27,12 +28,19 @@ def keep_memory() -> bool:
       Whether it took: False where the C library is not glibc (musl, macOS, Windows),
       and nothing was done.
     """
+    global _kept
     libc = _glibc()
     if libc is None:
         return False
     options = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_ARENA_MAX, 1))
     took = [libc.mallopt(name, value) == 1 for name, value in options]
-    return all(took)
+    _kept = all(took)
+    return _kept
+
+
+def is_kept() -> bool:
+    """Returns whether `keep_memory` was called in this process, and took."""
+    return _kept
 
 
 def release_memory(at_most_every: float = 0.0) -> bool:

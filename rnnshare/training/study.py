@@ -5,24 +5,19 @@ study is started again. A row is recognised by its key, the digest of all that m
 the columns beside it that name the setting are for people.
 """
 
-import dataclasses
-import os
-import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import metadata
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from rnnshare.training.checkpoints import Checkpoints
-from rnnshare.training.fitting import fit
-from rnnshare.training.identity import key_of
+from rnnshare.training.groups import Grid, Pairs, by_key, name_of, train
 from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
-from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
+from rnnshare.training.setting import SCHEMA, Replicate, Setting
 from rnnshare.training.streams import tell
+from rnnshare.training.workers import Executor, merge_workers, train_by
 
 Candidate = TypeVar("Candidate")  # a setting, or a tuple of settings
 
@@ -37,6 +32,7 @@ def run(
     compiler_options: Mapping[str, str] | None = None,
     on_group: Callable[[Setting, int, int], None] | None = None,
     checkpoint_every: float = 30.0,
+    executor: Executor | None = None,
 ) -> list[Row]:
     """Trains every setting on every replicate, and returns their rows in that order.
 
@@ -58,6 +54,11 @@ def run(
       checkpoint_every: seconds between checkpoints of what is being trained, in a
         folder beside the rows (`trained.checkpoints` of `trained.jsonl`), from which
         the same study goes on; it is removed when the rows are there.
+      executor: whose `submit(function, *args)` runs the trainings of one program, with
+        as many devices as this process has: one of concurrent.futures that spawns its
+        processes, a Dask client, one of submitit. A worker writes a file of its own, in
+        a folder beside the rows (`trained.workers`) that all of them see. The files
+        are merged into `rows` at the end, or by the next call, if this one is ended.
 
     Returns:
       One row a setting and replicate: `schema` and `key`, the setting's columns, the
@@ -66,93 +67,43 @@ def run(
       and `diverged` is the step at which it did; else that is None.
 
     Raises:
-      TypeError: if a setting cannot be described, as `Setting.key` says.
-      ValueError: if two settings have one key but are not equal.
+      TypeError: if a setting cannot be described, as `Setting.key` says, or, for an
+        executor, not be pickled.
+      ValueError: if two settings have one key but are not equal, or there are an
+        executor and a mesh, which is of this process's devices.
+      WorkerError: if a worker failed or was killed; the rows of all others are there.
     """
-    keys = keys_of(settings, replicates)
-    _refuse_twins(settings, keys)
+    if executor is not None and mesh is not None:
+        raise ValueError(
+            "run: a mesh is of this process's devices, but an executor trains in "
+            "others. Leave one of the two out."
+        )
+    grid = Grid(settings, replicates)
     _tell_of_other_schemas(rows)
-    done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
-    programs: dict[Any, list[list[int]]] = {}
-    for members in _alike(settings):
-        program = _program_of(settings[members[0]])
-        programs.setdefault(program, []).append(members)
-    for groups in programs.values():
-        pairs: dict[str, tuple[Setting, Replicate]] = {}
-        for members in groups:
-            wanted = {
-                key: (settings[index], replicate)
-                for index in members
-                for key, replicate in zip(keys[index], replicates, strict=True)
-            }
-            left = {key: pair for key, pair in wanted.items() if key not in done}
-            if on_group is not None:
-                on_group(settings[members[0]], len(wanted), len(left))
-            pairs |= left
-        if pairs:
-            _train(
-                pairs,
-                rows,
-                mesh=mesh,
-                per_device=per_device,
-                compiler_options=compiler_options,
-                checkpoint_every=checkpoint_every,
-            )
-            release_memory(at_most_every=10.0)
-    done = {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
-    return [done[key] for of_setting in keys for key in of_setting]
-
-
-def _alike(settings: Sequence[Setting]) -> list[list[int]]:
-    """Returns indices of settings in groups that differ in the learning rate alone."""
-    groups: dict[Setting, list[int]] = {}
-    for index, setting in enumerate(settings):
-        same = dataclasses.replace(setting, learning_rate=1.0)
-        groups.setdefault(same, []).append(index)
-    return list(groups.values())
-
-
-def _program_of(setting: Setting) -> Any:
-    """Returns what settings have in common that are trained by one program."""
-    task = setting.make_task(0)
-    shapes = tuple((np.shape(x), np.result_type(x)) for x in jax.tree.leaves(task))
-    structure = jax.tree.structure(task)
-    return setting.make_model(), setting.recipe, type(task), structure, shapes
-
-
-def _train(
-    pairs: Mapping[str, tuple[Setting, Replicate]], rows: JsonLines, **options: Any
-) -> None:
-    """Trains settings of one program, by key; appends each row when it is done."""
-    keys, held = list(pairs), list(pairs.values())
-    one = held[0][0]
-    common = {
-        "num_parameters": one.num_parameters(),
-        **{name: _version(name) for name in ("jax", "rnnshare")},
-        "xla_level": _xla_level(options.get("compiler_options")),
+    if any(group.left(by_key(rows)) for group in grid.groups):
+        merge_workers(rows)
+    done = by_key(rows)
+    options: dict[str, Any] = {
+        "per_device": per_device,
+        "compiler_options": compiler_options,
+        "checkpoint_every": checkpoint_every,
     }
-
-    path = rows.path.with_name(f"{rows.path.name.removesuffix('.jsonl')}.checkpoints")
-    checkpoints, waiting = Checkpoints(path), {*range(len(held))}
-
-    def keep(index: int, metrics: Row) -> None:
-        waiting.discard(index)
-        if not waiting:  # before the last row, so that no kill leaves them behind
-            checkpoints.clear()
-        setting, replicate = held[index]
-        columns = setting.columns() | replicate._asdict()
-        named = {"schema": SCHEMA, "key": keys[index]} | columns
-        rows.append(named | common | metrics)
-
-    fit(
-        one.make_model(),
-        one.recipe,
-        [(s.make_task(r.split), r.seed, s.learning_rate) for s, r in held],
-        on_result=keep,
-        checkpoints=checkpoints,
-        names=[key_of(key, common) for key in keys],  # by other versions: another one
-        **options,
-    )
+    to_submit: dict[str, Pairs] = {}
+    for groups in grid.programs:
+        pairs: dict[str, tuple[Setting, Replicate]] = {}
+        for group in groups:
+            left = group.left(done)
+            if on_group is not None:
+                on_group(group.setting, len(group.pairs), len(left))
+            pairs |= left
+        if pairs and executor is not None:
+            to_submit[name_of(groups)] = pairs
+        elif pairs:
+            train(pairs, rows, mesh=mesh, **options)
+            release_memory(at_most_every=10.0)
+    if executor is not None and to_submit:
+        train_by(executor, to_submit, rows, options)
+    return grid.rows(rows)
 
 
 def tune(
@@ -228,21 +179,6 @@ def count_diverged(rows: Iterable[Row]) -> int:
     return sum(row.get("diverged") is not None for row in rows)
 
 
-def _refuse_twins(settings: Sequence[Setting], keys: Sequence[Sequence[str]]) -> None:
-    """Raises if settings that are not equal would be taken for one another's row."""
-    first: dict[str, int] = {}
-    for index, of_setting in enumerate(keys):
-        for key in of_setting:
-            other = first.setdefault(key, index)
-            if settings[other] != settings[index]:
-                raise ValueError(
-                    f"run: settings {other} and {index} train the same, but are not "
-                    "equal, as two functools.partial never are. Give each once, or "
-                    "make what differs equal: two rnnshare.training.Call of one "
-                    "function and arguments are."
-                )
-
-
 # Whose rows of another schema were told of.
 _told: weakref.WeakSet[JsonLines] = weakref.WeakSet()
 
@@ -255,19 +191,3 @@ def _tell_of_other_schemas(rows: JsonLines) -> None:
             f"{rows.path}: {count} of {len(rows.rows)} rows are not of schema {SCHEMA}"
             ", so they are not read, and what they measured is trained anew."
         )
-
-
-def _version(package: str) -> str | None:
-    """Returns a package's version, or None where it was not installed but copied."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _xla_level(compiler_options: Mapping[str, str] | None) -> int | None:
-    """Returns XLA's level of optimisation, or None where nobody has set it."""
-    name = "xla_backend_optimization_level"
-    given = re.findall(rf"--{name}=(\d+)", os.environ.get("XLA_FLAGS", ""))
-    level = (compiler_options or {}).get(name, given[-1] if given else None)
-    return None if level is None else int(level)

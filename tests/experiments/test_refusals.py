@@ -31,7 +31,7 @@ INTEGERS = {
     "num_steps num_seeds examples",
     "benchmark.study_race": "num_seeds num_steps rounds",
     "compare": "forecast hidden_features batch_size period",
-    "identities": "replicas_per_device",
+    "identities": "replicas_per_device workers",
 }
 FLOATS = {
     "train": "drift dropout learning_rate weight_decay clip_norm checkpoint_every",
@@ -106,6 +106,7 @@ BY_HAND = {
         "--nocheck=1": "does not take an argument",
     },
     "length_generalisation": {
+        "--shard=0/2 --num_seeds=3": "--shard trains the preset's plan. Leave out",
         "--task=parities": "parities",
         "--cell=RNN": "RNN",
         "--eval_max_length=2": "--eval_max_length=2 is not above --train_max_length=20",
@@ -120,7 +121,25 @@ BY_HAND = {
         "--judge_again=x --workdir=x": "--workdir is not read with --judge_again",
         "--judge_again=x --replicas_per_device=2": "is not read with --judge_again",
     },
+    "identities": {
+        "--cluster=slrm": "Did you mean slurm?",
+        "--cluster=slurm": "--cluster=slurm: Could not detect",
+        "--workers=3": "--workers is only read with --cluster=local or slurm",
+        "--cluster_options=a=1": "only read with --cluster=local or slurm",
+        "--cluster=local --cluster_options=timeout_min": "is not written name=value",
+        "--cluster=local --cluster_options=timeout_min=x": "expected type",
+        "--cluster=local --cluster_options=hours=3": "hours",
+        "--shard=2/2": "must be i/n, i counted from 0 and below n",
+        "--shard=1": "must be i/n", "--shard=a/b": "must be i/n",
+        "--shard=-1/2": "must be i/n", "--shard=0/0": "must be i/n",
+        f"--shard=0/{HUGE}": "must be i/n",
+        "--shard=0/2 --cluster=local": "--shard is only read with --cluster=none",
+        "--judge_again=x --shard=0/2": "--shard is not read with --judge_again",
+        "--judge_again=x --cluster=local": "--cluster is not read with --judge_again",
+    },
+    "merge": {"--workdir=nowhere": "nowhere is no folder. Name that of the shards"},
     "answer": {
+        "--collect --cluster=local": "--cluster is not read with --collect",
         "--collect --replicas_per_device=2": "is not read with --collect",
         "--evidence=~nobody_here": "is of a user who has no home",
     },
@@ -160,7 +179,7 @@ def table(name):
 
 
 SCRIPTS = ("train", "should_i_untie", "answer", "benchmark", "benchmark.study_race",
-           "compare",
+           "compare", "merge",
            *EXPERIMENTS)  # fmt: skip
 
 

@@ -37,7 +37,8 @@ FLAGS_OF = {
     "cell_state": ("preset", "workdir"),
     "translation": ("preset", "workdir"),
     "universality": ("preset", "workdir"),
-    "resources": ("preset", "workdir"),
+    "resources": ("preset", "workdir", "cluster", "workers", "shard"),
+    "merge": ("workdir",),
 }
 
 
@@ -119,8 +120,15 @@ def test_train(sharing, tmp_path):
         assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
-def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
-    flags = ("--preset=smoke", f"--workdir={tmp_path}")
+@pytest.mark.parametrize(
+    ("more", "appears"),
+    with_slow(
+        [((), "trained.jsonl"), (("--cluster=local",), "*.workers/*/rows.jsonl")],
+        {((), "trained.jsonl")},
+    ),
+)
+def test_an_interrupted_study_says_so_in_one_line_and_goes_on(more, appears, tmp_path):
+    flags = ("--preset=smoke", f"--workdir={tmp_path}", *more)
     # A parent in the background may have it ignored; no fork, which JAX warns of.
     code = (
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -133,8 +141,9 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    rows = tmp_path / "smoke/law/trained.jsonl"
-    while not rows.exists() and process.poll() is None:
+    folder = tmp_path / "smoke/law"
+    rows = folder / "trained.jsonl"
+    while not any(folder.glob(appears)) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)

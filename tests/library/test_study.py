@@ -10,7 +10,7 @@ import pytest
 
 from rnnshare import GRUCell, Tied, Untied
 from rnnshare.tasks import Adding, drift
-from rnnshare.training import study
+from rnnshare.training import groups, study
 from rnnshare.training.fitting import Recipe, fit
 from rnnshare.training.rows import JsonLines
 from rnnshare.training.setting import Replicate, Setting
@@ -70,7 +70,7 @@ def test_settings_of_one_program_are_compiled_and_run_together(tmp_path, monkeyp
         calls.append(len(replicas))
         return fit(model, recipe, replicas, **options)
 
-    monkeypatch.setattr(study, "fit", counted)
+    monkeypatch.setattr(groups, "fit", counted)
     settings = [
         dataclasses.replace(
             BASE,
