@@ -124,6 +124,9 @@ def _box(origin: Origin) -> Box | None:
         rows = np.unique(rows[(rows != HOLE).all(1)], axis=0)
         if not len(rows):
             return None
+        if len(axes) == 1:
+            box[axes] = rows
+            continue
         singles = [np.unique(column)[:, None] for column in rows.T]
         if len(rows) == math.prod(map(len, singles)):
             box.update({(axis,): row for axis, row in zip(axes, singles, strict=True)})
@@ -136,18 +139,16 @@ def _merged(boxes: list[Box]) -> list[Box]:
     """Joins boxes that differ along one group of axes alone, as those of gates do."""
     found: list[Box] = []
     for box in boxes:
-        while True:
-            for other in found:
-                apart = _apart(box, other)
-                if apart is not None:
-                    found.remove(other)
-                    box = dict(box)
-                    for axes in apart:
-                        both = np.concatenate([box[axes], other[axes]])
-                        box[axes] = np.unique(both, axis=0)
-                    break
-            else:
-                break
+        place = 0
+        while place < len(found):
+            apart = _apart(box, found[place])
+            if apart is None:
+                place += 1
+                continue
+            other, box, place = found.pop(place), dict(box), 0
+            for axes in apart:
+                both = np.concatenate([box[axes], other[axes]])
+                box[axes] = np.unique(both, axis=0)
         found.append(box)
     return found
 
