@@ -40,8 +40,8 @@ MOVES = {
     "roll": lambda xp, z: xp.roll(z, 1, axis=0),
     "twice": lambda xp, z: xp.concatenate([z, xp.flip(z, 0)], axis=0),
     "stack": lambda xp, z: xp.stack([z, z, xp.flip(z, 0)]),
-    "take": lambda xp, z: xp.take(z, np.array([0, -1, 0]), axis=0, **_wrap(xp)),
-    "inner": lambda xp, z: xp.take(z, np.array([0, 0]), axis=-1, **_wrap(xp)),
+    "take": lambda xp, z: xp.take(z, np.array([0, -1, 0]), axis=0, mode="wrap"),
+    "inner": lambda xp, z: xp.take(z, np.array([0, 0]), axis=-1, mode="wrap"),
     "repeat": lambda xp, z: xp.repeat(z, 2, axis=0),
     "tile": lambda xp, z: xp.tile(z, (2, *[1] * (z.ndim - 1))),
     "pad": lambda xp, z: xp.pad(z, [(1, 0), *[(0, 1)] * (z.ndim - 1)]),
@@ -51,16 +51,13 @@ MOVES = {
 SUMS = {
     "scale": lambda xp, z: z * np.float32(2),
     "add": lambda xp, z: z + xp.flip(z, 0),
-    "rows": lambda xp, z: z / xp.sum(z, axis=0, keepdims=True),
+    "rows": lambda xp, z: z / (1 + xp.sum(z, axis=0, keepdims=True)),
     "columns": lambda xp, z: z - xp.max(z, axis=-1, keepdims=True),
     "product": lambda xp, z: z @ xp.swapaxes(z, -1, -2),
     "cumsum": lambda xp, z: xp.cumsum(z, axis=0),
     "diagonal": lambda xp, z: xp.einsum("...ij,...ij->...i", z, z),
 }
 
-
-def _wrap(xp):
-    return {"mode": "wrap"} if xp is jnp else {"mode": "wrap"}
 
 
 def through(names, xp, z):
