@@ -154,42 +154,41 @@ def union(first: Origins, second: Origins) -> Origins | None:
 
 
 def stacked(origins: Sequence[Origin]) -> Origin | None:
-    """Returns that of arrays of one shape, stacked along a new axis 0; None if blurred.
+    """Returns that of arrays of one shape, stacked along a new axis 0.
 
-    All have as many inner axes, or None is returned as well.
+    None if one is blurred, or they were summed over axes of other lengths.
     """
     first = origins[0]
-    if any(o.blurred for o in origins):
+    if any(origin.blurred for origin in origins) or not _alike(origins):
         return None
-    if all(o.key == first.key for o in origins):
-        return first.broadcast(first.rank + 1, range(1, first.rank + 1))
     index = []
-    for arrays in zip(*(o.index for o in origins), strict=True):
-        if len({a.ndim for a in arrays}) > 1:
-            return None
-        try:
-            shape = np.broadcast_shapes(*(a.shape for a in arrays))
-        except ValueError:
-            return None
-        rows = np.stack([np.broadcast_to(a, shape) for a in arrays])
+    for arrays in zip(*(origin.index for origin in origins), strict=True):
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        rows = np.stack([np.broadcast_to(array, shape) for array in arrays])
         index.append(rows[:1] if (rows == rows[:1]).all() else rows)
     return Origin(tuple(index), first.rank + 1)
 
 
 def _joined(a: Origin, b: Origin) -> Origin | None:
     """Returns one origin for two that have no place in common, as in a stack."""
-    if a.blurred or b.blurred or a.index[0].ndim != b.index[0].ndim:
+    if a.blurred or b.blurred or not _alike((a, b)):
         return None
     mine, others = a.index[0] != HOLE, b.index[0] != HOLE
-    if mine.all() or others.all():
+    if mine.all() or others.all() or (mine & others).any():
         return None
-    try:
-        if (mine & others).any():
-            return None
-        index = [np.where(mine, x, y) for x, y in zip(a.index, b.index, strict=True)]
-    except ValueError:  # their inner axes differ
-        return None
+    index = [np.where(mine, x, y) for x, y in zip(a.index, b.index, strict=True)]
     return Origin(tuple(index), a.rank)
+
+
+def _alike(origins: Sequence[Origin]) -> bool:
+    """Whether the inner axes of all fit together."""
+    inner = [
+        np.broadcast_shapes(*(array.shape[origin.rank :] for array in origin.index))
+        for origin in origins
+    ]
+    if len(set(map(len, inner))) > 1:
+        return False
+    return all(len(set(sizes) - {1}) < 2 for sizes in zip(*inner, strict=True))
 
 
 def _picked(array: np.ndarray, places: Sequence, old: int, new: int) -> np.ndarray:
