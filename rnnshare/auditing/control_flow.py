@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CARRIED = Unknown("what is computed of it is carried from step to step")
 COLLECTED = Unknown("what is computed of it is collected in another way at every step")
-CHOSEN = Unknown("whether it is read hangs on a condition that the program computes")
+CHOSEN = Unknown("whether it is read depends on a condition on the inputs")
 _MOST_STEPS = 100_000  # of a while loop that is walked step by step
 
 
@@ -84,19 +84,25 @@ def while_loop(
     return _at_rest(walk, loop, run, start)
 
 
-def _at_rest(walk: "Interpreter", loop: int, run: Any, start: list[Value]) -> list[Value]:
+def _at_rest(
+    walk: "Interpreter", loop: int, run: Any, start: list[Value]
+) -> list[Value]:
     """Notes what every step may read, in a loop of which the length is not known."""
     carry, rests = start, False
     while not rests:
         _, results, events = run(carry)
-        both = [_begun(either(*pair, CARRIED)) for pair in zip(carry, results, strict=True)]
+        both = [
+            _begun(either(*pair, CARRIED)) for pair in zip(carry, results, strict=True)
+        ]
         rests = [value.key for value in both] == [value.key for value in carry]
         carry = both
     walk.loops[loop] = walk.loops[loop].with_length(None)
     walk.events += [event.within(loop, 0) for event in events]
     for before, after in zip(start, carry, strict=True):
         if after.is_data and not before.is_data:
-            weights = dataclasses.replace(before, sources=dict.fromkeys(before.sources, CARRIED))
+            weights = dataclasses.replace(
+                before, sources=dict.fromkeys(before.sources, CARRIED)
+            )
             walk.events += _events(weights, loop, 0)
     return carry
 
@@ -140,13 +146,17 @@ def _chosen(walk: "Interpreter", which: Value, results: Sequence[Value]) -> Valu
 def _possible(branches: list[list[Event]]) -> list[Event]:
     """Returns the events of branches, unknown where the branches differ in them."""
     certain: list[Event] = []
-    for number in dict.fromkeys(event.parameter for events in branches for event in events):
+    for number in dict.fromkeys(
+        event.parameter for events in branches for event in events
+    ):
         mine = [[e for e in events if e.parameter == number] for events in branches]
         if len({tuple(event.key for event in events) for events in mine}) == 1:
             certain += mine[0]
         else:
             certain += [
-                dataclasses.replace(event, found=CHOSEN) for events in mine for event in events
+                dataclasses.replace(event, found=CHOSEN)
+                for events in mine
+                for event in events
             ]
     return certain
 
@@ -183,7 +193,12 @@ def _carried(value: Value, passed: bool) -> Value:
     if value.is_data or passed or not value.sources:
         return _begun(value)
     (found, *others) = value.sources.values()
-    if not others and isinstance(found, tuple) and len(found) == 1 and found[0].is_rearranged:
+    if (
+        not others
+        and isinstance(found, tuple)
+        and len(found) == 1
+        and found[0].is_rearranged
+    ):
         return value
     return dataclasses.replace(value, sources=dict.fromkeys(value.sources, CARRIED))
 

@@ -1,7 +1,6 @@
-"""`audit` and `audit_function`: which parameters are read at which steps of which loop."""
+"""`audit` and `audit_function`: what is shared in a model."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,28 +9,11 @@ import numpy as np
 from flax import nnx
 from jax.interpreters import partial_eval
 
-from rnnshare.auditing.events import Event, FoundLoop
+from rnnshare.auditing.collecting import collect
 from rnnshare.auditing.interpreter import Interpreter
 from rnnshare.auditing.origins import Origin, Shape
-from rnnshare.auditing.parts import Unknown, part_of
-from rnnshare.auditing.report import (
-    Audit,
-    Found,
-    Loop,
-    Parameter,
-    Read,
-    classify,
-    num_steps_of,
-)
+from rnnshare.auditing.report import Audit
 from rnnshare.auditing.values import Value
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
-
-
-def _name_of_variable(path: Any) -> str:
-    return _name(path[:-1])  # the last key is that of the variable's value
 
 
 def audit(model: Any, *inputs: Any, **options: Any) -> Audit:
@@ -61,7 +43,8 @@ def audit(model: Any, *inputs: Any, **options: Any) -> Audit:
         Haiku: `audit_function` takes them.
     """
     if isinstance(model, nnx.Module):
-        graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+        parts: Any = nnx.split(model, nnx.Param, ...)
+        graphdef, params, rest = parts
 
         def run(params: Any, rest: Any, *inputs: Any, **options: Any) -> Any:
             return nnx.merge(graphdef, params, rest)(*inputs, **options)
@@ -74,7 +57,9 @@ def audit(model: Any, *inputs: Any, **options: Any) -> Audit:
             f"{type(model).__name__}. Use audit_function(f, params, *inputs), with "
             "model.apply for f where the model is one of linen or Haiku."
         )
-    return _audit(lambda model, *args, **more: model(*args, **more), model, inputs, options)
+    return _audit(
+        lambda model, *args, **more: model(*args, **more), model, inputs, options, _name
+    )
 
 
 def audit_function(
@@ -105,7 +90,7 @@ def audit_function(
             "audit_function(f, params, *inputs): params has no floating-point array, "
             f"but is a {type(params).__name__}. Pass the pytree of parameters second."
         )
-    return _audit(f, params, inputs, options)
+    return _audit(f, params, inputs, options, _name)
 
 
 def _audit(
@@ -113,7 +98,7 @@ def _audit(
     params: Any,
     inputs: Any,
     options: Any,
-    name: Callable[[Any], str] = _name,
+    name: Callable[[Any], str],
 ) -> Audit:
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     given, outer = jax.tree.flatten((inputs, options))
@@ -146,81 +131,12 @@ def _audit(
         if not value.is_data:
             walk.note(value.sources)
     paths = [name(path) for path, leaf in leaves if _is_parameter(leaf)]
-    return _report(walk, paths, shapes)
+    return collect(walk.events, walk.loops, paths, shapes)
 
 
 def _weights(number: int, shape: Shape) -> Value:
     sources = {number: (Origin.of(shape),)} if 0 not in shape else {}
     return Value(shape, None, False, sources)
-
-
-def _report(walk: Interpreter, paths: list[str], shapes: list[Shape]) -> Audit:
-    """Returns what a walk has noted, by parameter and by loop."""
-    chains = [_chain(walk.loops, number) for number in range(len(walk.loops))]
-    totals = [num_steps_of([walk.loops[n].length for n in chain]) for chain in chains]
-    loops = tuple(
-        Loop(number, found.kind, found.length, totals[number], found.parent, found.where)
-        for number, found in enumerate(walk.loops)
-    )
-    cache: dict[tuple, Found] = {}
-    parameters = []
-    for number, (path, shape) in enumerate(zip(paths, shapes, strict=True)):
-        events = [event for event in walk.events if event.parameter == number]
-        read = functools.partial(_part, cache, number, shape)
-        reads = [_outside([read([event]) for event in events if not event.loops], shape)]
-        for loop, chain in enumerate(chains):
-            inside = [e for e in events if e.loops[: len(chain)] == chain]
-            reads.append(_inside(loop, chain, inside, loops, read, shape))
-        found = tuple(one for one in reads if one is not None)
-        parameters.append(Parameter(path, shape, found))
-    return Audit(loops, tuple(parameters))
-
-
-def _outside(parts: list[Found], shape: Shape) -> Read | None:
-    parts = [part for part in parts if part is not None]
-    return classify(None, parts, shape) if parts else None
-
-
-def _inside(
-    loop: int,
-    chain: tuple[int, ...],
-    events: list[Event],
-    loops: Sequence[Loop],
-    read: Callable[[list[Event]], Found],
-    shape: Shape,
-) -> Read | None:
-    """Returns how a loop reads a parameter; None if it does not."""
-    by_step: dict[tuple[int, ...], list[Event]] = {}
-    for event in events:
-        by_step.setdefault(event.steps[: len(chain)], []).append(event)
-    lengths = [loops[number].length for number in chain]
-    if None in lengths:  # the steps that were met stand for all
-        parts = [read(by_step[steps]) for steps in sorted(by_step)]
-    else:
-        sizes = [length for length in lengths if length is not None]
-        parts = [read(by_step.get(steps, [])) for steps in np.ndindex(*sizes)]
-    if not any(part is not None for part in parts):
-        return None
-    return classify(loop, parts, shape, all(event.ahead for event in events))
-
-
-def _part(
-    cache: dict[tuple, Found], number: int, shape: Shape, events: list[Event]
-) -> Found:
-    """Returns what events read of a parameter, all together."""
-    key = (number, *dict.fromkeys(event.found_key for event in events))
-    if key not in cache:
-        found = [event.found for event in events]
-        unknown = [one for one in found if isinstance(one, Unknown)]
-        origins = {o.key: o for one in found if isinstance(one, tuple) for o in one}
-        cache[key] = unknown[0] if unknown else part_of(origins.values(), shape)
-    return cache[key]
-
-
-def _chain(loops: Sequence[FoundLoop], number: int) -> tuple[int, ...]:
-    """Returns the numbers of a loop and those around it, the outermost first."""
-    parent = loops[number].parent
-    return (*(() if parent is None else _chain(loops, parent)), number)
 
 
 def _is_shape(leaf: Any) -> bool:
@@ -233,3 +149,11 @@ def _is_array(leaf: Any) -> bool:
 
 def _is_parameter(leaf: Any) -> bool:
     return _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
+
+
+def _name_of_variable(path: Any) -> str:
+    return _name(path[:-1])  # the last key is that of the variable's value

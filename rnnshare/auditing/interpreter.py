@@ -36,7 +36,9 @@ _STACKING: dict[str, Callable[..., np.ndarray]] = {
     "concatenate": lambda arrays, dimension, **_: np.concatenate(arrays, dimension),
     "stack": lambda arrays, axis, **_: np.stack(arrays, axis),
 }
-_LINEAR = _PICKING | _STACKING.keys() | SAME | {"convert_element_type", "neg", "reduce_sum"}
+_LINEAR = (
+    _PICKING | _STACKING.keys() | SAME | {"convert_element_type", "neg", "reduce_sum"}
+)
 _CALLS = {
     "checkpoint", "closed_call", "composite", "core_call", "custom_jvp_call",
     "custom_vjp_call", "custom_vjp_call_jaxpr", "jit", "pjit", "remat", "remat2",
@@ -66,7 +68,7 @@ class Interpreter:
 
         def read(atom: Any) -> Value:
             if isinstance(atom, jex.Literal):
-                return constant(np.asarray(atom.val, atom.aval.dtype))
+                return constant(np.asarray(atom.val, _dtype_of(atom)))
             return values[atom]
 
         for place, eqn in enumerate(jaxpr.eqns):
@@ -138,8 +140,8 @@ class Interpreter:
         return Value(shape, None, True, followed)
 
 
-def _keeps(name: str, of_data: list[Sources]) -> bool:
-    """Whether data stay sums of products with weights, which are followed into loops."""
+def _keeps(name: str, of_data: Sequence[Sources]) -> bool:
+    """Whether data are still sums of products with weights: those are followed."""
     if name in ("add", "add_any", "sub"):
         return all(of_data)
     if name in ("dot_general", "mul"):
@@ -158,7 +160,11 @@ def _known(
     numbers = [value.known for value in values]
     if name in _PICKING:
         first, move = numbers[0], moves[0]
-        return move.numbers(first) if first is not None and isinstance(move, Move) else None
+        return (
+            move.numbers(first)
+            if first is not None and isinstance(move, Move)
+            else None
+        )
     known = [array for array in numbers if array is not None]
     if len(known) < len(numbers):
         return None
@@ -177,6 +183,10 @@ def _subprogram(eqn: Any) -> Any:
         if isinstance(jaxpr, jex.Jaxpr) and len(jaxpr.invars) == len(eqn.invars):
             return jex.ClosedJaxpr(jaxpr, ()) if inner is jaxpr else inner
     return None
+
+
+def _dtype_of(atom: Any) -> Any:
+    return atom.aval.dtype
 
 
 def _shortened(where: str) -> str:

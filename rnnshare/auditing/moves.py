@@ -135,7 +135,9 @@ def pick_lines(lines: Sequence[np.ndarray], shape: Shape) -> Pick:
       lines: for each axis int[n], n the length of that axis in the result.
       shape: of the result.
     """
-    return Pick([along(np.asarray(v), len(shape), a) for a, v in enumerate(lines)], shape)
+    return Pick(
+        [along(np.asarray(v), len(shape), a) for a, v in enumerate(lines)], shape
+    )
 
 
 def along(vector: np.ndarray, rank: int, axis: int) -> np.ndarray:

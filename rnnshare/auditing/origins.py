@@ -8,7 +8,6 @@ which it does not change has the length 1.
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -44,8 +43,9 @@ class Origin:
         """Returns that of the parameter itself."""
         if not shape:
             return cls((np.zeros((), np.int32),), 0)
-        return cls(tuple(_along(np.arange(n), len(shape), a) for a, n in _axes(shape)),
-                   len(shape))  # fmt: skip
+        rank = len(shape)
+        lines = (_along(np.arange(n), rank, axis) for axis, n in enumerate(shape))
+        return cls(tuple(lines), rank)
 
     @functools.cached_property
     def key(self) -> tuple:
@@ -74,7 +74,9 @@ class Origin:
         index = [_picked(array, places, self.rank, rank) for array in self.index]
         holes = [p == HOLE for p in places if (p == HOLE).any()]
         if holes:
-            return Origin(tuple(index), rank).without(functools.reduce(np.bitwise_or, holes))
+            return Origin(tuple(index), rank).without(
+                functools.reduce(np.bitwise_or, holes)
+            )
         return _trimmed(index, rank, False)
 
     def without(self, hole: np.ndarray) -> "Origin | None":
@@ -93,12 +95,12 @@ class Origin:
 
         def lay(array: np.ndarray) -> np.ndarray:
             shape = [1] * rank
-            order = np.argsort(to) if len(to) else []
-            inner = array.shape[self.rank:]
-            array = array.transpose(*order, *range(self.rank, array.ndim))
-            for axis in order:
-                shape[to[axis]] = array.shape[list(order).index(axis)]
-            return array.reshape(*shape, *inner)
+            order = sorted(range(len(to)), key=to.__getitem__)
+            inner = array.shape[self.rank :]
+            array = array.transpose((*order, *range(self.rank, array.ndim)))
+            for place, axis in enumerate(order):
+                shape[to[axis]] = array.shape[place]
+            return array.reshape((*shape, *inner))
 
         return Origin(tuple(map(lay, self.index)), rank, self.blurred)
 
@@ -114,8 +116,8 @@ class Origin:
                         wide[axis] = old[axis]
                     for axis in news:
                         shape[axis] = new[axis]
-            inner = array.shape[self.rank:]
-            return np.broadcast_to(array, wide).reshape(*shape, *inner)
+            inner = array.shape[self.rank :]
+            return np.broadcast_to(array, wide).reshape((*shape, *inner))
 
         return Origin(tuple(map(lay, self.index)), len(new), self.blurred)
 
@@ -124,7 +126,7 @@ class Origin:
         kept = [axis for axis in range(self.rank) if axis not in axes]
 
         def lay(array: np.ndarray) -> np.ndarray:
-            return array.transpose(*kept, *range(self.rank, array.ndim), *axes)
+            return array.transpose((*kept, *range(self.rank, array.ndim), *axes))
 
         return _trimmed(list(map(lay, self.index)), len(kept), self.blurred)
 
@@ -196,7 +198,7 @@ def _picked(array: np.ndarray, places: Sequence, old: int, new: int) -> np.ndarr
     moving = [axis for axis in range(old) if array.shape[axis] > 1]
     if not moving:
         return array.reshape((1,) * new + inner)
-    small = array.reshape(*(array.shape[axis] for axis in moving), *inner)
+    small = array.reshape((*(array.shape[axis] for axis in moving), *inner))
     return small[tuple(np.maximum(places[axis], 0) for axis in moving)]
 
 
@@ -204,7 +206,9 @@ def _trimmed(index: list[np.ndarray], rank: int, blurred: bool) -> Origin:
     """Returns an origin without inner axes along which nothing changes."""
     inner = max(a.ndim for a in index) - rank
     idle = [
-        axis for axis in range(rank, rank + inner) if all(a.shape[axis] == 1 for a in index)
+        axis
+        for axis in range(rank, rank + inner)
+        if all(a.shape[axis] == 1 for a in index)
     ]
     return Origin(tuple(np.squeeze(a, tuple(idle)) for a in index), rank, blurred)
 
@@ -215,7 +219,9 @@ def _groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     while i < len(old) or j < len(new):
         olds, news = [i][: len(old) - i], [j][: len(new) - j]
         i, j = i + len(olds), j + len(news)
-        while (a := math.prod(old[k] for k in olds)) != (b := math.prod(new[k] for k in news)):
+        while (a := math.prod(old[k] for k in olds)) != (
+            b := math.prod(new[k] for k in news)
+        ):
             if (a < b and i < len(old)) or j == len(new):
                 olds, i = [*olds, i], i + 1
             else:
@@ -229,7 +235,3 @@ def _along(vector: np.ndarray, rank: int, axis: int) -> np.ndarray:
     shape = [1] * rank
     shape[axis] = len(vector)
     return vector.astype(np.int32).reshape(shape)
-
-
-def _axes(shape: Shape) -> "itertools.chain":
-    return enumerate(shape)

@@ -160,7 +160,9 @@ class Audit:
                 "Outside of loops each parameter has its own readings. Pass a path."
             )
         columns = list(zip(*(read.parts for _, read in reads), strict=True))
-        keys = [tuple(part if part is None else part.key for part in c) for c in columns]
+        keys = [
+            tuple(part if part is None else part.key for part in c) for c in columns
+        ]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         line = np.array([numbers[key] for key in keys], int)
         read_at = np.array([any(part is not None for part in c) for c in columns], bool)
@@ -173,13 +175,15 @@ class Audit:
         loops = [number for number in there if number is not None]
         if not there or (loop is not None and loop not in there):
             where = "" if loop is None else f" in loop {loop}"
-            raise ValueError(f"{name}: not read{where}. Print the audit to see what is.")
+            raise ValueError(
+                f"{name}: not read{where}. Print the audit to see what is."
+            )
         if loop is None and len(loops) > 1:
             raise ValueError(
-                f"{name}: read in the loops {', '.join(map(str, loops))}. Choose one, as "
-                f"in tying(..., loop={loops[0]})."
+                f"{name}: read in the loops {', '.join(map(str, loops))}. Choose one: "
+                f"tying(..., loop={loops[0]})."
             )
-        return loop if loop is not None else (loops or [None])[0]
+        return loops[0] if loop is None and loops else loop
 
     def __str__(self) -> str:
         lines = [str(loop) for loop in self.loops] or ["no loops"]

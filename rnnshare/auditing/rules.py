@@ -1,33 +1,26 @@
 """A rule for each family of primitives: how its results come of its operands."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jax.lax import GatherScatterMode
 
+from rnnshare.auditing import picking
 from rnnshare.auditing.known import ELEMENTWISE as KNOWN_ELEMENTWISE
 from rnnshare.auditing.moves import (
     Chain,
     Lay,
     Mix,
     Move,
-    Pick,
     Reshape,
     Sum,
     Without,
-    along,
-    pick_lines,
 )
-from rnnshare.auditing.origins import HOLE, Shape
+from rnnshare.auditing.origins import Shape
 from rnnshare.auditing.parts import Unknown
-from rnnshare.auditing.values import Value, keys_of
+from rnnshare.auditing.picking import Moves, Params, Values
+from rnnshare.auditing.values import keys_of
 
-Params = Mapping[str, Any]
-Values = Sequence[Value]
-Moves = list[Move | Unknown | None]  # None: nothing of the operand
-BY_DATA = Unknown("it is picked by an index that the program computes of its inputs")
-CHOSEN = Unknown("whether it is read hangs on what the program computes")
+CHOSEN = Unknown("whether it is read depends on the inputs")
 
 SAME = {
     "copy", "copy_p", "layout_constraint", "mesh_cast", "name", "pvary", "reshard",
@@ -132,7 +125,9 @@ def _select_n(params: Params, values: Values, shape: Shape, _: int) -> Moves:
     if which.known is not None:
         lay, *others = lays
         picked = lay.unrepeated(which.known)
-        chains = (Chain([other, Without(picked != n)]) for n, other in enumerate(others))
+        chains = (
+            Chain([other, Without(picked != n)]) for n, other in enumerate(others)
+        )
         return [lay, *chains]
     same = len({keys_of(case.sources) for case in cases}) == 1
     return list(lays) if same else [lays[0], *[CHOSEN] * len(cases)]
@@ -159,137 +154,22 @@ def _squeeze(params: Params, values: Values, shape: Shape, _: int) -> Moves:
     return [Reshape(values[0].shape, shape)]
 
 
-def _slice(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    strides = params["strides"] or (1,) * len(shape)
-    bounds = zip(params["start_indices"], params["limit_indices"], strides, strict=True)
-    return [pick_lines([np.arange(*bound) for bound in bounds], shape)]
-
-
-def _split(params: Params, values: Values, shape: Shape, number: int) -> Moves:
-    lines = [np.arange(n) for n in shape]
-    lines[params["axis"]] += int(sum(params["sizes"][:number]))
-    return [pick_lines(lines, shape)]
-
-
-def _rev(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    lines = [np.arange(n) for n in shape]
-    for axis in params["dimensions"]:
-        lines[axis] = lines[axis][::-1]
-    return [pick_lines(lines, shape)]
-
-
-def _tile(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    lines = [np.arange(n) % m for n, m in zip(shape, values[0].shape, strict=True)]
-    return [pick_lines(lines, shape)]
-
-
-def _pad(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    lines = []
-    config = zip(shape, values[0].shape, params["padding_config"], strict=True)
-    for n, old, (low, _high, interior) in config:
-        place, between = np.divmod(np.arange(n) - int(low), int(interior) + 1)
-        inside = (between == 0) & (place >= 0) & (place < old)
-        lines.append(np.where(inside, place, HOLE))
-    return [pick_lines(lines, shape), Lay((), shape)]
-
-
-def _concatenate(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    axis, start, moves = params["dimension"], 0, []
-    for value in values:
-        place = np.arange(shape[axis]) - start
-        start += value.shape[axis]
-        inside = (place >= 0) & (place < value.shape[axis])
-        lines = [np.arange(n) for n in shape]
-        lines[axis] = np.where(inside, place, HOLE)
-        moves.append(pick_lines(lines, shape))
-    return list(moves)
-
-
-def _stack(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    axis, rank = params["axis"], len(shape)
-    to = [n for n in range(rank) if n != axis]
-    here = along(np.arange(shape[axis]), rank, axis)
-    return [Chain([Lay(to, shape), Without(here != n)]) for n in range(len(values))]
-
-
-def _dynamic_slice(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    operand, *starts = values
-    lines = []
-    for n, size, start in zip(operand.shape, shape, starts, strict=True):
-        if start.known is None and size != n:
-            return [BY_DATA] * len(values)
-        first = 0 if size == n else np.clip(int(start.known), 0, n - size)
-        lines.append(np.arange(size) + first)
-    return [pick_lines(lines, shape), *[BY_DATA] * len(starts)]
-
-
-def _update(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    operand, update, *starts = values
-    lines, inside = [], np.ones((1,) * len(shape), bool)
-    for axis, (n, size, start) in enumerate(
-        zip(operand.shape, update.shape, starts, strict=True)
-    ):
-        if start.known is None and size != n:
-            return [BY_DATA] * len(values)
-        first = 0 if size == n else np.clip(int(start.known), 0, n - size)
-        place = np.arange(n) - first
-        lines.append(np.where((place >= 0) & (place < size), place, HOLE))
-        inside = inside & (along(lines[-1], len(shape), axis) != HOLE)
-    kept = Chain([Lay(range(len(shape)), shape), Without(inside)])
-    return [kept, pick_lines(lines, shape), *[BY_DATA] * len(starts)]
-
-
-def _gather(params: Params, values: Values, shape: Shape, _: int) -> Moves:
-    operand, index = values
-    if index.known is None:
-        return [BY_DATA, BY_DATA]
-    numbers, rank = params["dimension_numbers"], len(shape)
-    batch_axes = [axis for axis in range(rank) if axis not in numbers.offset_dims]
-    gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
-    offset_of = dict(
-        zip((a for a in range(len(operand.shape)) if a not in gone),
-            numbers.offset_dims, strict=True)
-    )  # fmt: skip
-    places = []
-    for axis, (n, size) in enumerate(zip(operand.shape, params["slice_sizes"], strict=True)):
-        place = np.zeros((1,) * rank, int)
-        if axis in numbers.start_index_map:
-            start = index.known[..., list(numbers.start_index_map).index(axis)]
-            outside = (start < 0) | (start > n - size)
-            if params["mode"] == GatherScatterMode.CLIP:
-                start, outside = np.clip(start, 0, n - size), np.zeros_like(outside)
-            elif params["mode"] != GatherScatterMode.FILL_OR_DROP and outside.any():
-                return [Unknown("it is picked by an index outside of it"), BY_DATA]
-            lie = [1] * rank
-            for batch_axis, length in zip(batch_axes, start.shape, strict=True):
-                lie[batch_axis] = length
-            place = np.where(outside, n, start).reshape(lie)
-        if axis in numbers.operand_batching_dims:
-            number = list(numbers.operand_batching_dims).index(axis)
-            along_axis = batch_axes[numbers.start_indices_batching_dims[number]]
-            place = along(np.arange(n), rank, along_axis)
-        if axis in offset_of:
-            place = place + along(np.arange(size), rank, offset_of[axis])
-        places.append(np.where(place >= n, HOLE, place))
-    return [Pick(places, shape), BY_DATA]
-
-
 _RULES: dict[str, Callable[[Params, Values, Shape, int], Moves]] = {
     "broadcast_in_dim": _broadcast,
-    "concatenate": _concatenate,
+    "concatenate": picking.concatenate,
     "dot_general": _dot_general,
-    "dynamic_slice": _dynamic_slice,
-    "dynamic_update_slice": _update,
-    "gather": _gather,
+    "dynamic_slice": picking.dynamic_slice,
+    "dynamic_update_slice": picking.dynamic_update_slice,
+    "gather": picking.gather,
     "mul": _mul,
-    "pad": _pad,
+    "pad": picking.pad,
     "reshape": _reshape,
-    "rev": _rev,
+    "rev": picking.reverse,
     "select_n": _select_n,
-    "slice": _slice,
-    "split": _split,
+    "slice": picking.static_slice,
+    "split": picking.split,
     "squeeze": _squeeze,
-    "stack": _stack,
-    "tile": _tile,
+    "stack": picking.stack,
+    "tile": picking.tile,
     "transpose": _transpose,
 }

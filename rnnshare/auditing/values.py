@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -46,9 +47,9 @@ class Value:
         return dataclasses.replace(self, sources={}) if self.sources else self
 
 
-def constant(array: object) -> Value:
+def constant(array: Any) -> Value:
     """Returns the value of an array that is there while the program is traced."""
-    shape = tuple(np.shape(array))  # type: ignore[arg-type]
+    shape = tuple(np.shape(array))
     dtype = getattr(array, "dtype", None)
     if dtype is not None and not isinstance(dtype, np.dtype):
         return Value(shape)  # keys of random numbers
@@ -74,8 +75,11 @@ def moved(move: Move | Unknown | None, value: Value) -> dict[int, Origins | Unkn
     for number, found in value.sources.items():
         if move is None:
             continue
-        if isinstance(move, Unknown) or isinstance(found, Unknown):
-            result[number] = found if isinstance(found, Unknown) else move
+        if isinstance(found, Unknown):
+            result[number] = found
+            continue
+        if isinstance(move, Unknown):
+            result[number] = move
             continue
         made: Origins | None = ()
         for origin in found:
@@ -112,7 +116,7 @@ def either(first: Value, second: Value, reason: Unknown) -> Value:
         )
         sources[number] = mine if same and mine is not None else reason
     is_data = first.is_data or second.is_data
-    known = first.known if first.known is not None and second.known is not None else None
-    if known is not None and not np.array_equal(known, second.known):
+    known = first.known
+    if known is None or second.known is None or not np.array_equal(known, second.known):
         known = None
     return Value(first.shape, known, is_data, sources)

@@ -1,4 +1,4 @@
-"""Laws: weights picked by an index give the matrix of that index, however it is done."""
+"""Law: weights picked by an index have the matrix of that index, in whatever way."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,9 @@ def scanned(w, x, index):
 
 
 def backwards(w, x, index):
-    run = lambda h, w: (h @ w, None)
+    def run(h, w):
+        return (h @ w, None)
+
     return jax.lax.scan(run, x, w[np.array(index)], reverse=True)[0]
 
 
@@ -62,7 +64,10 @@ def while_loop(w, x, index):
 
 def switched(w, x, index):
     ways = [lambda h, k=k: h @ w[k] for k in range(len(w))]
-    run = lambda h, i: (jax.lax.switch(i, ways, h), None)
+
+    def run(h, i):
+        return (jax.lax.switch(i, ways, h), None)
+
     return jax.lax.scan(run, x, np.array(index))[0]
 
 

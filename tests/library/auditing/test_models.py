@@ -1,4 +1,4 @@
-"""Models of every library: their looped layers are shared, their stacked ones are not."""
+"""Models of every library: looped layers are shared, stacked ones are not."""
 
 import functools
 
@@ -93,7 +93,10 @@ class Transformer(nnx.Module):
         x = self.dropout(self.embed(tokens))
         if scanned:
             graphdef, params = nnx.split(self.blocks[0])
-            run = lambda x, _: (nnx.merge(graphdef, params)(x), None)
+
+            def run(x, _):
+                return (nnx.merge(graphdef, params)(x), None)
+
             return jax.lax.scan(run, x, length=self.depth)[0]
         for step in range(self.depth):
             x = self.blocks[step % len(self.blocks)](x)
@@ -127,7 +130,9 @@ def test_an_equinox_scan_over_layers_is_not_shared():
         order: jax.Array  # of integers: no parameter, and known
 
         def __init__(self, key, order):
-            make = lambda key: equinox.nn.Linear(D, D, key=key)
+            def make(key):
+                return equinox.nn.Linear(D, D, key=key)
+
             self.layers = equinox.filter_vmap(make)(jax.random.split(key, T))
             self.order = jnp.array(order)
 
@@ -166,7 +171,7 @@ def test_haiku_unrolls_are_shared_in_a_loop_and_without():
 
 
 def test_layers_in_a_loop_around_a_loop_over_time():
-    """A scan over layers, each an RNN: the outer loop slices, the inner one does not."""
+    """Layers that are RNNs: the outer loop slices, the inner one does not."""
 
     def run(params, x):
         def layer(x, weights):
@@ -180,7 +185,10 @@ def test_layers_in_a_loop_around_a_loop_over_time():
 
     params = {"in": jnp.ones((2, D, D)), "back": jnp.ones((2, D, D))}
     found = audit_function(run, params, jnp.ones((T, B, D)))
-    assert [(loop.num_steps, loop.parent) for loop in found.loops] == [(2, None), (8, 0)]
+    assert [(loop.num_steps, loop.parent) for loop in found.loops] == [
+        (2, None),
+        (8, 0),
+    ]
     np.testing.assert_array_equal(found.tying("back", loop=0), np.eye(2))
     layer = np.arange(8) // T
     np.testing.assert_array_equal(found.tying("back", 1), layer[:, None] == layer)
@@ -188,7 +196,9 @@ def test_layers_in_a_loop_around_a_loop_over_time():
 
 def test_a_forward_pass_and_its_gradient_read_the_same_weights():
     def loss(w, x):
-        return jnp.sum(jax.lax.scan(lambda h, x: (jnp.tanh(h @ w + x), None), x[0], x)[0])
+        return jnp.sum(
+            jax.lax.scan(lambda h, x: (jnp.tanh(h @ w + x), None), x[0], x)[0]
+        )
 
     found = audit_function(jax.grad(loss), jnp.ones((D, D)), jnp.ones((T, B, D)))
     assert hows(found) == {"the same"} and len(found.loops) == 2

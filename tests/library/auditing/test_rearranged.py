@@ -59,7 +59,6 @@ SUMS = {
 }
 
 
-
 def through(names, xp, z):
     for name in names:
         if z.size < 200 and z.ndim >= 2:

@@ -17,7 +17,9 @@ def over_time(body):
     """Returns a model: `body(w, h, x, t)` is the next h."""
 
     def run(w, x):
-        step = lambda h, xt: (body(w, h, *xt), None)
+        def step(h, xt):
+            return (body(w, h, *xt), None)
+
         return jax.lax.scan(step, jnp.zeros(D), (x, STEPS))[0]
 
     return run
@@ -119,7 +121,9 @@ def test_a_while_loop_of_unknown_length():
             step, h = carry
             return step + 1, jnp.tanh(h @ w["tied"] + h @ w["own"][step])
 
-        going = lambda carry: jnp.sum(carry[1]) < 3
+        def going(carry):
+            return jnp.sum(carry[1]) < 3
+
         return jax.lax.while_loop(going, body, (0, x))[1]
 
     found = audit_function(run, {"tied": W[0], "own": W}, X[0])
@@ -134,7 +138,9 @@ def test_what_a_loop_computes_of_weights_for_itself_is_unknown():
     """No step meets data: the state is made of weights alone."""
 
     def run(w, x):
-        step = lambda h, _: (jnp.tanh(h @ w["kernel"]), None)
+        def step(h, _):
+            return (jnp.tanh(h @ w["kernel"]), None)
+
         return jax.lax.scan(step, w["start"], length=T)[0] + x
 
     found = audit_function(run, {"kernel": W[0], "start": X[0]}, X[0])
@@ -143,7 +149,9 @@ def test_what_a_loop_computes_of_weights_for_itself_is_unknown():
 
 def test_a_start_that_is_learnt_is_read_by_the_first_step_alone():
     def run(w, x):
-        step = lambda h, x: (jnp.tanh(h @ w["kernel"] + x), None)
+        def step(h, x):
+            return (jnp.tanh(h @ w["kernel"] + x), None)
+
         return jax.lax.scan(step, w["start"], x)[0]
 
     found = audit_function(run, {"kernel": W[0], "start": X[0]}, X)
@@ -155,7 +163,9 @@ def test_a_start_that_is_learnt_is_read_by_the_first_step_alone():
 
 def test_weights_that_a_loop_makes_are_followed_into_the_next():
     def run(w, x):
-        make = lambda _, ab: (None, jnp.outer(*ab))
+        def make(_, ab):
+            return (None, jnp.outer(*ab))
+
         kernels = jax.lax.scan(make, None, (w["a"], w["b"]))[1]
         return jax.lax.scan(lambda h, wx: (h @ wx[0] + wx[1], None), x[0], (kernels, x))
 
@@ -178,7 +188,9 @@ def test_what_no_result_needs_is_not_read():
 
 def test_weights_that_fade_from_step_to_step_are_read_at_every_step():
     def run(w, x):
-        step = lambda c, x: ((c[0] * np.float32(0.9), c[1] @ c[0] + x), None)
+        def step(c, x):
+            return ((c[0] * np.float32(0.9), c[1] @ c[0] + x), None)
+
         return jax.lax.scan(step, (w, x[0]), x)[0][1]
 
     assert audit_function(run, W[0], X).tying("params").all()
