@@ -22,8 +22,9 @@ def audit(model: Any, *inputs: Any, **options: Any) -> Audit:
     It traces `model(*inputs, **options)`, compiles and runs nothing, and follows each
     parameter through the program: `M[s, t]` of `audit(...).tying(path)` says whether
     steps s and t of a loop read the same numbers of it. An index is worked out where
-    it hangs on the step and on constants; where it hangs on inputs, the answer is
-    'unknown'. A number that is multiplied by a known zero is not read.
+    it comes of the step and of constants; where it depends on inputs, the answer is
+    'unknown'. A product reads all that it multiplies, but for what is known to be
+    multiplied by zero.
 
         print(audit(nnx.RNN(nnx.GRUCell(3, 8, rngs=nnx.Rngs(0))), jnp.ones((2, 5, 3))))
 

@@ -52,7 +52,7 @@ class FoundLoop:
 
     Attributes:
       kind: 'scan' (of which static `fori_loop`s are) or 'while'.
-      length: None where it hangs on what the program computes.
+      length: None where it depends on the inputs.
       parent: the number of the loop around it.
       where: in the source.
     """

@@ -124,7 +124,9 @@ def gather(params: Params, values: Values, shape: Shape, _: int) -> Moves:
     ):
         place = np.zeros((1,) * rank, int)
         if axis in numbers.start_index_map:
-            start = index.known[..., list(numbers.start_index_map).index(axis)]
+            start = index.known[..., list(numbers.start_index_map).index(axis)].astype(
+                int
+            )
             outside = (start < 0) | (start > n - size)
             if params["mode"] == GatherScatterMode.CLIP:
                 start, outside = np.clip(start, 0, n - size), np.zeros_like(outside)

@@ -122,8 +122,8 @@ class Audit:
         """Returns which steps read the same numbers of a parameter.
 
         `M[s, t]` says whether steps s and t read the same set of the parameter's
-        numbers: all True for tied weights, the identity for untied ones. A step that
-        reads nothing of it has False everywhere.
+        numbers, in whatever arrangement: all True for tied weights, the identity for
+        untied ones. A step that reads nothing of it has False everywhere.
 
         Args:
           path: of a parameter; by default all that the loop reads, for which two steps
