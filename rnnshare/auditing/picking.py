@@ -114,36 +114,39 @@ def gather(params: Params, values: Values, shape: Shape, _: int) -> Moves:
     numbers, rank = params["dimension_numbers"], len(shape)
     batch_axes = [axis for axis in range(rank) if axis not in numbers.offset_dims]
     gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
-    offset_of = dict(
-        zip((a for a in range(len(operand.shape)) if a not in gone),
-            numbers.offset_dims, strict=True)
-    )  # fmt: skip
+    left = [axis for axis in range(len(operand.shape)) if axis not in gone]
+    offset_of = dict(zip(left, numbers.offset_dims, strict=True))
     places = []
-    for axis, (n, size) in enumerate(
-        zip(operand.shape, params["slice_sizes"], strict=True)
-    ):
-        place = np.zeros((1,) * rank, int)
+    for axis, size in enumerate(params["slice_sizes"]):
+        n, place = operand.shape[axis], np.zeros((1,) * rank, int)
         if axis in numbers.start_index_map:
-            start = index.known[..., list(numbers.start_index_map).index(axis)].astype(
-                int
-            )
-            outside = (start < 0) | (start > n - size)
-            if params["mode"] == GatherScatterMode.CLIP:
-                start, outside = np.clip(start, 0, n - size), np.zeros_like(outside)
-            elif params["mode"] != GatherScatterMode.FILL_OR_DROP and outside.any():
+            column = list(numbers.start_index_map).index(axis)
+            starts = _starts(index.known[..., column], n, size, params["mode"])
+            if starts is None:
                 return [Unknown("it is picked by an index outside of it"), BY_DATA]
             lie = [1] * rank
-            for batch_axis, length in zip(batch_axes, start.shape, strict=True):
+            for batch_axis, length in zip(batch_axes, starts.shape, strict=True):
                 lie[batch_axis] = length
-            place = np.where(outside, n, start).reshape(lie)
+            place = starts.reshape(lie)
         if axis in numbers.operand_batching_dims:
             number = list(numbers.operand_batching_dims).index(axis)
-            along_axis = batch_axes[numbers.start_indices_batching_dims[number]]
-            place = along(np.arange(n), rank, along_axis)
+            batch_axis = batch_axes[numbers.start_indices_batching_dims[number]]
+            place = along(np.arange(n), rank, batch_axis)
         if axis in offset_of:
             place = place + along(np.arange(size), rank, offset_of[axis])
         places.append(np.where(place >= n, HOLE, place))
     return [Pick(places, shape), BY_DATA]
+
+
+def _starts(index: np.ndarray, n: int, size: int, mode: Any) -> np.ndarray | None:
+    """Returns where slices begin along an axis, n if filled; None if undefined."""
+    starts = index.astype(int)
+    outside = (starts < 0) | (starts > n - size)
+    if mode == GatherScatterMode.CLIP:
+        return np.clip(starts, 0, n - size)
+    if mode == GatherScatterMode.FILL_OR_DROP or not outside.any():
+        return np.where(outside, n, starts)
+    return None
 
 
 def _first(start: Value, length: int, size: int) -> int | None:

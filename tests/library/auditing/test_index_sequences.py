@@ -48,6 +48,13 @@ def stack_of_leaves(w, x, index):
     return jax.lax.scan(lambda h, w: (h @ w.T, None), x, stack)[0]
 
 
+def filled(w, x, index):
+    buffer = jnp.zeros((len(index), D, D))
+    for t, i in enumerate(index):
+        buffer = jax.lax.dynamic_update_index_in_dim(buffer, w[i], t, 0)
+    return jax.lax.scan(lambda h, w: (h @ w, None), x, buffer)[0]
+
+
 def fori(w, x, index):
     table = jnp.array(index)
     return jax.lax.fori_loop(0, len(index), lambda i, h: h @ w[table[i]], x)
@@ -91,8 +98,8 @@ def unrolled(w, x, index):
 
 
 WAYS = (
-    scanned, backwards, scanned_index, looked_up, one_hot, stack_of_leaves, fori,
-    while_loop, switched, carried, unrolled,
+    scanned, backwards, scanned_index, looked_up, one_hot, stack_of_leaves, filled,
+    fori, while_loop, switched, carried, unrolled,
 )  # fmt: skip
 
 
