@@ -119,16 +119,19 @@ def test_the_matrix_is_that_of_the_index(way, data):
         assert (read.axis, read.index) == (0, tuple(index))
 
 
-def test_a_period_that_is_worked_out_inside_of_the_loop():
+@settings(max_examples=15, deadline=None)
+@given(a=st.integers(-5, 5), b=st.integers(-5, 5), c=st.integers(2, 6))
+def test_an_index_that_is_worked_out_inside_of_the_loop(a, b, c):
+    def index_at(step):
+        return (a * step + b) % c // 2
+
     def run(w, x):
-        def body(step, h):
-            return h @ w[(2 * step + 1) % 5 // 2]
+        return jax.lax.fori_loop(0, 9, lambda t, h: h @ w[index_at(t)], x)
 
-        return jax.lax.fori_loop(0, 9, body, x)
-
-    index = (2 * np.arange(9) + 1) % 5 // 2
     found = audit_function(run, jnp.ones((3, D, D)), X)
-    assert found["params"].reads[0].index == tuple(index)
+    steps = index_at(np.arange(9))
+    assert found["params"].reads[0].index == tuple(steps)
+    np.testing.assert_array_equal(found.tying("params"), steps[:, None] == steps)
 
 
 def test_an_index_in_floating_point_is_known_only_where_it_is_exact():
