@@ -36,7 +36,7 @@ def test_every_block_runs_by_itself(page, number, tmp_path, monkeypatch):
 
 
 WINGS = ("sharing", "unrolling", "cells", "models", "training", "tasks", "analysis",
-         "analysis.law", "bridge", "machines", "plotting")  # fmt: skip
+         "analysis.law", "auditing", "bridge", "machines", "plotting")  # fmt: skip
 
 
 @pytest.mark.parametrize("wing", WINGS)

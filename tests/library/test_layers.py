@@ -21,6 +21,7 @@ LAYERS = ("sharing", "unrolling", "cells", "models", "training", "analysis")
 MAY_IMPORT = (
     {wing: {*LAYERS[:i]} for i, wing in enumerate(LAYERS)}
     | {
+        "auditing": set(),  # of anybody's models
         "bridge": {"cells", "training"},  # what is not ours
         "tasks": set(),  # samplers, which know no model
         "machines": set(LAYERS[: 1 + LAYERS.index("models")]),
