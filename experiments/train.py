@@ -66,6 +66,11 @@ _DROPOUT = common.define_float(
     "dropout", 0.0, "Fraction dropped between layers.", least=0.0, most=0.99,
     only={"num_layers": range(2, choices.DEEPEST + 1)},
 )  # fmt: skip
+_REMAT = common.define_choice(
+    "remat", "none", tuple(choices.REMATS),
+    "What the backward pass makes again instead of keeping it: each step, or blocks of "
+    "sqrt(T) steps, for long sequences.",
+)  # fmt: skip
 _RATE = common.define_float("learning_rate", 3e-3, "Of Adam.", least=1e-12, most=1e3)
 _DECAY = common.define_float(
     "weight_decay", 0.0, "Decoupled (AdamW); 0 is plain Adam.", least=0.0, most=1e3
@@ -165,6 +170,7 @@ def make_setting():
         num_layers=_LAYERS.value,
         readout_sharing=untied_readout if _UNTIE_READOUT.value else rnnshare.Tied(),
         dropout=_DROPOUT.value,
+        remat=choices.REMATS[_REMAT.value],
     )
 
 

@@ -37,7 +37,7 @@ def steps_of_block(remat: bool | int | str, num_inputs: int) -> int | None:
     """
     if isinstance(remat, bool):
         return None
-    if isinstance(remat, int | np.integer) and remat >= 2 or remat == "sqrt":
+    if (isinstance(remat, int | np.integer) and remat >= 2) or remat == "sqrt":
         if not isinstance(num_inputs, int):
             raise ValueError(
                 f"remat={remat!r} cuts the steps into blocks, but there are "

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
@@ -147,9 +146,7 @@ def unroll(
 
     if block is None:
         return run(per_step, inputs, carry, padding)
-    return run_in_blocks(
-        run, block, per_step, inputs, carry, padding, reverse=reverse
-    )
+    return run_in_blocks(run, block, per_step, inputs, carry, padding, reverse=reverse)
 
 
 def _choose(

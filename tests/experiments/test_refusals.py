@@ -30,6 +30,7 @@ INTEGERS = {
     "length_generalisation": "train_max_length eval_max_length hidden_features "
     "num_steps num_seeds examples",
     "benchmark.study_race": "num_seeds num_steps rounds",
+    "benchmark.long_race": "num_steps batch_size hidden_features rounds",
     "compare": "forecast hidden_features batch_size period",
     "identities": "replicas_per_device",
 }
@@ -77,6 +78,7 @@ BY_HAND = {
         "--task=mnist1d --drift=0.1": "--drift is only read with --task=drift",
         "--task=adding --split=1": "--split is only read with --task=drift or",
         "--dropout=0.5": "--dropout is only read with --num_layers=2 or more",
+        "--remat=root": "Use",
         "--restart": "--restart is only read with --workdir",
         "--checkpoint_every=1": "--checkpoint_every is only read with --workdir",
         # What the library refuses of them together.
@@ -138,6 +140,11 @@ BY_HAND = {
         "--races=tied --memory_gib=3": "--memory_gib is only read with --races=untied",
         "--races=study --cells=lstm": "--cells is only read with --races=tied",
     },
+    "benchmark.long_race": {
+        "--remat=root": "value should be one of <none|step|sqrt>",
+        "--num_steps=100000000": "most of it outputs and their gradient",
+        "--sharing=untied": "most of it weights, old and new, and gradient",
+    },
     "benchmark.study_race": {
         "--num_steps=1000000000": "most of it 8 times 1,000,000,000 batches",
     },
@@ -160,7 +167,7 @@ def table(name):
 
 
 SCRIPTS = ("train", "should_i_untie", "answer", "benchmark", "benchmark.study_race",
-           "compare",
+           "benchmark.long_race", "compare",
            *EXPERIMENTS)  # fmt: skip
 
 
