@@ -13,7 +13,7 @@ import functools
 
 from absl import flags
 
-from experiments.lab import choices, own_data
+from experiments.lab import choices, own_data, processes
 from experiments.lab import flags as common
 
 _MOST_PICTURED = 512  # steps whose weights are compared in a picture
@@ -109,6 +109,7 @@ _TENSORBOARD = common.define_bool(
     "tensorboard", False, "Write event files for TensorBoard too.",
     only={"workdir": True},
 )  # fmt: skip
+processes.declare()
 # Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
@@ -178,15 +179,24 @@ def prepare():
     """Returns the setting, the task and the seeds, which the machine has room for."""
     from experiments.lab import machine
 
+    processes.connect()
     setting, task = make_setting(), make_task(_SPLIT.value)
     machine.require(machine.of_training(setting, _NUM_SEEDS.value))
+    processes.check_layout(task, setting.recipe.batch_size)
     return setting, task, range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
 
 
 def main(setting, task, seeds) -> None:
-    """Trains, and prints what came of it."""
+    """Trains, and prints what came of it; the first of several processes does so."""
     from experiments.lab import run_folder
+    from rnnshare.training import fit
+    from rnnshare.training.processes import is_first
 
+    if not is_first():
+        processes.wait()  # until the folder is opened
+        path = common.WORKDIR.value
+        fit(*_trained(setting, task, seeds), **_how(path and path / "checkpoints"))
+        return
     with contextlib.ExitStack() as stack:
         size = setting.num_parameters()
         names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
@@ -197,6 +207,7 @@ def main(setting, task, seeds) -> None:
                 opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
                 folder = stack.enter_context(opened)
             common.keeps(f"{path} is kept up to its last checkpoint")
+        processes.wait()
         writers = {}
         if _TENSORBOARD.value:
             writers = stack.enter_context(_writers(path, seeds))
@@ -268,16 +279,24 @@ def _train(setting, task, seeds, folder, writers):
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 
-        return fit(
-            setting.make_model(),
-            setting.recipe,
-            [(task, seed, setting.learning_rate) for seed in seeds],
-            per_device=common.PER_DEVICE.value,
-            on_chunk=on_chunk,
-            checkpoints=None if folder is None else folder.checkpoints,
-            checkpoint_every=_CHECKPOINTS.value,
-            gradient_norms=bool(writers),
-        )
+        how = _how(None if folder is None else folder.checkpoints)
+        return fit(*_trained(setting, task, seeds), **how, on_chunk=on_chunk)
+
+
+def _trained(setting, task, seeds):
+    """Returns what all processes train."""
+    replicas = [(task, seed, setting.learning_rate) for seed in seeds]
+    return setting.make_model(), setting.recipe, replicas
+
+
+def _how(checkpoints):
+    """Returns how they do so."""
+    return {
+        **processes.layout(),
+        "checkpoints": checkpoints,
+        "checkpoint_every": _CHECKPOINTS.value,
+        "gradient_norms": _TENSORBOARD.value,
+    }
 
 
 def _report(fitted, seeds, size):
