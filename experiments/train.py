@@ -16,7 +16,6 @@ from absl import flags
 from experiments.lab import choices, own_data, processes
 from experiments.lab import flags as common
 
-_MOST_PICTURED = 512  # steps whose weights are compared in a picture
 TASKS = (
     "copy_memory",
     "adding",
@@ -188,7 +187,7 @@ def prepare():
 
 def main(setting, task, seeds) -> None:
     """Trains, and prints what came of it; the first of several processes does so."""
-    from experiments.lab import run_folder
+    from experiments.lab import board, run_folder
     from rnnshare.training import fit
     from rnnshare.training.processes import is_first
 
@@ -210,7 +209,7 @@ def main(setting, task, seeds) -> None:
         processes.wait()
         writers = {}
         if _TENSORBOARD.value:
-            writers = stack.enter_context(_writers(path, seeds))
+            writers = stack.enter_context(board.writers(path, seeds))
         what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
         print(f"{task.name}: {what}", flush=True)
         fitted = _train(setting, task, seeds, folder, writers)
@@ -219,43 +218,9 @@ def main(setting, task, seeds) -> None:
             folder.finish(*fitted)
             for seed, params in zip(seeds, fitted.params, strict=True):
                 if writers and not before:
-                    pictures = _pictures(setting, task.num_steps, params)
+                    pictures = board.pictures(setting, task.num_steps, params)
                     writers[seed].write_images(names["num_steps"], pictures)
     _report(fitted, seeds, size)
-
-
-@contextlib.contextmanager
-def _writers(path, seeds):
-    """Gives {seed: its writer}, each of a folder of its own under `tensorboard`."""
-    from rnnshare.training import TensorBoardWriter
-
-    with common.user_errors():
-        writers = {s: TensorBoardWriter(path / f"tensorboard/seed_{s}") for s in seeds}
-    try:
-        yield writers
-    finally:
-        for writer in writers.values():
-            writer.close()
-
-
-def _pictures(setting, num_steps, params):
-    """Returns how alike the trained weights of every two steps are, layer by layer.
-
-    None of tied layers, whose weights are the same, nor of more steps than show.
-    """
-    from rnnshare import Tied, expand
-    from rnnshare.cells.blueprint import Blueprint
-    from rnnshare.plotting import picture_of
-    from rnnshare.sharing.measures import weight_similarity
-
-    model = Blueprint.of(setting.make_model()).bind(params)
-    return {
-        f"weight_similarity/layer_{number}": picture_of(
-            weight_similarity(expand(rnn.sharing, rnn.stored, num_steps))
-        )
-        for number, rnn in enumerate(model.layers)
-        if rnn.sharing != Tied() and num_steps <= _MOST_PICTURED
-    }
 
 
 def _train(setting, task, seeds, folder, writers):
@@ -265,7 +230,7 @@ def _train(setting, task, seeds, folder, writers):
     from rnnshare.training import fit, progress, write_to
 
     total, done = setting.recipe.num_steps * len(seeds), {}
-    board = write_to([writers[seed] for seed in seeds]) if writers else None
+    write = write_to([writers[seed] for seed in seeds]) if writers else None
     with progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
@@ -274,8 +239,8 @@ def _train(setting, task, seeds, folder, writers):
                 done[seeds[i]] = step
                 if folder is not None and folder.add(i, step, row):
                     new[i] = row
-            if board is not None:
-                board(step, new)
+            if write is not None:
+                write(step, new)
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 

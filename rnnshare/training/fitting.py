@@ -159,8 +159,8 @@ def fit(
             keeps_all = keeper is not None and names is None
             _advance(slots, progress, keeps_all, on_chunk, on_result)
             done = len(progress.rows) == len(replicas)
-            due = keeper is not None and keeper.due
-            due, signum = processes.agreed(due, requested() or 0)
+            wanted = keeper is not None and keeper.due
+            due, signum = processes.agreed(wanted, requested() or 0)
             if keeper is not None and (done or due or signum):
                 progress.states |= slots.states()
                 if processes.is_first():

@@ -99,8 +99,7 @@ class Loop:
             return nonfinite.all_finite_in(*seen) if skips else (), norm
 
         after, loss, (finite, norm) = self.try_step(replica, state, look)
-        if skips:
-            after = nonfinite.skipping(state, after, finite)
+        after = nonfinite.skipping(state, after, finite) if skips else after
         return after, (loss, norm)
 
     def try_step(
@@ -121,11 +120,10 @@ class Loop:
         """
         key = jax.random.fold_in(self._data_stream(replica, state), state.step)
         progress = state.step.astype(jnp.float32) / self.recipe.num_steps
-        batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
-        batch = self.layout.rows(batch)
+        size, truncation = self.recipe.batch_size, self.recipe.truncation
+        batch = self.layout.rows(replica.task.sample_at(key, size, progress))
         dropout = jax.random.fold_in(_stream(replica, _DROPOUT), state.step)
         learnt = state.params, state.optimizer_state
-        truncation = self.recipe.truncation
         if truncation is None:
             learnt, loss, _, gradient = self._update(replica, learnt, batch, dropout)
             looked = look(batch, loss, gradient)
@@ -265,9 +263,9 @@ class Loop:
 
     def _keep_best(self, state: TrainState, loss: jax.Array) -> TrainState:
         better = loss < state.best_loss  # never so for a NaN
-        kept = jnp.bool(True) if self.recipe.keep == "last" else better
-        num_worse = jnp.where(better, 0, state.num_worse + 1)
         recipe = self.recipe
+        kept = jnp.bool(True) if recipe.keep == "last" else better
+        num_worse = jnp.where(better, 0, state.num_worse + 1)
         stopped = jnp.bool(False)
         if recipe.patience is not None:
             stopped |= num_worse >= recipe.patience
