@@ -13,10 +13,9 @@ import functools
 
 from absl import flags
 
-from experiments.lab import choices, own_data
+from experiments.lab import choices, own_data, processes
 from experiments.lab import flags as common
 
-_MOST_PICTURED = 512  # steps whose weights are compared in a picture
 TASKS = (
     "copy_memory",
     "adding",
@@ -66,6 +65,11 @@ _DROPOUT = common.define_float(
     "dropout", 0.0, "Fraction dropped between layers.", least=0.0, most=0.99,
     only={"num_layers": range(2, choices.DEEPEST + 1)},
 )  # fmt: skip
+_REMAT = common.define_choice(
+    "remat", "none", tuple(choices.REMATS),
+    "What the backward pass makes again instead of keeping it: each step, or blocks of "
+    "sqrt(T) steps, for long sequences.",
+)  # fmt: skip
 _RATE = common.define_float("learning_rate", 3e-3, "Of Adam.", least=1e-12, most=1e3)
 _DECAY = common.define_float(
     "weight_decay", 0.0, "Decoupled (AdamW); 0 is plain Adam.", least=0.0, most=1e3
@@ -104,6 +108,7 @@ _TENSORBOARD = common.define_bool(
     "tensorboard", False, "Write event files for TensorBoard too.",
     only={"workdir": True},
 )  # fmt: skip
+processes.declare()
 # Where to leave what experiments/lab/run_folder.py lists; nowhere by default.
 flags.declare_key_flag("workdir")
 flags.declare_key_flag("replicas_per_device")
@@ -165,6 +170,7 @@ def make_setting():
         num_layers=_LAYERS.value,
         readout_sharing=untied_readout if _UNTIE_READOUT.value else rnnshare.Tied(),
         dropout=_DROPOUT.value,
+        remat=choices.REMATS[_REMAT.value],
     )
 
 
@@ -172,15 +178,24 @@ def prepare():
     """Returns the setting, the task and the seeds, which the machine has room for."""
     from experiments.lab import machine
 
+    processes.connect()
     setting, task = make_setting(), make_task(_SPLIT.value)
     machine.require(machine.of_training(setting, _NUM_SEEDS.value))
+    processes.check_layout(task, setting.recipe.batch_size)
     return setting, task, range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
 
 
 def main(setting, task, seeds) -> None:
-    """Trains, and prints what came of it."""
-    from experiments.lab import run_folder
+    """Trains, and prints what came of it; the first of several processes does so."""
+    from experiments.lab import board, run_folder
+    from rnnshare.training import fit
+    from rnnshare.training.processes import is_first
 
+    if not is_first():
+        processes.wait()  # until the folder is opened
+        path = common.WORKDIR.value
+        fit(*_trained(setting, task, seeds), **_how(path and path / "checkpoints"))
+        return
     with contextlib.ExitStack() as stack:
         size = setting.num_parameters()
         names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
@@ -191,9 +206,10 @@ def main(setting, task, seeds) -> None:
                 opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
                 folder = stack.enter_context(opened)
             common.keeps(f"{path} is kept up to its last checkpoint")
+        processes.wait()
         writers = {}
         if _TENSORBOARD.value:
-            writers = stack.enter_context(_writers(path, seeds))
+            writers = stack.enter_context(board.writers(path, seeds))
         what = f"{names['cell']}, {setting.sharing}, {size:,} parameters"
         print(f"{task.name}: {what}", flush=True)
         fitted = _train(setting, task, seeds, folder, writers)
@@ -202,43 +218,9 @@ def main(setting, task, seeds) -> None:
             folder.finish(*fitted)
             for seed, params in zip(seeds, fitted.params, strict=True):
                 if writers and not before:
-                    pictures = _pictures(setting, task.num_steps, params)
+                    pictures = board.pictures(setting, task.num_steps, params)
                     writers[seed].write_images(names["num_steps"], pictures)
     _report(fitted, seeds, size)
-
-
-@contextlib.contextmanager
-def _writers(path, seeds):
-    """Gives {seed: its writer}, each of a folder of its own under `tensorboard`."""
-    from rnnshare.training import TensorBoardWriter
-
-    with common.user_errors():
-        writers = {s: TensorBoardWriter(path / f"tensorboard/seed_{s}") for s in seeds}
-    try:
-        yield writers
-    finally:
-        for writer in writers.values():
-            writer.close()
-
-
-def _pictures(setting, num_steps, params):
-    """Returns how alike the trained weights of every two steps are, layer by layer.
-
-    None of tied layers, whose weights are the same, nor of more steps than show.
-    """
-    from rnnshare import Tied, expand
-    from rnnshare.cells.blueprint import Blueprint
-    from rnnshare.plotting import picture_of
-    from rnnshare.sharing.measures import weight_similarity
-
-    model = Blueprint.of(setting.make_model()).bind(params)
-    return {
-        f"weight_similarity/layer_{number}": picture_of(
-            weight_similarity(expand(rnn.sharing, rnn.stored, num_steps))
-        )
-        for number, rnn in enumerate(model.layers)
-        if rnn.sharing != Tied() and num_steps <= _MOST_PICTURED
-    }
 
 
 def _train(setting, task, seeds, folder, writers):
@@ -248,7 +230,7 @@ def _train(setting, task, seeds, folder, writers):
     from rnnshare.training import fit, progress, write_to
 
     total, done = setting.recipe.num_steps * len(seeds), {}
-    board = write_to([writers[seed] for seed in seeds]) if writers else None
+    write = write_to([writers[seed] for seed in seeds]) if writers else None
     with progress(total, str(setting.sharing)) as update:
 
         def on_chunk(step, measured):
@@ -257,21 +239,29 @@ def _train(setting, task, seeds, folder, writers):
                 done[seeds[i]] = step
                 if folder is not None and folder.add(i, step, row):
                     new[i] = row
-            if board is not None:
-                board(step, new)
+            if write is not None:
+                write(step, new)
             loss = median(row["validation_loss"] for row in measured.values())
             update(sum(done.values()), f"validation loss {loss:.4f}")
 
-        return fit(
-            setting.make_model(),
-            setting.recipe,
-            [(task, seed, setting.learning_rate) for seed in seeds],
-            per_device=common.PER_DEVICE.value,
-            on_chunk=on_chunk,
-            checkpoints=None if folder is None else folder.checkpoints,
-            checkpoint_every=_CHECKPOINTS.value,
-            gradient_norms=bool(writers),
-        )
+        how = _how(None if folder is None else folder.checkpoints)
+        return fit(*_trained(setting, task, seeds), **how, on_chunk=on_chunk)
+
+
+def _trained(setting, task, seeds):
+    """Returns what all processes train."""
+    replicas = [(task, seed, setting.learning_rate) for seed in seeds]
+    return setting.make_model(), setting.recipe, replicas
+
+
+def _how(checkpoints):
+    """Returns how they do so."""
+    return {
+        **processes.layout(),
+        "checkpoints": checkpoints,
+        "checkpoint_every": _CHECKPOINTS.value,
+        "gradient_norms": _TENSORBOARD.value,
+    }
 
 
 def _report(fitted, seeds, size):

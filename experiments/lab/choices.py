@@ -28,6 +28,8 @@ SIZES: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ),
     ("rank", 2, 0, ("low_rank",), "of the corrections."),
 )
+# What the backward pass makes again, as flags name it and as models take it.
+REMATS: dict[str, bool | str] = {"none": False, "step": True, "sqrt": "sqrt"}
 DEEPEST = 256  # layers, which are compiled one by one
 FEW = ("Elman", "LSTM")  # the cells of a study where time is short
 

@@ -40,7 +40,7 @@ class RNN(SharedModule):
         sharing: Sharing = Tied(),
         *,
         rngs: nnx.Rngs,
-        remat: bool = False,
+        remat: bool | int | str = False,
         unroll: int = 1,
         implementation: str = "auto",
     ):
@@ -52,7 +52,8 @@ class RNN(SharedModule):
             share the program that draws them.
           sharing: how the weights of the steps come from the stored ones.
           rngs: the draws take `rngs.params()`.
-          remat: recompute each step in the backward pass; see `unroll`.
+          remat: what is made again in the backward pass: True, each step; 'sqrt' or
+            an integer, the steps of a block; see `unroll`.
           unroll: steps in one iteration of the loop; see `unroll`.
           implementation: 'auto', 'scan', 'fused' or 'cudnn'; see `unroll`.
 

@@ -99,7 +99,7 @@ class SequenceModel(OneLine):
         readout: str = "last",
         readout_sharing: Sharing = Tied(),
         dropout: float = 0.0,
-        remat: bool = False,
+        remat: bool | int | str = False,
     ):
         """Draws the weights.
 
@@ -114,7 +114,8 @@ class SequenceModel(OneLine):
           readout: 'last' answers at the last real step, 'every' at each.
           readout_sharing: of the read-out; tied, unless you untie it too.
           dropout: the fraction of features dropped between layers while training.
-          remat: recompute each step in the backward pass; see `unroll`.
+          remat: what is made again in the backward pass: True, each step; 'sqrt' or
+            an integer, the steps of a block; see `unroll`.
 
         Raises:
           ValueError: on an unknown readout, a dropout outside [0, 1), or no layer.

@@ -20,8 +20,10 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from rnnshare.tasks.held import is_to_be_held, rows_to_hold
+from rnnshare.training import processes
 from rnnshare.training.checkpoints import Checkpoints
 from rnnshare.training.interrupts import Interrupted, deferred
+from rnnshare.training.layout import lay_out
 from rnnshare.training.loop import Loop, Recipe, Replica, TrainState
 from rnnshare.training.optimizers import check_learning_rate, rates_to_tell_apart
 from rnnshare.training.programs import compile_holding, compile_programs
@@ -56,6 +58,8 @@ def fit(
     *,
     mesh: Mesh | None = None,
     per_device: int = 1,
+    devices_per_replica: int = 1,
+    spread_steps: bool = False,
     compiler_options: Mapping[str, str] | None = None,
     on_chunk: Callable[[int, dict[int, Row]], None] | None = None,
     on_result: Callable[[int, Row], None] | None = None,
@@ -65,6 +69,9 @@ def fit(
     gradient_norms: bool = False,
 ) -> Fitted:
     """Trains a model once for each (task, seed, learning rate).
+
+    Where `jax.distributed` has connected several processes, each makes the same call;
+    the devices are those of all, and the first process alone writes checkpoints.
 
     Args:
       make_model: `make_model(rngs=...)`; a hashable one that compares equal (a frozen
@@ -76,6 +83,12 @@ def fit(
       mesh: a mesh of one axis to lay the replicas over; all devices by default.
       per_device: how many replicas a device trains at once. Its memory grows with them,
         and a small model's time hardly does on a GPU; a CPU gains nothing.
+      devices_per_replica: how many devices train a replica together, each on its share
+        of every batch, for a model whose steps are large. The numbers are those of one
+        device but for rounding.
+      spread_steps: lay the weights of T steps, and the optimiser's state of them, over
+        these devices too, where T is their first axis, as under `Untied`. They hold
+        less between the steps; within a step the weights are gathered.
       compiler_options: of XLA, as `jax.jit` takes them.
       on_chunk: called after each chunk with the step and what was measured, by the
         index of the replica, of those that were still training.
@@ -106,12 +119,18 @@ def fit(
         checkpoint of it.
     """
     _check(replicas)
-    if per_device < 1:
-        raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
     mesh = jax.make_mesh((jax.device_count(),), ("replica",)) if mesh is None else mesh
-    per_device = min(per_device, math.ceil(len(replicas) / mesh.size))
+    mesh, layout = lay_out(
+        mesh,
+        replicas[0][0],
+        recipe.batch_size,
+        per_device=per_device,
+        devices_per_replica=devices_per_replica,
+        spread_steps=spread_steps,
+    )
+    per_device = min(per_device, math.ceil(len(replicas) / mesh.devices.shape[0]))
     rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
-    loop = Loop(make_model, recipe, rates, gradient_norms)
+    loop = Loop(make_model, recipe, rates, gradient_norms, layout)
     tasks = [task for task, _, _ in replicas]
     kind: Any = type(tasks[0])
     options = tuple(sorted((compiler_options or {}).items()))
@@ -128,6 +147,7 @@ def fit(
     on_chunk = on_chunk or (lambda step, rows: None)
     on_result = on_result or (lambda index, row: None)
     progress = Progress() if keeper is None else keeper.load()
+    _agree_on(progress)
     for step, rows in progress.told:
         on_chunk(step, rows)
     for index, row in progress.rows.items():
@@ -138,11 +158,14 @@ def fit(
         while len(progress.rows) < len(replicas):
             keeps_all = keeper is not None and names is None
             _advance(slots, progress, keeps_all, on_chunk, on_result)
-            done, signum = len(progress.rows) == len(replicas), requested()
-            if keeper is not None and (done or keeper.due or signum is not None):
+            done = len(progress.rows) == len(replicas)
+            wanted = keeper is not None and keeper.due
+            due, signum = processes.agreed(wanted, requested() or 0)
+            if keeper is not None and (done or due or signum):
                 progress.states |= slots.states()
-                keeper.save(progress)
-            if signum is not None and not done:
+                if processes.is_first():
+                    keeper.save(progress)
+            if signum and not done:
                 raise Interrupted(signum)
     order = range(len(replicas))
     return Fitted(
@@ -171,6 +194,16 @@ def _advance(
             state = state._replace(params=None, optimizer_state=None)
         progress.states[index], progress.rows[index] = state, row
         on_result(index, row)
+
+
+def _agree_on(progress: Progress) -> None:
+    """Raises unless all processes go on from the same step."""
+    (step,) = processes.agreed(progress.step)
+    if step != progress.step:
+        raise ValueError(
+            f"fit: process {jax.process_index()} goes on from step {progress.step}, "
+            f"the first one from step {step}. Give all processes the same folder."
+        )
 
 
 def _check(replicas: Sequence[Triple]) -> None:

@@ -28,6 +28,7 @@ from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.training import nonfinite, optimizers
+from rnnshare.training.layout import ONE_DEVICE, Layout
 from rnnshare.training.recipe import Recipe as Recipe
 from rnnshare.training.state import Counts, Replica, TrainState
 from rnnshare.training.truncation import Window
@@ -48,12 +49,14 @@ class Loop:
       rates: the learning rates of all replicas, where the recipe's optimiser has to be
         made of each; see `optimizers.rates_to_tell_apart`.
       gradient_norms: measure in each chunk the mean norm of its gradients.
+      layout: how a replica lies over its devices.
     """
 
     make_model: Callable[..., nnx.Module]
     recipe: Recipe
     rates: tuple[float, ...] = ()
     gradient_norms: bool = False
+    layout: Layout = ONE_DEVICE
 
     @functools.cached_property
     def blueprint(self) -> Blueprint:
@@ -62,9 +65,8 @@ class Loop:
 
     def init(self, replica: Replica) -> TrainState:
         """Returns the state before the first step."""
-        model = self.make_model(rngs=nnx.Rngs(_stream(replica, _PARAMS)))
-        params = pure_params(model)
-        return TrainState(
+        params = pure_params(self.make_model(rngs=nnx.Rngs(_stream(replica, _PARAMS))))
+        state = TrainState(
             step=jnp.int32(0),
             params=params,
             optimizer_state=optimizers.init(self._optimizer(replica), params),
@@ -76,6 +78,7 @@ class Loop:
             diverged=jnp.int32(0),
             nonfinite=None if self._policy == "stop" else Counts.none(),
         )
+        return self.layout.stacks(state)
 
     def step(self, replica: Replica, state: TrainState) -> tuple[TrainState, jax.Array]:
         """Trains on one batch; returns the loss before its update as well.
@@ -96,8 +99,7 @@ class Loop:
             return nonfinite.all_finite_in(*seen) if skips else (), norm
 
         after, loss, (finite, norm) = self.try_step(replica, state, look)
-        if skips:
-            after = nonfinite.skipping(state, after, finite)
+        after = nonfinite.skipping(state, after, finite) if skips else after
         return after, (loss, norm)
 
     def try_step(
@@ -118,10 +120,10 @@ class Loop:
         """
         key = jax.random.fold_in(self._data_stream(replica, state), state.step)
         progress = state.step.astype(jnp.float32) / self.recipe.num_steps
-        batch = replica.task.sample_at(key, self.recipe.batch_size, progress)
+        size, truncation = self.recipe.batch_size, self.recipe.truncation
+        batch = self.layout.rows(replica.task.sample_at(key, size, progress))
         dropout = jax.random.fold_in(_stream(replica, _DROPOUT), state.step)
         learnt = state.params, state.optimizer_state
-        truncation = self.recipe.truncation
         if truncation is None:
             learnt, loss, _, gradient = self._update(replica, learnt, batch, dropout)
             looked = look(batch, loss, gradient)
@@ -153,7 +155,7 @@ class Loop:
         after = state._replace(
             step=state.step + 1, params=params, optimizer_state=optimizer_state
         )
-        return after, loss, looked
+        return self.layout.stacks(after), loss, looked
 
     def update(
         self, replica: Replica, learnt: Any, batch: Any, dropout: Any, **carrying: Any
@@ -177,15 +179,13 @@ class Loop:
         params, optimizer_state = learnt
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            outputs = self.blueprint.bind(params)(
+            outputs = self.blueprint.bind(self.layout.gathered(params))(
                 batch.inputs,
                 seq_lengths=batch.lengths,
                 rngs=nnx.Rngs(dropout=dropout),
                 **carrying,
             )
-            carry = None
-            if carrying:
-                outputs, carry = outputs
+            outputs, carry = outputs if carrying else (outputs, None)
             return replica.task.loss(outputs, batch), carry
 
         (loss, carry), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
@@ -240,8 +240,9 @@ class Loop:
 
     def measure(self, replica: Replica, params: Any, split: str) -> Metrics:
         """Returns the task's metrics on a held-out split."""
-        batch = replica.task.held_out(split)
-        outputs = self.blueprint.bind(params)(batch.inputs, seq_lengths=batch.lengths)
+        batch = self.layout.rows(replica.task.held_out(split))
+        model = self.blueprint.bind(self.layout.gathered(params))
+        outputs = model(batch.inputs, seq_lengths=batch.lengths)
         found = replica.task.metrics(outputs, batch)
         return {name: jnp.asarray(found[name], jnp.float32) for name in found}
 
@@ -262,9 +263,9 @@ class Loop:
 
     def _keep_best(self, state: TrainState, loss: jax.Array) -> TrainState:
         better = loss < state.best_loss  # never so for a NaN
-        kept = jnp.bool(True) if self.recipe.keep == "last" else better
-        num_worse = jnp.where(better, 0, state.num_worse + 1)
         recipe = self.recipe
+        kept = jnp.bool(True) if recipe.keep == "last" else better
+        num_worse = jnp.where(better, 0, state.num_worse + 1)
         stopped = jnp.bool(False)
         if recipe.patience is not None:
             stopped |= num_worse >= recipe.patience

@@ -99,11 +99,17 @@ def _on_devices(
             function(*jax.tree.map(lambda leaf: leaf[0], stacked)),
         )
 
-    spec = PartitionSpec(mesh.axis_names)
+    over = mesh.axis_names[:1]  # of replicas; over a second one each of them lies
+    spec = PartitionSpec(over)
     on_device = alone if per_device == 1 else together(function)
     program = jax.jit(
         jax.shard_map(
-            on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+            on_device,
+            mesh=mesh,
+            in_specs=spec,
+            out_specs=spec,
+            axis_names={*over},
+            check_vma=False,
         ),
         compiler_options=dict(options),
     )

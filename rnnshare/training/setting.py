@@ -36,6 +36,7 @@ class ModelFor:
       readout_sharing: of the read-out's weights.
       dropout: fraction dropped between layers while training.
       in_features, out_features, readout, num_tokens: what the task asks for.
+      remat: what is made again in the backward pass; see `SequenceModel`.
     """
 
     cell: Callable[..., nnx.RNNCellBase]
@@ -48,6 +49,7 @@ class ModelFor:
     out_features: int
     readout: str
     num_tokens: int | None
+    remat: bool | int | str = False
 
     def __call__(self, *, rngs: nnx.Rngs) -> SequenceModel:
         """Draws the model."""
@@ -62,6 +64,7 @@ class ModelFor:
             readout=self.readout,
             readout_sharing=self.readout_sharing,
             dropout=self.dropout,
+            remat=self.remat,
         )
 
 
@@ -76,7 +79,7 @@ class Setting:
       hidden_features: H.
       learning_rate: of the recipe's optimiser.
       recipe: how to train.
-      num_layers, readout_sharing, dropout: see `SequenceModel`.
+      num_layers, readout_sharing, dropout, remat: see `SequenceModel`.
     """
 
     make_task: Callable[[int], Task]
@@ -88,6 +91,7 @@ class Setting:
     num_layers: int = 1
     readout_sharing: Sharing = Tied()
     dropout: float = 0.0
+    remat: bool | int | str = False
 
     def __post_init__(self):
         check_learning_rate(self.learning_rate)
@@ -106,6 +110,7 @@ class Setting:
             out_features=task.out_features,
             readout=task.readout,
             num_tokens=task.num_tokens,
+            remat=self.remat,
         )
 
     def num_parameters(self) -> int:
@@ -135,6 +140,7 @@ class Setting:
             "num_layers": self.num_layers,
             "readout_sharing": repr(self.readout_sharing),
             "dropout": self.dropout,
+            **({} if self.remat is False else {"remat": self.remat}),
             "learning_rate": self.learning_rate,
             **{
                 f.name: getattr(self.recipe, f.name) for f in dataclasses.fields(Recipe)

@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnshare.training import nonfinite, replaying
 from rnnshare.training.loop import Metrics, Recipe, Replica, TrainState
+from rnnshare.training.processes import to_host
 from rnnshare.training.streams import tell
 
 Row = dict[str, Any]  # numbers, or None where there is none
@@ -35,16 +36,16 @@ class Slots:
           programs: of `programs.compile_programs`; and `hold`, that of
             `programs.compile_holding`, if the tasks' sets are to be held.
           recipe: how to train.
-          mesh: of one axis.
+          mesh: its first axis is of replicas.
           per_device: how many replicas a device trains at once.
           replicas: all of them.
           done: indices of those that are not to be trained.
           begun: the states, on the host, of those that go on from them.
         """
-        count = mesh.size * per_device
+        count = mesh.devices.shape[0] * per_device
         self._programs = programs
         self._recipe = recipe
-        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names[:1]))
         self._replicas = replicas
         # Those that were begun go on first, in the order that they are in.
         self._begun = dict(begun or {})
@@ -80,7 +81,7 @@ class Slots:
                 self._state = self._programs["select"](which, fresh, self._state)
         rests = np.array([index is None for index in self._index])
         if rests.any():
-            stopped = jax.device_get(self._state.stopped) | rests
+            stopped = to_host(self._state.stopped) | rests
             stopped = jax.device_put(stopped, self._sharding)
             self._state = self._state._replace(stopped=stopped)
 
@@ -93,7 +94,7 @@ class Slots:
         ]
         if not begun:
             return fresh
-        leaves, structure = jax.tree.flatten(jax.device_get(fresh))
+        leaves, structure = jax.tree.flatten(to_host(fresh))
         for slot, state in begun:
             self._steps[slot] = state.step
             leaves = [
@@ -104,7 +105,7 @@ class Slots:
 
     def states(self) -> dict[int, TrainState]:
         """Returns the states of the replicas that are being trained, on the host."""
-        host = jax.device_get(self._state)
+        host = to_host(self._state)
         return {
             index: _copy(host, slot)
             for slot, index in enumerate(self._index)
@@ -119,7 +120,7 @@ class Slots:
         self._before = self._state
         self._state, measured = self._programs["chunk"](self._stacked, self._before)
         self._measured = _rows(measured)
-        steps = jax.device_get(self._state.step)
+        steps = to_host(self._state.step)
         told: dict[int, dict[int, Row]] = {}
         for slot, index in enumerate(self._index):
             if index is not None and steps[slot] != self._steps[slot]:
@@ -132,7 +133,7 @@ class Slots:
 
         The first skipped step of a replica stands for all; its metrics count them.
         """
-        before, after = jax.device_get(
+        before, after = to_host(
             [(s.step, s.diverged, s.nonfinite) for s in (self._before, self._state)]
         )
         replayed = None
@@ -148,7 +149,7 @@ class Slots:
                 continue
             if replayed is None:
                 replay = self._programs["replay"]
-                replayed = jax.device_get(replay(self._stacked, self._before))
+                replayed = to_host(replay(self._stacked, self._before))
             if self._recipe.on_nonfinite == "skip":
                 self._named.add(index)
             step, looked = _slice(replayed, slot)
@@ -167,19 +168,19 @@ class Slots:
 
         What one that diverged has learnt is as it was before the chunk: it is finite.
         """
-        stopped = jax.device_get(self._state.stopped)
+        stopped = to_host(self._state.stopped)
         done = stopped | (self._steps >= self._recipe.num_steps)
         slots = [s for s, i in enumerate(self._index) if i is not None and done[s]]
         if not slots:
             return []
         metrics = _rows(self._programs["finish"](self._stacked, self._state))
-        host, before, found = jax.device_get(self._state), None, []
+        host, before, found = to_host(self._state), None, []
         for slot in slots:
             state = _copy(host, slot)
             measured = metrics[slot]
             if state.diverged:
                 measured = dict.fromkeys(measured, math.nan)
-                before = jax.device_get(self._before) if before is None else before
+                before = to_host(self._before) if before is None else before
                 names = ("step", "stopped", "diverged", "nonfinite")
                 state = _copy(before, slot)._replace(
                     **{name: getattr(state, name) for name in names}
@@ -214,7 +215,7 @@ def _stack(held: Sequence[Triple]) -> Replica:
 
 
 def _rows(metrics: Metrics) -> list[Row]:
-    values = jax.device_get(metrics)
+    values = to_host(metrics)
     count = len(next(iter(values.values())))
     return [
         {name: value[i].item() for name, value in values.items()} for i in range(count)

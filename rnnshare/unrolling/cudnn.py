@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing
 from rnnshare.sharing.templates import Tied
-from rnnshare.unrolling.padding import flip_real, where_real
+from rnnshare.unrolling.padding import Padding, flip_real, where_real
 
 
 def why_not_cudnn(step: Any, sharing: Sharing, inputs: Any) -> str | None:
@@ -37,17 +37,18 @@ def cudnn_unroll(
     inputs: jax.Array,
     carry: tuple[jax.Array, jax.Array],
     *,
-    is_real: jax.Array | None = None,
+    padding: Padding | None = None,
     reverse: bool = False,
     remat: bool = False,
     unroll: int = 1,
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     """Does what the scan of `rnnshare.unroll` does; see there.
 
-    `common` and `per_step` are what the sharing's `split` returns; `is_real` is
-    bool[T, *batch], or None where all steps are real. `unroll` has no meaning here.
+    `common` and `per_step` are what the sharing's `split` returns; `padding` is
+    None where all steps are real. `unroll` has no meaning here.
     """
     del unroll
+    is_real = None if padding is None else padding.is_real
     num_inputs, *batch, features = inputs.shape
     lengths = jnp.full(batch, num_inputs, jnp.int32)
     if is_real is not None:

@@ -27,12 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing.base import Sharing, leaf_at
-from rnnshare.unrolling.padding import (
-    check_carry,
-    stand_in,
-    where_real,
-    without_padding,
-)
+from rnnshare.unrolling.known import part_from_known
+from rnnshare.unrolling.padding import Padding, check_carry, fill_padding, where_real
 
 Carry = Any
 Path = tuple[str, ...]
@@ -80,7 +76,7 @@ def fused_unroll(
     inputs: jax.Array,
     carry: Carry,
     *,
-    is_real: jax.Array | None = None,
+    padding: Padding | None = None,
     reverse: bool = False,
     remat: bool = False,
     unroll: int = 1,
@@ -94,14 +90,13 @@ def fused_unroll(
       per_step: what its `split` returns, index arrays NumPy.
       inputs: [T, *B, D].
       carry: leaves [*B, H].
-      is_real: bool[T, *b], b the first axes of B; None where all steps are.
+      padding: its is_real bool[T, *b], b the first axes of B; None where there is none.
       reverse: run from the last step to the first.
       remat: keep nothing of the loop; the backward pass runs it again.
       unroll: see `jax.lax.scan`.
     """
-    if is_real is not None:
-        inputs = without_padding(inputs, is_real)
-    traced, rebuild = _part_from_known(per_step)
+    inputs = fill_padding(inputs, padding)
+    traced, rebuild = part_from_known(per_step)
     rules = _Loop(
         step,
         step.pointwise_cell(),
@@ -113,7 +108,7 @@ def fused_unroll(
     loop.defjvp(rules.derive)
     if remat:
         loop = jax.checkpoint(loop)
-    return loop(common, traced, inputs, carry, is_real)
+    return loop(common, traced, inputs, carry, padding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +130,7 @@ class _Loop:
     scan: Callable[..., Any]
 
     def run(self, *arguments: Any) -> tuple[Carry, Any]:
-        """Returns carry and outputs of (common, traced, inputs, carry, is_real)."""
+        """Returns carry and outputs of (common, traced, inputs, carry, padding)."""
 
         def activate(*at: Any) -> Any:
             return self.cell.pointwise(*at), None
@@ -151,7 +146,7 @@ class _Loop:
             return results, (self.cell.hidden(carry), residuals)
 
         results, (before, residuals) = self._forward(with_residuals, *primals)
-        common, traced, inputs, _, is_real = primals
+        common, traced, inputs, _, padding = primals
         d_common, d_traced, d_inputs, d_carry, _ = tangents
 
         def input_map(common: Any, traced: Any, inputs: jax.Array) -> jax.Array:
@@ -165,6 +160,7 @@ class _Loop:
         _, du = jax.jvp(recurrent_map, at, along)
         if self.cell.reads_sum_only:
             da, du = da + du, None
+        is_real = None if padding is None else padding.is_real
         scanned = (self.rebuild(traced), residuals, da, du, is_real)
         return results, self._run_tangents(_transposed(common), d_carry, scanned)
 
@@ -175,12 +171,10 @@ class _Loop:
         traced: Any,
         inputs: jax.Array,
         carry: Carry,
-        is_real: Any,
+        padding: Padding | None,
     ) -> Any:
         """Runs the loop; also returns what `function` keeps of every step."""
         hoists = _hoists(inputs)
-        if is_real is not None:
-            safe_carry = stand_in(carry, jnp.any(is_real, 0))
         if hoists:
             inputs = self._maps(self.step.input_map, common, traced, inputs)
 
@@ -189,8 +183,8 @@ class _Loop:
             if not hoists:
                 a = self._map(self.step.input_map, common, per_step_t, a)
             safe = carry
-            if is_real is not None:
-                safe = where_real(is_real, carry, safe_carry)
+            if padding is not None:
+                safe = where_real(is_real, carry, padding.carry)
             h = self.cell.hidden(safe)
             u = self._map(self.step.recurrent_map, common, per_step_t, h)
             (new, y), kept = function(safe, a, u)
@@ -199,6 +193,7 @@ class _Loop:
                 new, y = where_real(is_real, new, carry), where_real(is_real, y)
             return new, (y, kept)
 
+        is_real = None if padding is None else padding.is_real
         scanned = (self.rebuild(traced), inputs, is_real)
         carry, (outputs, kept) = self.scan(body, carry, scanned)
         return (carry, outputs), kept
@@ -281,20 +276,3 @@ def _transposed(weights: Any) -> Any:
         return leaf if leaf.ndim < 2 else _Transposed(jnp.swapaxes(leaf, -1, -2))
 
     return jax.tree.map(transpose, weights)
-
-
-def _part_from_known(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """Returns the leaves that are not NumPy, and the way back to the tree.
-
-    What is NumPy is known while tracing; an argument of a function that JAX transforms
-    would not stay so, and `products` groups steps by it.
-    """
-    leaves, structure = jax.tree.flatten(tree)
-    known = [leaf if isinstance(leaf, np.ndarray) else None for leaf in leaves]
-    traced = [None if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
-
-    def rebuild(traced: list[Any]) -> Any:
-        leaves = [t if k is None else k for t, k in zip(traced, known, strict=True)]
-        return jax.tree.unflatten(structure, leaves)
-
-    return traced, rebuild

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -121,14 +121,42 @@ def stand_in(first: Any, begins: jax.Array) -> Any:
     return jax.tree.map(of_leaf, first)
 
 
+class Padding(NamedTuple):
+    """Which steps are padding, and what these read in place of what stands there.
+
+    Attributes:
+      is_real: bool[T, *batch].
+      inputs, carry: what stands in for them, leaves [*batch, ...]; see `stand_in`.
+    """
+
+    is_real: jax.Array
+    inputs: Any
+    carry: Any
+
+
 @functools.partial(jax.jit, inline=True)
+def padding_of(is_real: jax.Array, inputs: Any, carry: Any = ()) -> Padding | None:
+    """Returns the padding of inputs [T, *batch, ...]; None where there are no steps."""
+    if is_real.shape[0] == 0:
+        return None
+    first = stand_in(jax.tree.map(lambda x: x[0], inputs), is_real[0])
+    return Padding(is_real, first, stand_in(carry, jnp.any(is_real, 0)))
+
+
+@functools.partial(jax.jit, inline=True)
+def fill_padding(inputs: Any, padding: Padding | None) -> Any:
+    """Returns the inputs [T, *batch, ...], their padding filled by what stands in."""
+    if padding is None:
+        return inputs
+    filler = jax.tree.map(
+        lambda f, x: jnp.broadcast_to(f, x.shape), padding.inputs, inputs
+    )
+    return where_real(padding.is_real, inputs, filler)
+
+
 def without_padding(inputs: Any, is_real: jax.Array) -> Any:
     """Returns the inputs [T, *batch, ...], their padding filled by `stand_in`."""
-    if is_real.shape[0] == 0:
-        return inputs
-    filler = stand_in(jax.tree.map(lambda x: x[0], inputs), is_real[0])
-    filler = jax.tree.map(lambda f, x: jnp.broadcast_to(f, x.shape), filler, inputs)
-    return where_real(is_real, inputs, filler)
+    return fill_padding(inputs, padding_of(is_real, inputs))
 
 
 def flip_real(tree: Any, lengths: Any) -> Any:

@@ -5,19 +5,21 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
+from rnnshare.unrolling.blocks import run_in_blocks, steps_of_block
 from rnnshare.unrolling.cudnn import cudnn_unroll, why_not_cudnn
 from rnnshare.unrolling.fused import fused_unroll, why_not_fused
 from rnnshare.unrolling.padding import (
+    Padding,
     before,
     check_batch,
     check_carry,
     check_lengths,
     count_inputs,
-    stand_in,
+    fill_padding,
+    padding_of,
     where_real,
     without_padding,
 )
@@ -58,7 +60,7 @@ def unroll(
     start: int | jax.Array = 0,
     num_steps: int | None = None,
     reverse: bool = False,
-    remat: bool = False,
+    remat: bool | int | str = False,
     unroll: int = 1,
     implementation: str = "auto",
 ) -> tuple[Carry, Any]:
@@ -88,22 +90,31 @@ def unroll(
         steps can be told one by one.
       reverse: run from the last step to the first. Weights belong to positions: step t
         reads W_t in both directions.
-      remat: recompute each step in the backward pass instead of keeping what is in it.
+      remat: what is made again in the backward pass instead of kept: with True each
+        step; with an integer k the steps of each block of k, so that carries are kept
+        between blocks and what is in the steps of one block alone; with 'sqrt' the
+        same in blocks of about sqrt(T), for many steps: memory beside inputs and
+        outputs grows as sqrt(T) then.
       unroll: how many steps to lay out in one iteration of the loop (`lax.scan`'s).
       implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`)
         does for all steps at once what needs no carry, for an `AffineCell` under a
         sharing that supports it; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on
-        their GPUs under `Tied`; 'auto' is fused where that is possible and no `remat`
-        asked for, else the scan. They differ in rounding only.
+        their GPUs under `Tied`; 'auto' is fused where that is possible and `remat` not
+        True, else the scan. In blocks it is asked of a block: what templates its steps
+        read is known if they are those of every block. They differ in rounding only.
 
     Returns:
       The final carry, and the outputs [T, *batch, ...] in the order of the inputs.
 
     Raises:
-      ValueError: if a step has no weights, lengths do not fit the inputs, or the
-        implementation is unknown or does not apply.
+      ValueError: if a step has no weights, lengths do not fit the inputs, `remat` is
+        none of these, or the implementation is unknown or does not apply.
       TypeError: if lengths are no integers, or the step changes the carry's type.
+
+    Reference: Chen, Xu, Zhang, Guestrin, 2016, "Training deep nets with sublinear
+    memory cost", for blocks of sqrt(T).
     """
+    block = steps_of_block(remat, count_inputs(inputs))
     sharing, common, per_step, is_real = _prepare(
         sharing, stored, inputs, carry, lengths, start, num_steps
     )
@@ -113,19 +124,29 @@ def unroll(
         return run_step(step, sharing, common, one, carry, x)[0]
 
     carry = place_carry(first_step, carry, (stored, inputs, is_real))
-    run = _choose(implementation, step, sharing, per_step, inputs, carry, remat)
-    return run(
-        step,
-        sharing,
-        common,
-        per_step,
-        inputs,
-        carry,
-        is_real=is_real,
-        reverse=reverse,
-        remat=remat,
-        unroll=unroll,
-    )
+    padding = None if is_real is None else padding_of(is_real, inputs, carry)
+
+    def run(
+        per_step: Any, inputs: Any, carry: Carry, padding: Padding | None
+    ) -> tuple[Carry, Any]:
+        alone = remat is True
+        chosen = _choose(implementation, step, sharing, per_step, inputs, carry, alone)
+        return chosen(
+            step,
+            sharing,
+            common,
+            per_step,
+            inputs,
+            carry,
+            padding=padding,
+            reverse=reverse,
+            remat=alone,
+            unroll=unroll,
+        )
+
+    if block is None:
+        return run(per_step, inputs, carry, padding)
+    return run_in_blocks(run, block, per_step, inputs, carry, padding, reverse=reverse)
 
 
 def _choose(
@@ -166,36 +187,34 @@ def scan_unroll(
     inputs: Any,
     carry: Carry,
     *,
-    is_real: jax.Array | None = None,
+    padding: Padding | None = None,
     reverse: bool = False,
     remat: bool = False,
     unroll: int = 1,
 ) -> tuple[Carry, Any]:
     """Scans the whole step over time, as `unroll` says.
 
-    `common` and `per_step` are what the sharing's `split` returns; `is_real`,
-    bool[T, *batch], says which steps are no padding, None that all are real.
+    `common` and `per_step` are what the sharing's `split` returns; `padding` is None
+    where all steps are real.
     """
-    if is_real is not None:
-        inputs = without_padding(inputs, is_real)
-        safe_carry = stand_in(carry, jnp.any(is_real, 0))
+    inputs = fill_padding(inputs, padding)
 
     def body(carry, scanned):
         per_step_t, x, is_real_t = scanned
-        if is_real_t is None:
+        if padding is None:
             new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
             check_carry(carry, new_carry)
             return new_carry, y
         # What is read in the padding is replaced before the step: a NaN that is
         # computed and then discarded still poisons the gradient.
-        safe = where_real(is_real_t, carry, safe_carry)
+        safe = where_real(is_real_t, carry, padding.carry)
         new_carry, y = run_step(step, sharing, common, per_step_t, safe, x)
         check_carry(carry, new_carry)
         return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
 
     if remat:
         body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
-    scanned = (per_step, inputs, is_real)
+    scanned = (per_step, inputs, None if padding is None else padding.is_real)
     return jax.lax.scan(body, carry, scanned, reverse=reverse, unroll=unroll)
 
 

@@ -25,11 +25,13 @@ from tests.experiments.scripts import (
 HUGE = str(10**23)
 INTEGERS = {
     "train": "task_steps split num_segments period num_templates rank hidden_features "
-    "num_layers num_steps batch_size validate_every patience seed num_seeds",
+    "num_layers num_steps batch_size validate_every patience seed num_seeds "
+    "devices_per_replica num_processes process_id",
     "should_i_untie": "hidden_features num_steps num_seeds",
     "length_generalisation": "train_max_length eval_max_length hidden_features "
     "num_steps num_seeds examples",
     "benchmark.study_race": "num_seeds num_steps rounds",
+    "benchmark.long_race": "num_steps batch_size hidden_features rounds",
     "compare": "forecast hidden_features batch_size period",
     "identities": "replicas_per_device workers",
 }
@@ -77,6 +79,17 @@ BY_HAND = {
         "--task=mnist1d --drift=0.1": "--drift is only read with --task=drift",
         "--task=adding --split=1": "--split is only read with --task=drift or",
         "--dropout=0.5": "--dropout is only read with --num_layers=2 or more",
+        "--remat=root": "Use",
+        # Devices and processes.
+        "--num_processes=2": "--num_processes is only read with --coordinator",
+        "--coordinator=here": "--coordinator=here is no host:port, and not auto",
+        "--coordinator=h:1 --num_processes=2": "needs --num_processes, and the --pro",
+        "--coordinator=h:1 --num_processes=2 --process_id=2": "counted from 0 to 1",
+        "--coordinator=auto --process_id=0": "--coordinator=auto finds out how many",
+        f"{ADDING} --spread_steps": "Use devices_per_replica=2, or more",
+        f"{ADDING} --devices_per_replica=3": "does not divide the 2 devices",
+        f"{ADDING} --devices_per_replica=2 --batch_size=5": "the batch_size of 5",
+        f"{ADDING} --devices_per_replica=2 --replicas_per_device=2": "Leave one out",
         "--restart": "--restart is only read with --workdir",
         "--checkpoint_every=1": "--checkpoint_every is only read with --workdir",
         # What the library refuses of them together.
@@ -157,6 +170,11 @@ BY_HAND = {
         "--races=tied --memory_gib=3": "--memory_gib is only read with --races=untied",
         "--races=study --cells=lstm": "--cells is only read with --races=tied",
     },
+    "benchmark.long_race": {
+        "--remat=root": "value should be one of <none|step|sqrt>",
+        "--num_steps=100000000": "most of it outputs and their gradient",
+        "--sharing=untied": "most of it weights, old and new, and gradient",
+    },
     "benchmark.study_race": {
         "--num_steps=1000000000": "most of it 8 times 1,000,000,000 batches",
     },
@@ -179,7 +197,7 @@ def table(name):
 
 
 SCRIPTS = ("train", "should_i_untie", "answer", "benchmark", "benchmark.study_race",
-           "compare", "merge",
+           "benchmark.long_race", "compare", "merge",
            *EXPERIMENTS)  # fmt: skip
 
 

@@ -61,7 +61,7 @@ Scaled: base=Tied() beyond='error'
 Schedule: same_init=False beyond='error'
 Segments: same_init=False beyond='error'
 Setting: hidden_features=64 learning_rate=0.001 recipe=Recipe() num_layers=1
-    readout_sharing=Tied() dropout=0.0
+    readout_sharing=Tied() dropout=0.0 remat=False
 SignalPatch: num_held_out=1000 num_steps=8 num_features=8 strength=5.0 label_noise=0.0
 StackManipulation: min_length=1 num_held_out=1000 curriculum=0.0
 StateMixtureCell: cell=LSTMCell num_templates=4 dtype=None param_dtype=float32

@@ -72,6 +72,7 @@ def test_every_field_of_a_setting_is_in_its_key():
         "num_layers": 2,
         "readout_sharing": Untied(6),
         "dropout": 0.5,
+        "remat": "sqrt",
     }
     assert set(others) == {field.name for field in dataclasses.fields(Setting)}
     changed = [dataclasses.replace(BASE, **{k: v}) for k, v in others.items()]

@@ -1,0 +1,65 @@
+"""`train` in two processes, which train one model together: the rows of one process."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+
+from tests.experiments.scripts import ROOT, TINY, run, strict_json
+
+CORES = os.cpu_count() or 1  # each a device of a process
+
+
+def start(*flags):
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.train", *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rows_of(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    rows = [strict_json(line) for line in lines]
+    return [{k: v for k, v in row.items() if k != "crc32"} for row in rows]
+
+
+def test_two_processes_write_the_rows_of_one(tmp_path):
+    """The first alone writes; the weights of the steps lie over both."""
+    flags = (*TINY, "--sharing=untied", f"--task_steps={4 * CORES}",
+             f"--batch_size={2 * CORES}", "--checkpoint_every=0")  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        where = f"--coordinator=localhost:{free.getsockname()[1]}"
+    together = (*flags, where, "--num_processes=2", "--spread_steps",
+                f"--devices_per_replica={2 * CORES}",
+                f"--workdir={tmp_path / 'two'}")  # fmt: skip
+    processes = [start(*together, f"--process_id={number}") for number in (0, 1)]
+    try:
+        told = [process.communicate(timeout=300) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert ["parameters: " in out for out, _ in told] == [True, False]
+    alone = run("train", *flags, f"--workdir={tmp_path / 'one'}")
+    assert alone.returncode == 0, alone.stderr
+    two, one = (rows_of(tmp_path / name) for name in ("two", "one"))
+    assert len(two) == len(one) == 3
+    for a, b in zip(two, one, strict=True):
+        a, b = ({**row, **row.get("final", {}), "final": 0} for row in (a, b))
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_allclose(a[name] or 0, b[name] or 0, rtol=1e-5)
+    for name in ("two", "one"):
+        assert (tmp_path / name / "params" / "seed_0.npz").exists()
+    with (
+        np.load(tmp_path / "two/params.npz") as a,
+        np.load(tmp_path / "one/params.npz") as b,
+    ):
+        for name in b:
+            np.testing.assert_allclose(a[name], b[name], rtol=0, atol=1e-6)
