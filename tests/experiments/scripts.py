@@ -17,7 +17,7 @@ from absl.testing import flagsaver
 
 from experiments import answer
 from experiments.lab import flags as common
-from experiments.lab import machine, own_data, script
+from experiments.lab import machine, own_data, processes, script
 
 app.define_help_flags()
 
@@ -80,7 +80,7 @@ def own_flags():
     values, parsed = flags.FLAGS, flags.FLAGS.is_parsed()
     shared = {
         holder.name
-        for module in (common, own_data, script)
+        for module in (common, own_data, processes, script)
         for holder in vars(module).values()
         if isinstance(holder, flags.FlagHolder)
     }
