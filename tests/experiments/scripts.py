@@ -16,7 +16,7 @@ from absl import app, flags
 from absl.testing import flagsaver
 
 from experiments import answer
-from experiments.lab import cluster, machine, own_data, script
+from experiments.lab import cluster, machine, own_data, processes, script
 from experiments.lab import flags as common
 
 app.define_help_flags()
@@ -80,7 +80,7 @@ def own_flags():
     values, parsed = flags.FLAGS, flags.FLAGS.is_parsed()
     shared = {
         holder.name
-        for module in (common, own_data, cluster, script)
+        for module in (common, own_data, cluster, processes, script)
         for holder in vars(module).values()
         if isinstance(holder, flags.FlagHolder)
     }
