@@ -12,6 +12,7 @@ from rnnshare.cells.blueprint import Blueprint
 from rnnshare.cells.described import OneLine, describe
 from rnnshare.cells.holding import load, params_of, stored_of
 from rnnshare.cells.initialising import cell_init, init_stored
+from rnnshare.cells.linear import LinearStep
 from rnnshare.sharing.base import Sharing, Stored, Weights
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.unseen import bounded_to, resolve_steps
@@ -60,7 +61,8 @@ class RNN(OneLine):
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.
           unroll: steps in one iteration of the loop; see `unroll`.
-          implementation: 'auto', 'scan', 'fused' or 'cudnn'; see `unroll`.
+          implementation: 'auto', 'scan', 'fused', 'associative' or 'cudnn'; see
+            `unroll`.
 
         Raises:
           TypeError: if the sharing is none, or make_cell makes no cell.
@@ -229,7 +231,7 @@ class RNN(OneLine):
             carry = _initialize(first, inputs, rngs)
         else:
             _check_carry(self.cell, carry, inputs)
-        suits = AffineStep.suits(cell)
+        suits = AffineStep.suits(cell) or LinearStep.suits(cell)
         dtype = getattr(cell, "dtype", None)
         chosen = dtype is not None or suits  # else a cell mixes dtypes as it likes
         if dtype is None and _is_inexact(inputs):
@@ -274,6 +276,8 @@ def step_of(cell: Blueprint) -> Any:
     """Returns the cell's step, `(weights, carry, x) -> (carry, y)`."""
     if AffineStep.suits(cell.bind()):
         return AffineStep(cell)
+    if LinearStep.suits(cell.bind()):
+        return LinearStep(cell)
     return lambda weights, carry, x: cell.bind(weights)(carry, x)
 
 

@@ -1,50 +1,23 @@
 """`unroll`: run a cell over time under any sharing."""
 
-import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
-from rnnshare.unrolling.cudnn import cudnn_unroll, why_not_cudnn
-from rnnshare.unrolling.fused import fused_unroll, why_not_fused
+from rnnshare.unrolling.implementations import choose
+from rnnshare.unrolling.loop import Carry, Step, StepByProducts, run_step
 from rnnshare.unrolling.padding import (
     before,
     check_batch,
-    check_carry,
     check_lengths,
     count_inputs,
-    stand_in,
     where_real,
     without_padding,
 )
 from rnnshare.unrolling.placement import place_carry
-
-Carry = Any
-Step = Callable[[Any, Carry, Any], tuple[Carry, Any]]
-
-
-class StepByProducts(Protocol):
-    """A step that reads its kernels through products alone.
-
-    Such a step lets a sharing correct or mix `x @ kernel` instead of the kernel, where
-    that is cheaper. It is a step like any other as well.
-    """
-
-    def __call__(self, weights: Any, carry: Carry, x: Any) -> tuple[Carry, Any]:
-        """The step, `(weights, carry, x) -> (carry, y)`."""
-
-    def by_products(
-        self,
-        product: Callable[[tuple[str, ...], jax.Array], jax.Array],
-        weights: Any,
-        carry: Carry,
-        x: Any,
-    ) -> tuple[Carry, Any]:
-        """The same, from `product(path, x)`; of the weights, only biases are read."""
 
 
 def unroll(
@@ -91,10 +64,13 @@ def unroll(
       remat: recompute each step in the backward pass instead of keeping what is in it.
       unroll: how many steps to lay out in one iteration of the loop (`lax.scan`'s).
       implementation: 'scan' runs the step as it is; 'fused' (see `unrolling.fused`)
-        does for all steps at once what needs no carry, for an `AffineCell` under a
-        sharing that supports it; 'cudnn' (see `unrolling.cudnn`) is NVIDIA's LSTM, on
-        their GPUs under `Tied`; 'auto' is fused where that is possible and no `remat`
-        asked for, else the scan. They differ in rounding only.
+        does for all steps at once what needs no carry, for an `AffineCell` or a
+        `LinearCell` under a sharing that supports it; 'associative' (see
+        `unrolling.linear`) runs a `LinearCell` in O(log T) parallel rounds; 'cudnn'
+        (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under `Tied`; 'auto' is
+        fused where that is possible and no `remat` asked for, else the scan, and of a
+        `LinearCell` the fastest: see `unrolling.linear.best_linear`. They differ in
+        rounding only.
 
     Returns:
       The final carry, and the outputs [T, *batch, ...] in the order of the inputs.
@@ -113,7 +89,7 @@ def unroll(
         return run_step(step, sharing, common, one, carry, x)[0]
 
     carry = place_carry(first_step, carry, (stored, inputs, is_real))
-    run = _choose(implementation, step, sharing, per_step, inputs, carry, remat)
+    run = choose(implementation, step, sharing, per_step, inputs, carry, remat)
     return run(
         step,
         sharing,
@@ -126,100 +102,6 @@ def unroll(
         remat=remat,
         unroll=unroll,
     )
-
-
-def _choose(
-    implementation: str,
-    step: Any,
-    sharing: Sharing,
-    per_step: Any,
-    inputs: Any,
-    carry: Carry,
-    remat: bool,
-) -> Callable[..., Any]:
-    """Returns the function that runs an implementation, or the best one for 'auto'."""
-    reason = None
-    if implementation == "auto":
-        implementation = "scan"
-        if not remat and why_not_fused(step, sharing, per_step, inputs, carry) is None:
-            implementation = "fused"
-    elif implementation == "fused":
-        reason = why_not_fused(step, sharing, per_step, inputs, carry)
-    elif implementation == "cudnn":
-        reason = why_not_cudnn(step, sharing, inputs)
-    if reason is not None:
-        raise ValueError(
-            f"implementation={implementation!r} does not apply: {reason}. Use 'auto' "
-            "or 'scan'."
-        )
-    if implementation not in IMPLEMENTATIONS:
-        names = ", ".join(map(repr, ("auto", *IMPLEMENTATIONS)))
-        raise ValueError(f"implementation is {implementation!r}. Use one of {names}.")
-    return IMPLEMENTATIONS[implementation]
-
-
-def scan_unroll(
-    step: Step | StepByProducts,
-    sharing: Sharing,
-    common: Any,
-    per_step: Any,
-    inputs: Any,
-    carry: Carry,
-    *,
-    is_real: jax.Array | None = None,
-    reverse: bool = False,
-    remat: bool = False,
-    unroll: int = 1,
-) -> tuple[Carry, Any]:
-    """Scans the whole step over time, as `unroll` says.
-
-    `common` and `per_step` are what the sharing's `split` returns; `is_real`,
-    bool[T, *batch], says which steps are no padding, None that all are real.
-    """
-    if is_real is not None:
-        inputs = without_padding(inputs, is_real)
-        safe_carry = stand_in(carry, jnp.any(is_real, 0))
-
-    def body(carry, scanned):
-        per_step_t, x, is_real_t = scanned
-        if is_real_t is None:
-            new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
-            check_carry(carry, new_carry)
-            return new_carry, y
-        # What is read in the padding is replaced before the step: a NaN that is
-        # computed and then discarded still poisons the gradient.
-        safe = where_real(is_real_t, carry, safe_carry)
-        new_carry, y = run_step(step, sharing, common, per_step_t, safe, x)
-        check_carry(carry, new_carry)
-        return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
-
-    if remat:
-        body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
-    scanned = (per_step, inputs, is_real)
-    return jax.lax.scan(body, carry, scanned, reverse=reverse, unroll=unroll)
-
-
-IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
-    "scan": scan_unroll,
-    "fused": fused_unroll,
-    "cudnn": cudnn_unroll,
-}
-
-
-def run_step(
-    step: Step | StepByProducts,
-    sharing: Sharing,
-    common: Any,
-    per_step_t: Any,
-    carry: Carry,
-    x: Any,
-) -> tuple[Carry, Any]:
-    """Runs one step with the weights that its sharing gives it."""
-    by_products = getattr(step, "by_products", None)
-    if by_products is None:
-        return sharing.apply(step, common, per_step_t, carry, x)
-    product = functools.partial(sharing.product, common, per_step_t)
-    return by_products(product, sharing.merge(common, per_step_t), carry, x)
 
 
 def map_steps(
