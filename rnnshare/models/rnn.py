@@ -16,6 +16,7 @@ from rnnshare.cells.linear import LinearStep
 from rnnshare.sharing.base import Sharing, Stored, Weights
 from rnnshare.sharing.templates import Tied
 from rnnshare.sharing.unseen import bounded_to, resolve_steps
+from rnnshare.unrolling.newton import Newton
 from rnnshare.unrolling.padding import check_lengths, flip_real
 from rnnshare.unrolling.scan import unroll
 
@@ -49,7 +50,7 @@ class RNN(OneLine):
         rngs: nnx.Rngs,
         remat: bool = False,
         unroll: int = 1,
-        implementation: str = "auto",
+        implementation: str | Newton = "auto",
     ):
         """Draws the weights.
 
@@ -61,8 +62,7 @@ class RNN(OneLine):
           rngs: the draws take `rngs.params()`.
           remat: recompute each step in the backward pass; see `unroll`.
           unroll: steps in one iteration of the loop; see `unroll`.
-          implementation: 'auto', 'scan', 'fused', 'associative' or 'cudnn'; see
-            `unroll`.
+          implementation: 'auto', 'scan', or another way; see `unroll`.
 
         Raises:
           TypeError: if the sharing is none, or make_cell makes no cell.

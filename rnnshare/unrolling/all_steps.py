@@ -1,5 +1,6 @@
 """The affine maps of all steps at once, where they need no carry."""
 
+import functools
 import math
 from typing import Any
 
@@ -18,13 +19,17 @@ def map_all_steps(
     """Returns an affine map at all steps: `x_t W_t + b_t`.
 
     Args:
-      sharing: how the weights are shared.
+      sharing: how the weights are shared; one that does not support it makes the
+        kernels of all steps.
       common: what its `split` returns.
       per_step: what its `split` returns.
       path: to the map in the weights of a step, {'kernel', perhaps 'bias'}.
       x: [T, *B, in].
     """
-    y = sharing.products(common, per_step, (*path, "kernel"), x)
+    products = functools.partial(Sharing.products, sharing)  # step by step, mapped
+    if sharing.supports_fused(per_step):
+        products = sharing.products
+    y = products(common, per_step, (*path, "kernel"), x)
 
     def bias_of(_: Any, per_step_t: Any) -> Any:
         return leaf_at(sharing.merge(common, per_step_t), path).get("bias")

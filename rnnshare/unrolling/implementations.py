@@ -14,6 +14,8 @@ from rnnshare.unrolling.linear import (
     why_not_linear,
 )
 from rnnshare.unrolling.loop import scan_unroll
+from rnnshare.unrolling.newton import Newton
+from rnnshare.unrolling.parallel import parallel_unroll, why_not_parallel
 from rnnshare.unrolling.recurrences import by_associative_scan, by_loop
 
 IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
@@ -21,11 +23,13 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "fused": fused_unroll,
     "cudnn": cudnn_unroll,
     "associative": functools.partial(linear_unroll, solve=by_associative_scan),
+    "parallel_backward": parallel_unroll,
+    "parallel": functools.partial(parallel_unroll, solver=Newton()),
 }
 
 
 def choose(
-    implementation: str,
+    implementation: str | Newton,
     step: Any,
     sharing: Sharing,
     per_step: Any,
@@ -34,17 +38,24 @@ def choose(
     remat: bool,
 ) -> Callable[..., Any]:
     """Returns the function that runs an implementation, or the best one for 'auto'."""
+    solver = implementation
+    if isinstance(solver, Newton):
+        implementation = "parallel"
     if implementation == "auto":
         implementation = _best(step, sharing, per_step, inputs, carry, remat)
     elif implementation not in IMPLEMENTATIONS:
         names = ", ".join(map(repr, ("auto", *IMPLEMENTATIONS)))
-        raise ValueError(f"implementation is {implementation!r}. Use one of {names}.")
+        raise ValueError(
+            f"implementation is {implementation!r}. Use one of {names}, or a Newton()."
+        )
     reason = _why_not(implementation, step, sharing, per_step, inputs, carry)
     if reason is not None:
         raise ValueError(
             f"implementation={implementation!r} does not apply: {reason}. Use 'auto' "
             "or 'scan'."
         )
+    if isinstance(solver, Newton):
+        return functools.partial(parallel_unroll, solver=solver)
     if implementation == "fused" and is_linear(step):
         return functools.partial(linear_unroll, solve=by_loop)
     return IMPLEMENTATIONS[implementation]
@@ -71,6 +82,8 @@ def _why_not(
 ) -> str | None:
     if implementation == "cudnn":
         return why_not_cudnn(step, sharing, inputs)
+    if implementation in ("parallel", "parallel_backward"):
+        return why_not_parallel(inputs, carry)
     if implementation == "associative":
         return why_not_linear(step, inputs, carry)
     if implementation == "fused" and is_linear(step):

@@ -57,11 +57,32 @@ def scan_unroll(
     `common` and `per_step` are what the sharing's `split` returns; `is_real`,
     bool[T, *batch], says which steps are no padding, None that all are real.
     """
+    safe_carry = None
     if is_real is not None:
         inputs = without_padding(inputs, is_real)
         safe_carry = stand_in(carry, jnp.any(is_real, 0))
+    body = masked_step(step, sharing, common, safe_carry)
+    if remat:
+        body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
+    scanned = (per_step, inputs, is_real)
+    return jax.lax.scan(body, carry, scanned, reverse=reverse, unroll=unroll)
 
-    def body(carry, scanned):
+
+def masked_step(
+    step: Step | StepByProducts, sharing: Sharing, common: Any, safe_carry: Carry
+) -> Callable[[Carry, Any], tuple[Carry, Any]]:
+    """Returns one step as a scan's body, of carry and (per_step_t, x_t, is_real_t).
+
+    In the padding the carry is frozen, and outputs are zero.
+
+    Args:
+      step: see `rnnshare.unroll`.
+      sharing: see there.
+      common: what its `split` returns.
+      safe_carry: what the step reads in the padding; None where there is none.
+    """
+
+    def body(carry: Carry, scanned: Any) -> tuple[Carry, Any]:
         per_step_t, x, is_real_t = scanned
         if is_real_t is None:
             new_carry, y = run_step(step, sharing, common, per_step_t, carry, x)
@@ -74,10 +95,7 @@ def scan_unroll(
         check_carry(carry, new_carry)
         return where_real(is_real_t, new_carry, carry), where_real(is_real_t, y)
 
-    if remat:
-        body = jax.checkpoint(body, prevent_cse=False)  # a scan needs no such barrier
-    scanned = (per_step, inputs, is_real)
-    return jax.lax.scan(body, carry, scanned, reverse=reverse, unroll=unroll)
+    return body
 
 
 def run_step(

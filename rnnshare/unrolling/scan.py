@@ -9,6 +9,7 @@ from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.unseen import bounded_to, check_chunk, resolve_steps
 from rnnshare.unrolling.implementations import choose
 from rnnshare.unrolling.loop import Carry, Step, StepByProducts, run_step
+from rnnshare.unrolling.newton import Newton
 from rnnshare.unrolling.padding import (
     before,
     check_batch,
@@ -33,7 +34,7 @@ def unroll(
     reverse: bool = False,
     remat: bool = False,
     unroll: int = 1,
-    implementation: str = "auto",
+    implementation: str | Newton = "auto",
 ) -> tuple[Carry, Any]:
     """Runs a step function over time, each step with the weights its sharing gives it.
 
@@ -67,20 +68,23 @@ def unroll(
         does for all steps at once what needs no carry, for an `AffineCell` or a
         `LinearCell` under a sharing that supports it; 'associative' (see
         `unrolling.linear`) runs a `LinearCell` in O(log T) parallel rounds; 'cudnn'
-        (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under `Tied`; 'auto' is
-        fused where that is possible and no `remat` asked for, else the scan, and of a
-        `LinearCell` the fastest: see `unrolling.linear.best_linear`. They differ in
-        rounding only.
+        (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under `Tied`;
+        'parallel_backward' runs the backward pass of any cell in parallel over time,
+        and 'parallel', or a `Newton` of other numbers, both passes (see
+        `unrolling.parallel`), for a step that treats sequences apart; 'auto' is fused
+        where that is possible and no `remat` asked for, else the scan, and of a
+        `LinearCell` the fastest (see `best_linear`). But for Newton's tolerance they
+        differ in rounding only.
 
     Returns:
       The final carry, and the outputs [T, *batch, ...] in the order of the inputs.
 
     Raises:
       ValueError: if a step has no weights, lengths do not fit the inputs, or the
-        implementation is unknown or does not apply.
+        implementation is unknown, does not apply, or does not fit in memory.
       TypeError: if lengths are no integers, or the step changes the carry's type.
     """
-    sharing, common, per_step, is_real = _prepare(
+    sharing, common, per_step, is_real = prepare(
         sharing, stored, inputs, carry, lengths, start, num_steps
     )
 
@@ -119,7 +123,7 @@ def map_steps(
     `y_t = function(W_t, x_t)`, in parallel over time; under `Tied`, one matrix product
     for all steps. Args, Returns and Raises are those of `unroll`, but for the carry.
     """
-    sharing, common, per_step, is_real = _prepare(
+    sharing, common, per_step, is_real = prepare(
         sharing, stored, inputs, (), lengths, start, num_steps
     )
     if is_real is not None:
@@ -132,7 +136,7 @@ def map_steps(
     return outputs if is_real is None else where_real(is_real, outputs)
 
 
-def _prepare(
+def prepare(
     sharing: Sharing,
     stored: Stored,
     inputs: Any,
