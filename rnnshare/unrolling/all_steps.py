@@ -26,9 +26,8 @@ def map_all_steps(
       path: to the map in the weights of a step, {'kernel', perhaps 'bias'}.
       x: [T, *B, in].
     """
-    products = functools.partial(Sharing.products, sharing)  # step by step, mapped
-    if sharing.supports_fused(per_step):
-        products = sharing.products
+    each = functools.partial(Sharing.products, sharing)  # of each step by itself
+    products: Any = sharing.products if sharing.supports_fused(per_step) else each
     y = products(common, per_step, (*path, "kernel"), x)
 
     def bias_of(_: Any, per_step_t: Any) -> Any:

@@ -11,7 +11,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnshare import RNN, Cyclic, LRUCell, Mixture, Tied, Untied
+from rnnshare import RNN, Cyclic, LowRank, LRUCell, Mixture, Tied, Untied
 from rnnshare.sharing.drawing import equations_of
 from tests.cases import with_slow
 from tests.library.law_cases import (
@@ -39,17 +39,14 @@ WAYS = list(itertools.product(("Tied", "Untied", "Cyclic", "LowRank"), CELLS, OP
 KEPT = [("Tied", "MinGRU", "lengths"), ("Untied", "MinLSTM", "whole"),
         ("Cyclic", "LRU", "reverse")]  # fmt: skip
 PADDING = (0, 1e30, np.nan, -np.inf)
-LONGER = {"Untied": Untied(2 + T), "Cyclic": Cyclic(4), "Tied": Tied()}
+LONGER = {"Untied": Untied(2 + T), "Cyclic": Cyclic(4), "Tied": Tied(),
+          "LowRank": LowRank(2 + T, 2)}  # fmt: skip
 
 
 @pytest.mark.parametrize(("sharing", "cell", "how"), with_slow(WAYS, KEPT))
 def test_every_way_is_the_scan(sharing, cell, how):
     """Results and gradients."""
-    if how == "start":
-        if sharing not in LONGER:
-            pytest.skip("it holds weights for T steps")
-        sharing = LONGER[sharing]
-    c = case(sharing, cell)
+    c = case(LONGER[sharing] if how == "start" else sharing, cell)
     found = [
         gradient_of(functools.partial(c.run, implementation=name, **OPTIONS[how]))(
             *c.arguments

@@ -27,6 +27,8 @@ from tests.library.law_cases import (
     gradient_of,
     pulled,
 )
+from tests.library.unrolling.convergence_table import CELLS as TABLE_CELLS
+from tests.library.unrolling.convergence_table import STEPS, convergence, sharings
 
 OPTIONS = {
     "whole": {},
@@ -155,6 +157,17 @@ def test_convergence_is_told_ahead():
     # A carry that is no number ends them at once.
     nan = ends(stored, inputs, np.full_like(carry, np.nan))
     assert (bool(nan.converged), int(nan.iterations)) == (False, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_steps", STEPS)
+@pytest.mark.parametrize("sharing", sharings(4))
+@pytest.mark.parametrize("cell", TABLE_CELLS)
+def test_iterations_at_the_default_initialisation_are_few(cell, sharing, num_steps):
+    """Tied and untied alike; an issue of how fast a cell forgets, and not of T."""
+    ends = convergence(cell, sharing, num_steps, "full")
+    assert ends.converged
+    assert 3 <= ends.iterations <= 8
 
 
 def test_the_log_can_be_left_out(caplog):
