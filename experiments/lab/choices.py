@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 # Names only, so that --help answers at once; what they are is imported when asked for.
-CELLS = ("elman", "irnn", "gru", "lstm")
+CELLS = ("elman", "irnn", "gru", "lstm", "mingru", "minlstm", "lru")
 SHARINGS = (
     *("tied", "untied", "segments", "cyclic", "mixture", "low_rank", "scaled"),
     *("basis", "drift", "hypernetwork", "time_input", "schedule"),
@@ -44,6 +44,9 @@ def cells() -> Mapping[str, Any]:
         "GRU": rnnshare.GRUCell,
         "LSTM": rnnshare.LSTMCell,
         "IRNN": rnnshare.ElmanCell.irnn,
+        "MinGRU": rnnshare.MinGRUCell,
+        "MinLSTM": rnnshare.MinLSTMCell,
+        "LRU": rnnshare.LRUCell,
     }
 
 

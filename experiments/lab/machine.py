@@ -13,6 +13,7 @@ import jax
 from experiments.lab import flags as common
 from rnnshare.training import Setting, keep_memory
 from rnnshare.unrolling.compiling import short_compilation
+from rnnshare.unrolling.memory import host_memory
 
 SCALAR = 4  # bytes of a float32
 
@@ -77,17 +78,6 @@ def prune(folder: pathlib.Path, most: float) -> None:
             total -= size
 
 
-def memory() -> float:
-    """Returns the bytes of memory that the process may have; inf if nobody says."""
-    found = []
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container
-        with contextlib.suppress(ValueError, OSError):
-            found.append(int(pathlib.Path("/sys/fs/cgroup", name).read_text()))
-    return min(found, default=float("inf"))
-
-
 def jit_once(function: Callable) -> Callable:
     """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
     shortest = short_compilation() | {"xla_backend_optimization_level": "0"}
@@ -117,7 +107,7 @@ def require(needed: Mapping[str, float]) -> None:
       ValueError: with both numbers, and what needs most of it.
     """
     # Of a GPU only where the machine's is too little: asking starts its backend.
-    total, there = sum(needed.values()), memory()
+    total, there = sum(needed.values()), host_memory()
     if total > there:
         stats = [device.memory_stats() or {} for device in jax.local_devices()]
         there = max(there, sum(each.get("bytes_limit", 0) for each in stats))

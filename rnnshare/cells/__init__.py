@@ -12,6 +12,14 @@ from rnnshare.cells.blueprint import (
     Blueprint,
     pure_params,
 )
+from rnnshare.cells.linear import (
+    LinearCell,
+)
+from rnnshare.cells.linear_units import (
+    LRUCell,
+    MinGRUCell,
+    MinLSTMCell,
+)
 from rnnshare.cells.standard import (
     ElmanCell,
     GRUCell,
@@ -29,7 +37,11 @@ __all__ = [
     "ElmanCell",
     "GRUCell",
     "HyperLSTMCell",
+    "LRUCell",
     "LSTMCell",
+    "LinearCell",
+    "MinGRUCell",
+    "MinLSTMCell",
     "NoCellPathLSTMCell",
     "NoHiddenPathLSTMCell",
     "NoPathLSTMCell",

@@ -13,30 +13,25 @@ G = gates x H gate features.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from flax.nnx.nn.dtypes import promote_dtype
 
 from rnnshare.cells.blueprint import Blueprint
-from rnnshare.cells.holding import shows_what_it_holds
+from rnnshare.cells.gated import GatedCell, Initializer, Product, affine, is_plain
 from rnnshare.sharing.drawing import draw_many, orthogonal
 
-Initializer = jax.nn.initializers.Initializer
 
-
-class AffineCell(nnx.RNNCellBase):
+class AffineCell(GatedCell):
     """What the cells share: the two affine maps and the step made of them.
 
     A subclass names its gates, says whether the recurrent map has a bias of
     its own, and defines `activate`.
     """
 
-    gates: ClassVar[tuple[str, ...]]  # their names, in the order of G
     recurrent_bias: ClassVar[bool] = False
     reads_sum_only: ClassVar[bool] = False  # `activate` needs the two maps' sum alone
     is_cudnn_lstm: ClassVar[bool] = False
@@ -79,33 +74,21 @@ class AffineCell(nnx.RNNCellBase):
         Raises:
           ValueError: if there are fewer than 0 input or 1 hidden features.
         """
-        for name, size, least in (
-            ("in_features", in_features, 0),
-            ("hidden_features", hidden_features, 1),
-        ):
-            if size < least:
-                raise ValueError(
-                    f"{type(self).__name__}: {name} is {size}. Use at least {least}."
-                )
-        self.in_features = in_features
-        self.hidden_features = hidden_features
-        self.dtype = dtype
-        self.param_dtype = param_dtype
-        affine = functools.partial(
-            nnx.Linear,
-            out_features=self.num_gates * hidden_features,
-            bias_init=bias_init or nnx.initializers.zeros_init(),
-            dtype=dtype,
-            param_dtype=param_dtype,
-            rngs=rngs,
+        options: dict[str, Any] = {
+            "bias_init": bias_init or nnx.initializers.zeros_init(),
+            "dtype": dtype,
+            "param_dtype": param_dtype,
+            "rngs": rngs,
+        }
+        super().__init__(
+            in_features, hidden_features, kernel_init=kernel_init, **options
         )
-        self.input = affine(
-            in_features, kernel_init=kernel_init or input_init(in_features)
-        )
-        self.recurrent = affine(
+        self.recurrent = nnx.Linear(
             hidden_features,
+            self.num_gates * hidden_features,
             use_bias=self.recurrent_bias,
             kernel_init=_gate_by_gate(recurrent_init or orthogonal, self.num_gates),
+            **options,
         )
 
     @staticmethod
@@ -162,41 +145,11 @@ class AffineCell(nnx.RNNCellBase):
         """Returns h [*B, H], the part of the carry that the recurrent map reads."""
         return carry
 
-    @property
-    def num_gates(self) -> int:
-        """G / H."""
-        return len(self.gates)
-
     def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
         """Runs one step: carry of [*B, H] leaves, inputs [*B, D], output [*B, H]."""
         return self.pointwise(
             carry, self.input(inputs), self.recurrent(self.hidden(carry))
         )
-
-    def initialize_carry(
-        self,
-        input_shape: tuple[int, ...],
-        rngs: Any = None,
-        carry_init: Initializer | None = None,
-    ) -> Any:
-        """Returns the carry before the first step: h [*B, H], zero by default."""
-        shape = (*input_shape[:-1], self.hidden_features)
-        if carry_init is None:
-            return jnp.zeros(shape, self.param_dtype)
-        key = rngs.carry() if isinstance(rngs, nnx.Rngs) else rngs()
-        return carry_init(key, shape, self.param_dtype)
-
-    @property
-    def num_feature_axes(self) -> int:
-        """One: the features are the last axis."""
-        return 1
-
-
-def input_init(in_features: int) -> Initializer:
-    """Returns LeCun's normal initialiser; of no features it has nothing to scale."""
-    if in_features == 0:
-        return nnx.initializers.zeros_init()
-    return nnx.initializers.lecun_normal()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,8 +176,8 @@ class AffineStep:
         return (
             type(cell).__call__ is AffineCell.__call__
             and all(path[0] in ("input", "recurrent") for path in paths)
-            and _is_plain(cell.input)
-            and _is_plain(cell.recurrent)
+            and is_plain(cell.input)
+            and is_plain(cell.recurrent)
         )
 
     def __call__(self, weights: Any, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
@@ -233,40 +186,22 @@ class AffineStep:
 
     def by_products(
         self,
-        product: Callable[[tuple[str, ...], jax.Array], jax.Array],
+        product: Product,
         weights: Any,
         carry: Any,
         x: jax.Array,
     ) -> tuple[Any, jax.Array]:
         """Runs the cell by `product(path, x)`; of the weights it reads the biases."""
-
-        def affine(name: str, x: jax.Array) -> jax.Array:
-            y = product((name, "kernel"), x)
-            bias = weights[name].get("bias")
-            if bias is None:
-                return y
-            return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
-
         cell = self.cell.bind()
         return cell.pointwise(
-            carry, affine("input", x), affine("recurrent", cell.hidden(carry))
+            carry,
+            affine(product, weights, "input", x),
+            affine(product, weights, "recurrent", cell.hidden(carry)),
         )
 
     def pointwise_cell(self) -> AffineCell:
         """Returns the cell without weights: what a fused unroll calls reads none."""
         return self.cell.bind()
-
-
-def _is_plain(layer: Any) -> bool:
-    """Whether a layer is an affine map, computed as any other product is."""
-    return (
-        type(layer) is nnx.Linear
-        and layer.dot_general is jax.lax.dot_general
-        and layer.precision is layer.preferred_element_type is None
-        and layer.promote_dtype is promote_dtype
-        and shows_what_it_holds(layer.kernel)
-        and (layer.bias is None or shows_what_it_holds(layer.bias))
-    )
 
 
 def _gate_by_gate(init: Initializer, num_gates: int) -> Callable[..., jax.Array]:

@@ -10,9 +10,11 @@ from flax import nnx
 from rnnshare.cells.affine import AffineStep
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.cells.described import describe
+from rnnshare.cells.linear import LinearStep
 from rnnshare.models.shared_module import SharedModule, check_sharing
 from rnnshare.sharing.base import Sharing, Stored
 from rnnshare.sharing.templates import Tied
+from rnnshare.unrolling.newton import Newton
 from rnnshare.unrolling.padding import check_lengths, flip_real
 from rnnshare.unrolling.scan import unroll
 
@@ -42,7 +44,7 @@ class RNN(SharedModule):
         rngs: nnx.Rngs,
         remat: bool | int | str = False,
         unroll: int = 1,
-        implementation: str = "auto",
+        implementation: str | Newton = "auto",
     ):
         """Draws the weights.
 
@@ -55,7 +57,7 @@ class RNN(SharedModule):
           remat: what is made again in the backward pass: True, each step; 'sqrt' or
             an integer, the steps of a block; see `unroll`.
           unroll: steps in one iteration of the loop; see `unroll`.
-          implementation: 'auto', 'scan', 'fused' or 'cudnn'; see `unroll`.
+          implementation: 'auto', 'scan', or another way; see `unroll`.
 
         Raises:
           TypeError: if the sharing is none, or make_cell makes no cell.
@@ -182,7 +184,7 @@ class RNN(SharedModule):
             carry = _initialize(first, inputs, rngs)
         else:
             _check_carry(self.cell, carry, inputs)
-        suits = AffineStep.suits(cell)
+        suits = AffineStep.suits(cell) or LinearStep.suits(cell)
         dtype = getattr(cell, "dtype", None)
         chosen = dtype is not None or suits  # else a cell mixes dtypes as it likes
         if dtype is None and _is_inexact(inputs):
@@ -217,6 +219,8 @@ def step_of(cell: Blueprint) -> Any:
     """Returns the cell's step, `(weights, carry, x) -> (carry, y)`."""
     if AffineStep.suits(cell.bind()):
         return AffineStep(cell)
+    if LinearStep.suits(cell.bind()):
+        return LinearStep(cell)
     return lambda weights, carry, x: cell.bind(weights)(carry, x)
 
 

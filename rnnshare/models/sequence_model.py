@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rnnshare.cells.affine import input_init
 from rnnshare.cells.described import OneLine, describe
+from rnnshare.cells.gated import input_init
 from rnnshare.cells.holding import params_of, stored_of
 from rnnshare.cells.initialising import init_stored
 from rnnshare.models.rnn import RNN

@@ -12,7 +12,7 @@ from flax import nnx
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.base import Sharing, num_parameters
-from rnnshare.unrolling.scan import run_step
+from rnnshare.unrolling.loop import run_step
 
 MakeCell = Callable[..., nnx.RNNCellBase]  # cell(hidden_features, rngs=...)
 SIZES = ("parameters", "flops")

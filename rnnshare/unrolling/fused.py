@@ -17,21 +17,19 @@ to any order and under `vmap`.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnshare.sharing.base import Sharing, leaf_at
+from rnnshare.unrolling.all_steps import Path, hoists, map_all_steps
 from rnnshare.unrolling.known import part_from_known
 from rnnshare.unrolling.padding import Padding, check_carry, fill_padding, where_real
 
 Carry = Any
-Path = tuple[str, ...]
 
 
 class FusedStep(Protocol):
@@ -63,6 +61,11 @@ def why_not_fused(
         return "the inputs are not one array"
     if not all(jnp.issubdtype(x.dtype, jnp.inexact) for x in jax.tree.leaves(carry)):
         return "the carry holds what has no derivative"
+    return why_no_products(sharing, per_step)
+
+
+def why_no_products(sharing: Sharing, per_step: Any) -> str | None:
+    """Returns that a sharing has no products of all steps; None if it has them."""
     if not sharing.supports_fused(per_step):
         return f"{sharing!r} has no products of all steps at once that would pay"
     return None
@@ -174,13 +177,13 @@ class _Loop:
         padding: Padding | None,
     ) -> Any:
         """Runs the loop; also returns what `function` keeps of every step."""
-        hoists = _hoists(inputs)
-        if hoists:
+        hoisted = hoists(inputs)
+        if hoisted:
             inputs = self._maps(self.step.input_map, common, traced, inputs)
 
         def body(carry: Carry, scanned: Any) -> Any:
             per_step_t, a, is_real = scanned
-            if not hoists:
+            if not hoisted:
                 a = self._map(self.step.input_map, common, per_step_t, a)
             safe = carry
             if padding is not None:
@@ -223,35 +226,7 @@ class _Loop:
 
     def _maps(self, path: Path, common: Any, traced: Any, x: jax.Array) -> jax.Array:
         """Returns one of the affine maps at all steps: [T, *B, G] of x [T, *B, in]."""
-        per_step = self.rebuild(traced)
-        y = self.sharing.products(common, per_step, (*path, "kernel"), x)
-
-        def bias_of(_: Any, per_step_t: Any) -> Any:
-            return leaf_at(self.sharing.merge(common, per_step_t), path).get("bias")
-
-        axis: int | None = 0
-        if (
-            isinstance(per_step, np.ndarray)
-            and len(per_step)
-            and np.all(per_step == per_step[0])
-        ):
-            per_step, axis = per_step[0], None  # the sum over steps is that of tied
-        bias = jax.vmap(bias_of, (0, axis))(jnp.arange(x.shape[0]), per_step)
-        if bias is None:
-            return y
-        return y + bias.reshape(x.shape[0], *(1,) * (y.ndim - 2), bias.shape[-1])
-
-
-def _hoists(inputs: jax.Array) -> bool:
-    """Whether the input map is better done before the loop, for all steps at once.
-
-    On a CPU not, where a batch fills the products inside the loop: what is done before
-    has to be written and read again.
-    """
-    if jax.default_backend() != "cpu":
-        return True
-    batch = math.prod(inputs.shape[1:-1])
-    return isinstance(batch, int) and batch < 8  # a symbolic one may be large
+        return map_all_steps(self.sharing, common, self.rebuild(traced), path, x)
 
 
 @jax.tree_util.register_dataclass

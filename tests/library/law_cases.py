@@ -19,7 +19,10 @@ from rnnshare import (
     GRUCell,
     Hypernetwork,
     LowRank,
+    LRUCell,
     LSTMCell,
+    MinGRUCell,
+    MinLSTMCell,
     Mixture,
     Partition,
     Scaled,
@@ -92,12 +95,18 @@ CELLS: dict[str, Callable[..., nnx.RNNCellBase]] = {
     "IRNN": ElmanCell.irnn,
     "GRU": GRUCell,
     "LSTM": LSTMCell,
+    "MinGRU": MinGRUCell,
+    "MinLSTM": MinLSTMCell,
+    "LRU": LRUCell,
     "nnx.Simple": nnx.SimpleCell,
     "nnx.GRU": nnx.GRUCell,
     "nnx.LSTM": nnx.LSTMCell,
     "nnx.OptimizedLSTM": nnx.OptimizedLSTMCell,
 }
-WIDE_CELLS = ("Elman", "GRU", "LSTM", "nnx.GRU", "nnx.OptimizedLSTM")  # all sharings
+WIDE_CELLS = (  # under all sharings
+    *("Elman", "GRU", "LSTM", "MinGRU", "MinLSTM", "LRU"),
+    *("nnx.GRU", "nnx.OptimizedLSTM"),
+)
 PAIRS = [
     (sharing, cell)
     for cell in CELLS
@@ -109,13 +118,18 @@ PAIRS += [(form, "LSTM") for form in (*FORMS, *POLICIES)]
 PAIRS += [
     (sharing, "LSTM scan") for sharing in ("Tied", "Untied", "Segments", "Cyclic")
 ]
+# What accelerators take for linear cells.
+PAIRS += [(sharing, "LRU associative") for sharing in (*SHARINGS, "Untied-hold")]
 # For laws that cost several compilations a case: a paired carry, and a plain one under
 # the first four. A partition of one part is left to the partitions of several.
 FEW_PAIRS = [
     (sharing, cell)
     for sharing, cell in PAIRS
     if (cell in ("LSTM", "LSTM scan") and sharing not in ONE_PART)
-    or (cell == "Elman" and sharing in ("Tied", "Untied", "Segments", "Cyclic"))
+    or (
+        cell in ("Elman", "LRU associative")
+        and sharing in ("Tied", "Untied", "Segments", "Cyclic")
+    )
 ]
 
 

@@ -28,6 +28,8 @@ def parameters(pairs: list[tuple[str, str]], sharings: Container[str]) -> list[A
     """
 
     def adds(sharing: str, cell: str) -> bool:
+        if cell == "LRU associative":  # which is tested against the scan
+            return False
         if sharing in ("Tied", "Untied"):
             return True
         return cell in ("LSTM", "LSTM scan") and sharing in sharings

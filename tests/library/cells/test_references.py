@@ -21,10 +21,15 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def positive(v):
+    return np.where(v >= 0, v + 0.5, sigmoid(v))
+
+
 def reference(cell, weights, inputs, carry):
     """One cell over time, from the equations of its docstring."""
     w, b = weights["input"]["kernel"], weights["input"]["bias"]
-    u, c = weights["recurrent"]["kernel"], weights["recurrent"].get("bias", 0)
+    recurrent = weights.get("recurrent", {})
+    u, c = recurrent.get("kernel"), recurrent.get("bias", 0)
     outputs = []
     for x in inputs:
         if cell in ("Elman", "IRNN"):
@@ -35,6 +40,22 @@ def reference(cell, weights, inputs, carry):
             u_r, u_z, u_n = np.split(carry @ u + c, 3, -1)
             r, z = sigmoid(a_r + u_r), sigmoid(a_z + u_z)
             carry = h = (1 - z) * np.tanh(a_n + r * u_n) + z * carry
+        elif cell == "MinGRU":
+            z, n = np.split(x @ w + b, 2, -1)
+            z = sigmoid(z)
+            carry = h = (1 - z) * carry + z * positive(n)
+        elif cell == "MinLSTM":
+            i, f, n = np.split(x @ w + b, 3, -1)
+            i, f = sigmoid(i), sigmoid(f)
+            carry = h = (f * carry + i * positive(n)) / (f + i)
+        elif cell == "LRU":
+            real, imaginary, skip = np.split(x @ w + b, 3, -1)
+            eigenvalue = np.exp(-np.exp(weights["nu"]) + 1j * np.exp(weights["theta"]))
+            driven = np.exp(weights["gamma"]) * (real + 1j * imaginary)
+            state = eigenvalue * (carry[0] + 1j * carry[1]) + driven
+            carry = (state.real, state.imag)
+            c_real, c_imaginary = np.split(weights["output"]["kernel"], 2)
+            h = np.real(state @ (c_real - 1j * c_imaginary)) + skip
         elif cell != "LSTM":
             raise KeyError(f"Write the equations of {cell} here.")
         else:

@@ -36,10 +36,15 @@ GRUCell: kernel_init=None recurrent_init=None bias_init=None dtype=None
 HyperLSTMCell: hyper_features=16 embedding_size=4 dtype=None param_dtype=float32
 Hypernetwork: embedding_size=4 kind='fourier' period=32.0 num_steps=None
     beyond='error'
+LRUCell: min_radius=0.0 max_radius=1.0 max_phase=6.283185307179586 dtype=None
+    param_dtype=float32
 LSTMCell: forget_bias=1.0
 LagRecall: shortest=1 num_symbols=4 bounds=() num_held_out=200
+LinearCell: kernel_init=None bias_init=None dtype=None param_dtype=float32
 LocalRule: num_examples=2147483647 seed=0 num_held_out=500 test_steps=None
 LowRank: rank=1 base=Tied() beyond='error'
+MinGRUCell: kernel_init=None bias_init=None dtype=None param_dtype=float32
+MinLSTMCell: kernel_init=None bias_init=None dtype=None param_dtype=float32
 Mixture: num_templates=4 kind='softmax' same_init=True beyond='error'
 ModularArithmetic: min_length=1 num_held_out=1000 curriculum=0.0
 NextCharacter: num_tokens=None

@@ -1,0 +1,294 @@
+"""Any cell in parallel over time against the scan; and what does not converge."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.test_util import check_grads
+
+from rnnshare import RNN, ElmanCell, GRUCell, Tied, Untied, unroll
+from rnnshare.sharing.drawing import equations_of
+from rnnshare.unrolling import Newton, newton, newton_convergence
+from tests.cases import with_slow
+from tests.library.law_cases import (
+    LENGTHS,
+    B,
+    Case,
+    D,
+    H,
+    T,
+    assert_close,
+    case,
+    generic,
+    gradient_of,
+    pulled,
+)
+from tests.library.unrolling.convergence_table import CELLS as TABLE_CELLS
+from tests.library.unrolling.convergence_table import STEPS, convergence, sharings
+
+OPTIONS = {
+    "whole": {},
+    "lengths": {"lengths": LENGTHS},
+    "reverse": {"lengths": LENGTHS, "reverse": True},
+    "one length": {"lengths": 4, "unroll": 2},
+}
+WAYS = list(
+    itertools.product(
+        ("Tied", "Untied", "Segments", "Cyclic", "Mixture", "LowRank", "Hypernetwork"),
+        ("Elman", "GRU", "LSTM", "LRU", "nnx.OptimizedLSTM"),
+        OPTIONS,
+    )
+)
+KEPT = [("Untied", "LSTM", "reverse")]
+
+
+def diverging(num_steps=48, width=16, log=True):
+    """Returns an Elman cell of the largest Lyapunov exponent far above 0, to be run."""
+    c = Case(Tied(), functools.partial(ElmanCell, D, width))
+    stored = jax.tree.map(jnp.asarray, c.arguments[0])
+    kernel = 4 * np.random.default_rng(0).normal(size=(width, width)) / np.sqrt(width)
+    stored["recurrent"]["kernel"] = jnp.asarray(kernel, jnp.float32)
+    arguments = (stored, generic((num_steps, 2, D), 2), generic((2, width), 3))
+    return c, arguments, Newton(max_iterations=8, log=log)
+
+
+@pytest.mark.parametrize(("sharing", "cell", "how"), with_slow(WAYS, KEPT))
+def test_both_are_the_scan(sharing, cell, how):
+    """Results and gradients, of float32: 1e-6 of the largest, and Newton's 1e-4."""
+    c = case(sharing, cell)
+    ways = ("parallel_backward", "parallel", "scan")
+    backward, newton, scan = (
+        gradient_of(functools.partial(c.run, implementation=name, **OPTIONS[how]))(
+            *c.arguments
+        )
+        for name in ways
+    )
+    assert_close(backward, scan, 1e-6)
+    assert_close(newton, scan, 1e-4)
+
+
+@pytest.mark.parametrize(
+    "diagonal", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_long_sequences_at_the_default_initialisation(diagonal):
+    """In float64, where the only difference is the tolerance."""
+    solver = Newton(1e-9, 200, "diagonal" if diagonal else "full")
+    with jax.enable_x64(True):
+        rnn = RNN(functools.partial(GRUCell, D, 8, param_dtype=np.float64), Untied(64),
+                  rngs=nnx.Rngs(0))  # fmt: skip
+        graphdef, state = nnx.split(rnn)
+        inputs = jnp.asarray(generic((B, 64, D), 1, np.float64))
+
+        def gradients(implementation):
+            def loss(state, inputs):
+                model = nnx.merge(graphdef, state)
+                model.implementation = implementation
+                return pulled(model(inputs, seq_lengths=np.array([64, 0, 40])))
+
+            return jax.jit(jax.value_and_grad(loss, (0, 1)))(state, inputs)
+
+        assert_close(gradients(solver), gradients("scan"), 1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize("batch", [(), (2, 3)])
+def test_chunks_and_batch_axes(batch, start):
+    c = case(Untied(32), "LSTM")
+    inputs = generic((T, *batch, D), 4)
+    carry = (generic((*batch, H), 5), generic((*batch, H), 6))
+    lengths = np.arange(np.prod(batch, dtype=int), dtype=np.int32).reshape(batch)
+    for options in ({"start": start}, {"start": start, "lengths": lengths}):
+        found, expected = (
+            gradient_of(functools.partial(c.run, implementation=name, **options))(
+                c.arguments[0], inputs, carry
+            )
+            for name in ("parallel", "scan")
+        )
+        assert_close(found, expected)
+
+
+def test_what_does_not_converge_is_the_scan_and_says_so(caplog):
+    c, arguments, solver = diverging()
+
+    @jax.jit
+    def found(*arguments):
+        return c.run(*arguments, implementation=solver)
+
+    results = found(*arguments)
+    jax.effects_barrier()
+    assert "did not converge: after 8 of them" in caplog.text
+    assert "The scan ran instead" in caplog.text
+    assert_close(results, c.run(*arguments, implementation="scan"), 1e-6)
+    with pytest.raises(AssertionError):  # or nothing would have been asked of it
+        assert_close(results[1], _without_fall_back(c, arguments, solver), 0.1)
+
+
+def _without_fall_back(c, arguments, solver):
+    """Returns what the iterations end with."""
+    stored, inputs, carry = arguments
+
+    def advance(before):
+        kernels = stored["input"]["kernel"], stored["recurrent"]["kernel"]
+        bias = stored["input"]["bias"].reshape(1, 1, -1)
+        return jnp.tanh(inputs @ kernels[0] + bias + before @ kernels[1])
+
+    return newton.newton_carries(advance, carry, len(inputs), False, solver)[0]
+
+
+def test_convergence_is_told_ahead():
+    c, (stored, inputs, carry), solver = diverging()
+    ends = jax.jit(
+        lambda stored, inputs, carry: newton_convergence(
+            c.step, c.sharing, stored, inputs, carry, solver=solver
+        )
+    )
+    bad = ends(stored, inputs, carry)
+    assert (bool(bad.converged), int(bad.iterations)) == (False, 8)
+    calm = jax.tree.map(lambda w: jnp.float32(0.05) * w, stored)
+    good = ends(calm, inputs, carry)
+    assert good.converged
+    assert 1 < good.iterations < 8
+    assert good.error <= solver.tolerance
+    # A carry that is no number ends them at once.
+    nan = ends(stored, inputs, np.full_like(carry, np.nan))
+    assert (bool(nan.converged), int(nan.iterations)) == (False, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_steps", STEPS)
+@pytest.mark.parametrize("sharing", sharings(4))
+@pytest.mark.parametrize("cell", TABLE_CELLS)
+def test_iterations_at_the_default_initialisation_are_few(cell, sharing, num_steps):
+    """Tied and untied alike; an issue of how fast a cell forgets, and not of T."""
+    ends = convergence(cell, sharing, num_steps, "full")
+    assert ends.converged
+    assert 3 <= ends.iterations <= 8
+
+
+def test_the_log_can_be_left_out(caplog):
+    c, arguments, solver = diverging(num_steps=24, log=False)
+    jaxpr = jax.make_jaxpr(functools.partial(c.run, implementation=solver))(*arguments)
+    assert "debug_callback" not in {e.primitive.name for e in equations_of(jaxpr.jaxpr)}
+
+
+@pytest.mark.slow
+def test_under_vmap_each_falls_back_for_itself():
+    c, (stored, inputs, carry), solver = diverging(log=False)
+    two = jax.tree.map(lambda w: jnp.stack([w, jnp.float32(0.05) * w]), stored)
+    found, expected = (
+        jax.jit(
+            jax.vmap(
+                functools.partial(c.run, implementation=name), in_axes=(0, None, None)
+            )
+        )(two, inputs, carry)
+        for name in (solver, "scan")
+    )
+    assert_close(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parallel_backward", "parallel"])
+def test_derivatives_to_second_order_in_both_modes(name):
+    c = case("Untied", "LSTM")
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: jnp.asarray(x, np.float64), c.arguments)
+        way = Newton(tolerance=1e-10) if name == "parallel" else name
+
+        @jax.jit
+        def run(*arguments):
+            return pulled(c.run(*arguments, lengths=LENGTHS, implementation=way))
+
+        check_grads(run, wide, order=2, modes=["fwd", "rev"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parallel_backward", "parallel"])
+def test_padding_is_inert_and_no_steps_are_none(name):
+    c = case("Untied", "GRU")
+    stored, inputs, carry = c.arguments
+    run = gradient_of(functools.partial(c.run, lengths=LENGTHS, implementation=name))
+    is_real = np.arange(T)[:, None, None] < LENGTHS[:, None]
+    clean = run(stored, np.where(is_real, inputs, np.float32(0)), carry)
+    dirty = run(stored, np.where(is_real, inputs, np.float32(np.nan)), carry)
+    jax.tree.map(np.testing.assert_array_equal, clean, dirty)
+    last, outputs = c.run(stored, inputs[:0], carry, implementation=name)
+    np.testing.assert_array_equal(last, carry)
+    assert outputs.shape == (0, B, H)
+
+
+def test_a_layer_takes_a_solver():
+    make = functools.partial(GRUCell, D, H)
+    layers = [
+        RNN(make, implementation=Newton(tolerance=1e-6), rngs=nnx.Rngs(0))
+        for _ in range(2)
+    ]
+    graphdefs = [nnx.split(layer)[0] for layer in layers]
+    assert graphdefs[0] == graphdefs[1]
+    assert hash(graphdefs[0]) == hash(graphdefs[1])
+    assert "implementation=Newton(tolerance=1e-06" in repr(layers[0])
+
+
+def test_it_is_never_chosen(monkeypatch):
+    c = case("Tied", "nnx.GRU")
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        jaxpr = jax.make_jaxpr(c.run)(*c.arguments)
+        names = {e.primitive.name for e in equations_of(jaxpr.jaxpr)}
+        assert not names & {"while", "custom_jvp_call", "custom_linear_solve"}
+
+
+def test_matrices_that_do_not_fit_are_refused(monkeypatch):
+    monkeypatch.setattr(newton, "device_memory", lambda: 1_000.0)
+    c = case("Tied", "LSTM")
+    needed = T * B * (2 * H) ** 2 * 4
+    message = rf"of 6 steps of 3 sequences, with 8 numbers .* take {needed:,} bytes, "
+    message += "and the device has 1,000. Use implementation='scan'"
+    with pytest.raises(ValueError, match=message):
+        c.run(*c.arguments, implementation="parallel")
+    backward = functools.partial(c.run, implementation="parallel_backward")
+    jax.eval_shape(backward, *c.arguments)  # it has none until it is differentiated
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(jax.grad(lambda *a: pulled(backward(*a))), *c.arguments)
+    diagonal = functools.partial(c.run, implementation=Newton(jacobian="diagonal"))
+    jax.eval_shape(diagonal, *c.arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Newton(tolerance=0), "tolerance is 0. Use a number above 0"),
+        (lambda: Newton(max_iterations=0), "max_iterations is 0. Use an integer of at"),
+        (lambda: Newton(jacobian="half"), "is 'half'. Use 'full' or 'diagonal'"),
+    ],
+)
+def test_no_such_solver(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "carry", "message"),
+    [
+        ({"a": np.zeros((3, 2, 1))}, np.zeros((2, 1)), "not one array"),
+        (np.zeros((3, 2, 1)), np.zeros(1), r"does not begin with .* \(2,\)"),
+        (
+            np.zeros((3, 2, 1)),
+            np.zeros((2, 1), int),
+            "not of one dtype of real numbers",
+        ),
+        (np.zeros((3, 2, 1)), np.zeros((2, 1), complex), "not of one dtype of real"),
+    ],
+)
+def test_what_it_does_not_apply_to(inputs, carry, message):
+    def step(weights, carry, x):
+        return carry, carry
+
+    with pytest.raises(ValueError, match=message):
+        unroll(step, Tied(), 0.0, inputs, carry, implementation="parallel")
+    with pytest.raises(ValueError, match=message):
+        newton_convergence(step, Tied(), 0.0, inputs, carry)
