@@ -98,7 +98,7 @@ def test_train_between_tied_and_untied(sharing):
 
 @pytest.mark.parametrize(
     "sharing",
-    with_slow(["tied", "untied", "segments", "cyclic"], {"tied", "untied"}),
+    with_slow(["tied", "untied", "segments", "cyclic"], {"untied"}),
 )
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
@@ -119,6 +119,7 @@ def test_train(sharing, tmp_path):
         assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
+@pytest.mark.slow  # as is a training in test_train
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}")
     # A parent in the background may have it ignored; no fork, which JAX warns of.
@@ -150,6 +151,7 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(tmp_path):
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.slow
 def test_explain():
     done = run("spectrum", "--explain")
     assert done.returncode == 0, done.stderr
@@ -168,6 +170,7 @@ def test_explain():
     assert reads["Drift()", "-"] == ["new"] * 3
 
 
+@pytest.mark.slow
 def test_should_i_untie():
     flags = ("--hidden_features=4", "--num_steps=8", "--num_seeds=2", "--periods=5")
     done = run("should_i_untie", *flags)

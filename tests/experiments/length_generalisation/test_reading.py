@@ -65,7 +65,7 @@ def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
     task = dataclasses.replace(setting.make_task(0), max_length=9)
     model = Blueprint.of(setting.make_model()).bind(params)
     batch = task.of_every_length(32)
-    for length in range(1, 10):
+    for length in (1, 4, 6, 9):  # each is compiled by itself
         if beyond == "hold":
             read = int(task.read_lengths(np.int64(length)))
             inputs, targets = batch.inputs[:, :read], batch.targets[:, length - 1]

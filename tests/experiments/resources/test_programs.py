@@ -23,6 +23,7 @@ from experiments.resources.program import (
     stored_bytes,
 )
 from rnnshare.training.loop import Replica
+from tests.cases import with_slow
 
 SMALL = Case("LSTM", "Untied", 4, 3, 5)
 
@@ -79,7 +80,7 @@ def as_unrolled(params, case):
     return {"cells": cells, "readout": params["readout"]}
 
 
-@pytest.mark.parametrize("arm", ENDS)
+@pytest.mark.parametrize("arm", with_slow(ENDS, {"Untied"}))
 def test_an_unrolled_step_is_the_scanned_one(arm):
     case = dataclasses.replace(SMALL, arm=arm)
     draws = np.random.default_rng(0)

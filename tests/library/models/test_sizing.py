@@ -104,9 +104,8 @@ def test_flops_of_a_low_rank_are_those_of_its_factors():
     with_slow(
         itertools.product(["parameters", "flops"], EVERY),
         [
-            *itertools.product(["parameters"], EVERY),
+            *itertools.product(["parameters"], EVERY[::2]),
             ("flops", EVERY[1]),
-            ("flops", EVERY[5]),
         ],
     ),
 )
@@ -120,7 +119,7 @@ def test_the_width_is_found_from_the_narrowest_on(H):
     assert match_width(LSTM, Tied(), count_parameters(LSTM, Tied(), H)) == H
 
 
-@pytest.mark.parametrize("sharing", EVERY[1::4], ids=repr)
+@pytest.mark.parametrize("sharing", with_slow(EVERY[1::4], {LowRank(7, 2)}), ids=repr)
 def test_large_targets_are_met(sharing):
     target = 1_234_567
     width = match_width(LSTM, sharing, target)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rnnshare.sharing.drawing import orthogonal
+from tests.cases import with_slow
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 33, 70])
+@pytest.mark.parametrize("size", with_slow([1, 2, 31, 33, 70], {1, 33}))
 def test_complex_draws_are_unitary(size):
     q = np.asarray(orthogonal(jax.random.key(size), (size, size), jnp.complex64))
     assert q.dtype == np.complex64
