@@ -18,6 +18,7 @@ from tests.experiments.scripts import (
     assert_refused,
     refused,
     run,
+    run_here,
     strict_json,
 )
 
@@ -102,7 +103,7 @@ def test_train_between_tied_and_untied(sharing):
 )
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
-    done = run("train", *flags, f"--workdir={tmp_path}")
+    done = run_here("train", *flags, f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
     assert f"parameters: {sets * 112 + 5:,}" in done.stdout

@@ -125,6 +125,7 @@ def test_tuning_takes_the_least_validation_loss(tmp_path):
 HUGE = 1e38
 
 
+@pytest.mark.slow  # tuning meets such rows below
 def test_a_diverged_run_has_no_metrics_in_its_row(tmp_path):
     path = tmp_path / "rows.jsonl"
     settings = [BASE, dataclasses.replace(BASE, learning_rate=HUGE)]

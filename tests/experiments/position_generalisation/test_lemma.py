@@ -64,6 +64,7 @@ def test_held_out_columns_of_untied_weights_stay_where_they_began(same_init):
     assert (moved[[word for _, word in held_out_columns(task)]] > 0.01).all()
 
 
+@pytest.mark.slow
 def test_tied_weights_learn_them_in_the_other_order():
     task = WordOrder.of(400, 3, one_hot=True)
     blueprint = Blueprint.of(setting_of(Tied()).make_model())

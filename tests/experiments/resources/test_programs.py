@@ -64,6 +64,7 @@ def test_memory_grows_with_t_and_what_tied_stores_does_not():
     assert memory("Untied", 5).stored < memory("Untied", 10).stored
 
 
+@pytest.mark.slow
 def test_memory_is_the_same_however_hard_xla_tries():
     options = {"xla_backend_optimization_level": "3"}
     assert compile_step(SMALL, options).memory == memory_of(SMALL)

@@ -29,6 +29,7 @@ from rnnshare.models.rnn import step_of
 from rnnshare.tasks import Batch
 from rnnshare.training.fitting import Recipe, fit
 from rnnshare.training.setting import Setting
+from tests.cases import with_slow
 
 T, D, H, N, SEEDS = 10, 2, 3, 200, 400
 MAKE = functools.partial(ElmanCell, D, H)
@@ -209,7 +210,7 @@ def test_errors_say_the_way_out(drawn):
     assert convert(jnp.ones(3), Tied(), BASIS)["templates"].shape == (4, 3)
 
 
-@pytest.mark.parametrize("num_steps", [1, 10])
+@pytest.mark.parametrize("num_steps", with_slow([1, 10], {10}))
 def test_a_predicted_gain_is_the_gain(num_steps):
     """Of a linear rule that moves: by squared errors at every step."""
     rng = np.random.default_rng(num_steps)

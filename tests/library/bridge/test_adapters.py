@@ -158,7 +158,7 @@ def test_equal_cells_are_one_program_and_one_row(name):
 
 @pytest.mark.parametrize(
     "name",
-    with_slow(ADAPTERS, {"linen LSTM", "haiku GRU", "equinox LSTM", "function"}),
+    with_slow(ADAPTERS, {"haiku GRU", "function"}),
 )
 def test_it_runs_as_any_layer_does(name):
     """Lengths, batches of more axes, chunks, a count of weights."""

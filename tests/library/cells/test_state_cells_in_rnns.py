@@ -34,7 +34,7 @@ def pull(results):
     )
 
 
-@pytest.mark.parametrize("name", ["HyperLSTM", "LSTM"])
+@pytest.mark.parametrize("name", with_slow(["HyperLSTM", "LSTM"], {"HyperLSTM"}))
 def test_tied_is_flax_rnn(name):
     rnn, inputs, carry = generic_case(name)
     twin = MAKES[name](rngs=nnx.Rngs(1))

@@ -35,6 +35,7 @@ def test_complex_draws_multiply_out_their_reflections():
     np.testing.assert_allclose(found, q, atol=3e-6)
 
 
+@pytest.mark.slow
 def test_complex_draws_are_uniform():
     """E q = 0, E q^2 = 0, E |q|^2 = 1/n, E |q|^4 = 2/(n (n + 1)); so is any phase."""
     n, count = 3, 20_000

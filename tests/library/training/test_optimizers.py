@@ -134,7 +134,7 @@ def assert_close(actual, expected):
 
 
 # That of a schedule is made for each rate below.
-OF_A_KIND = {"multi_transform", "lbfgs"}
+OF_A_KIND = {"lbfgs"}
 
 
 @pytest.mark.parametrize("name", with_slow(CASES, OF_A_KIND))

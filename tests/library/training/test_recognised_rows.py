@@ -24,6 +24,7 @@ from tests.library.training.identity_cases import (
 # Rows that were taken for others when a row was recognised by its columns.
 
 
+@pytest.mark.slow  # their keys differ in test_keys
 def test_tasks_of_one_name_have_rows_of_their_own(tmp_path):
     settings = [on(CopyMemory(3, 2, m, 16)) for m in (2, 8)]
     assert len({s.make_task(0).name for s in settings}) == 1
@@ -34,6 +35,7 @@ def test_tasks_of_one_name_have_rows_of_their_own(tmp_path):
     assert rows[0]["task"] == rows[1]["task"]
 
 
+@pytest.mark.slow  # their keys differ in test_keys
 def test_other_arrays_under_the_same_name_are_trained_anew(tmp_path):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(2, 8, 3, 1)).astype(np.float32)

@@ -77,6 +77,7 @@ def test_it_goes_on_bit_for_bit(size, tmp_path):
     assert once_more[1:] == whole[1:]
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_other_devices(tmp_path):
     whole, _, _ = run()
     with pytest.raises(EndedError):

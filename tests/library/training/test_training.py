@@ -61,6 +61,7 @@ def test_a_device_takes_the_next_replica_when_one_is_done():
     assert_same_run(one.params, two.params)
 
 
+@pytest.mark.slow
 def test_the_last_parameters_are_kept_where_the_recipe_says_so():
     """At a rate that gets worse, best and last differ; training is the same."""
     recipe = Recipe(num_steps=6, batch_size=8, validate_every=1, patience=None)
@@ -198,6 +199,7 @@ def test_training_learns():
     assert out.metrics[0]["test_loss"] < 0.5 * TASK.baselines["no memory"]["loss"]
 
 
+@pytest.mark.slow  # test_study has tasks of other data side by side
 def test_resampled_splits_train_side_by_side():
     tasks = [japanese_vowels(split) for split in range(3)]
     recipe = Recipe(num_steps=4, batch_size=4, validate_every=2)

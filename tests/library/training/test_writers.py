@@ -69,6 +69,7 @@ def test_norms_of_gradients_are_those_by_hand(policy):
         assert "validation_loss" in writer.rows[2]
 
 
+@pytest.mark.slow
 def test_to_measure_norms_changes_no_run():
     plain, watched = (train([(TASK, 0, 1e-2)], gradient_norms=g) for g in (False, True))
     assert plain.metrics[0].pop("diverged") is None
