@@ -101,11 +101,14 @@ def test_any_batch(sharing, cell):
 
 ANYWHERE = [(sharing, "LSTM", "auto") for sharing in EVERYWHERE]
 ANYWHERE += [("Cyclic", "LSTM", "scan"), ("Tied", "nnx.GRU", "auto")]
+# Weights that are selected, a function of time, an input; and a cell that is scanned.
+OF_A_KIND = {(name, "LSTM", "auto") for name in ("Cyclic", "Basis", "TimeInput")}
+OF_A_KIND |= {("Tied", "nnx.GRU", "auto")}
 
 
 @pytest.mark.parametrize(
     ("sharing", "cell", "implementation"),
-    with_slow(ANYWHERE, {*ANYWHERE[1:3], ANYWHERE[5], ANYWHERE[7]}),
+    with_slow(ANYWHERE, OF_A_KIND),
     ids=ids(ANYWHERE),
 )
 def test_any_batch_and_steps(sharing, cell, implementation):

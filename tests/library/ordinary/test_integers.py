@@ -122,10 +122,12 @@ ANYWHERE = {
 STARTED = [(name, dtype, "traced") for name in ANYWHERE for dtype in ("int8", "uint8")]
 STARTED += [("Cyclic", "int16", "traced"), ("Cyclic", "uint32", "traced")]
 STARTED += [("Segments", "uint8", "eager")]
+# Every sharing in the narrowest type, and a wider one.
+STARTED_OF_A_KIND = {*STARTED[::2], STARTED[-1]}
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "mode"), with_slow(STARTED, {*STARTED[::2], STARTED[-1]})
+    ("name", "dtype", "mode"), with_slow(STARTED, STARTED_OF_A_KIND)
 )
 def test_start(name, dtype, mode):
     sharing, row_of = ANYWHERE[name]
@@ -178,6 +180,7 @@ def test_map_steps(dtype, T, mode):
     assert_same(called(mode, run, inputs, lengths), expected.astype(np.float32))
 
 
+# Of `make test` is every model in another type.
 READ = [(name, *narrow) for name in ("last", "every", "bag") for narrow in NARROW]
 
 

@@ -135,6 +135,7 @@ CASES += [(way, *PAIRS[1]) for way in ("vmap over weights", "lax.scan", "donated
 CASES += [("jit", *pair) for pair in ALL_PAIRS[1:]] + [("checkpoint", *ALL_PAIRS[2])]
 
 
+# Second pairs of a way, ways near to one that is kept, and the slowest of all.
 SLOW = {("without jit", *PAIRS[0]), ("vjp", *PAIRS[0]), ("checkpoint", *ALL_PAIRS[2])}
 SLOW |= {("lax.scan", *PAIRS[1]), ("donated", *PAIRS[1]), ("lax.map", *PAIRS[0])}
 SLOW |= {("jit", *pair) for pair in ALL_PAIRS[3:]} | {("jit", *PAIRS[0])}

@@ -78,7 +78,7 @@ def by_hand(sharing, truncation, task):
     """One batch, window by window: optax on gradients of sliced inputs."""
     loop = loop_of(sharing, task=task)
     replica = REPLICA._replace(task=task)
-    state = jax.jit(loop.init)(replica)
+    state = loop.init(replica)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 0)
     batch = task.sample(key, RECIPE.batch_size)
     blueprint = Blueprint.of(loop.make_model)
