@@ -1,6 +1,7 @@
 """What the modules of this repository import, read from their sources."""
 
 import ast
+import functools
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,8 @@ def modules(*folders: str, root: pathlib.Path = ROOT) -> dict[str, pathlib.Path]
     return found
 
 
-def imports(source: str, *, at_top: bool = False) -> set[str]:
+@functools.cache  # the rules of the layers ask for the same sources
+def imports(source: str, *, at_top: bool = False) -> frozenset[str]:
     """Returns the dotted names that a source imports, `module.name` where it says so.
 
     Args:
@@ -33,7 +35,7 @@ def imports(source: str, *, at_top: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def _statements(node: ast.AST, at_top: bool) -> Iterator[ast.AST]:

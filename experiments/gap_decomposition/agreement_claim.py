@@ -44,27 +44,29 @@ def correlation(x, y) -> Interval:
       y: [case].
     """
 
-    def of(chosen):
-        return _pearson(*np.stack([x, y])[:, np.asarray(chosen).astype(int)])
+    def of(chosen, axis=-1):
+        chosen = np.asarray(chosen).astype(int)
+        return _pearson(x[chosen], y[chosen], axis)
 
     if len(x) < 3:
-        return Interval(_pearson(x, y), -1.0, 1.0)
+        return Interval(float(_pearson(x, y)), -1.0, 1.0)
     return bootstrap_interval(np.arange(len(x)), statistic=of, num_resamples=1_999)
 
 
-def _pearson(x, y) -> float:
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return 0.0  # nothing goes with what does not move
-    return float(np.corrcoef(x, y)[0, 1])
+def _pearson(x, y, axis=-1):
+    """Returns correlations along an axis; nothing goes with what does not move."""
+    moves = (np.ptp(x, axis) > 0) & (np.ptp(y, axis) > 0)
+    x, y = (values - values.mean(axis, keepdims=True) for values in (x, y))
+    size = np.sqrt((x**2).sum(axis) * (y**2).sum(axis))
+    return np.where(moves, (x * y).sum(axis) / np.where(moves, size, 1), 0.0)
 
 
 def without_two(x, y) -> tuple[float, float]:
     """Returns the least and the largest correlation with any two settings left out."""
-    found = [
-        _pearson(np.delete(x, pair), np.delete(y, pair))
-        for pair in itertools.combinations(range(len(x)), 2)
-    ]
-    return min(found), max(found)
+    cases = np.arange(len(x))
+    left = [np.delete(cases, pair) for pair in itertools.combinations(cases, 2)]
+    found = _pearson(x[left], y[left])
+    return float(found.min()), float(found.max())
 
 
 def agreement_verdict(interval: Interval) -> str:

@@ -241,12 +241,12 @@ def write_answers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     After the end come more ends, which are not scored.
     """
     num_answered = len(str(NUM_NUMBERS - 1)) + 1
-    answers = np.full((len(numbers), num_answered), END, np.int32)
-    for row, number in zip(answers, numbers, strict=True):
-        digits = [int(digit) for digit in str(number)]
-        row[: len(digits)] = digits
-    num_digits = np.sum(answers != END, axis=1)
-    return answers, np.arange(num_answered) <= num_digits[:, None]
+    numbers, powers = np.asarray(numbers)[:, None], 10 ** np.arange(num_answered)
+    num_digits = np.maximum(1, np.sum(numbers >= powers, axis=1, keepdims=True))
+    place = np.arange(num_answered)
+    power = powers[np.maximum(num_digits - 1 - place, 0)]
+    answers = np.where(place < num_digits, numbers // power % 10, END)
+    return answers.astype(np.int32), place <= num_digits
 
 
 def read_answers(symbols: np.ndarray) -> list[str]:

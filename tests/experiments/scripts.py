@@ -21,6 +21,7 @@ from experiments.lab import flags as common
 
 app.define_help_flags()
 
+_say_what_runs = common._say_what_runs
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -140,3 +141,9 @@ def refused(name, *words, begin=None):
             common.takes("")
             found = defined()
     return Refused(code, out.getvalue(), err.getvalue(), found)
+
+
+def run_here(name, *words):
+    """Runs a script in this process: what it says and leaves is what `run` returns."""
+    done = refused(name, *words, begin=_say_what_runs)
+    return done._replace(returncode=done.returncode or 0)

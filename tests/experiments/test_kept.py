@@ -59,7 +59,6 @@ def judged(folder):
         [f for f in FOLDERS if "quick" in f and judged(f)[1]],
         {
             "quick/spectrum",
-            "quick/real_data",
             "quick/length_generalisation",
         },
     ),

@@ -18,6 +18,7 @@ from tests.experiments.scripts import (
     assert_refused,
     refused,
     run,
+    run_here,
     strict_json,
 )
 
@@ -99,11 +100,11 @@ def test_train_between_tied_and_untied(sharing):
 
 @pytest.mark.parametrize(
     "sharing",
-    with_slow(["tied", "untied", "segments", "cyclic"], {"tied", "untied"}),
+    with_slow(["tied", "untied", "segments", "cyclic"], {"untied"}),
 )
 def test_train(sharing, tmp_path):
     flags = (*TINY, f"--sharing={sharing}", "--num_seeds=2")
-    done = run("train", *flags, f"--workdir={tmp_path}")
+    done = run_here("train", *flags, f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     sets = {"tied": 1, "untied": 6, "segments": 4, "cyclic": 4}[sharing]
     assert f"parameters: {sets * 112 + 5:,}" in done.stdout
@@ -120,12 +121,10 @@ def test_train(sharing, tmp_path):
         assert sum(params[name].size for name in params) == sets * 112 + 5
 
 
+@pytest.mark.slow  # as is a training in test_train
 @pytest.mark.parametrize(
     ("more", "appears"),
-    with_slow(
-        [((), "trained.jsonl"), (("--cluster=local",), "*.workers/*/rows.jsonl")],
-        {((), "trained.jsonl")},
-    ),
+    [((), "trained.jsonl"), (("--cluster=local",), "*.workers/*/rows.jsonl")],
 )
 def test_an_interrupted_study_says_so_in_one_line_and_goes_on(more, appears, tmp_path):
     flags = ("--preset=smoke", f"--workdir={tmp_path}", *more)
@@ -159,6 +158,7 @@ def test_an_interrupted_study_says_so_in_one_line_and_goes_on(more, appears, tmp
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.slow
 def test_explain():
     done = run("spectrum", "--explain")
     assert done.returncode == 0, done.stderr
@@ -177,6 +177,7 @@ def test_explain():
     assert reads["Drift()", "-"] == ["new"] * 3
 
 
+@pytest.mark.slow
 def test_should_i_untie():
     flags = ("--hidden_features=4", "--num_steps=8", "--num_seeds=2", "--periods=5")
     done = run("should_i_untie", *flags)

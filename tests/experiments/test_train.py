@@ -9,10 +9,18 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 from experiments import train
 from rnnshare.training import Fitted
-from tests.experiments.scripts import ROOT, TINY, assert_refused, run, strict_json
+from tests.experiments.scripts import (
+    ROOT,
+    TINY,
+    assert_refused,
+    run,
+    run_here,
+    strict_json,
+)
 
 
 def bytes_of(folder):
@@ -40,7 +48,7 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     folder, whole = tmp_path / "run", tmp_path / "whole"
     flags = (*TINY, "--num_seeds=2")
     here, longer = f"--workdir={folder}", "--num_steps=6"
-    first = run("train", *flags, here)
+    first = run_here("train", *flags, here)
     assert first.returncode == 0, first.stderr
     names = {
         "metrics.jsonl", "setting.json", "params.npz", "params/seed_0.npz",
@@ -50,12 +58,12 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     assert set(bytes_of(folder)) == names | checkpoints
     assert checkpoints
     before = modified(folder)
-    again = run("train", *flags, here)
+    again = run_here("train", *flags, here)
     assert again.returncode == 0, again.stderr
     assert again.stdout == first.stdout
     assert modified(folder) == before
 
-    refused = run("train", *flags, "--seed=5", "--batch_size=2", here)
+    refused = run_here("train", *flags, "--seed=5", "--batch_size=2", here)
     assert refused.returncode == 2
     _, *table, error = refused.stderr.splitlines()
     assert [line.split() for line in table] == [
@@ -63,21 +71,21 @@ def test_a_finished_run_is_left_alone_goes_on_with_more_steps_and_is_moved(tmp_p
     ]  # fmt: skip
     assert "holds another run, as the table shows" in error
 
-    more = run("train", *flags, longer, here)
+    more = run_here("train", *flags, longer, here)
     assert more.returncode == 0, more.stderr
-    assert run("train", *flags, longer, f"--workdir={whole}").returncode == 0
+    assert run_here("train", *flags, longer, f"--workdir={whole}").returncode == 0
     assert_same(folder, whole)
-    fewer = run("train", *flags, here)
+    fewer = run_here("train", *flags, here)
     assert "num_steps  6      4" in fewer.stderr
     setting = folder / "setting.json"
     written = setting.read_bytes()
     setting.write_bytes(written[:-9])
     damaged = f"{setting} is no setting: it is not JSON ("
-    assert_refused(run("train", *flags, here), damaged, begun=True)
+    assert_refused(run_here("train", *flags, here), damaged, begun=True)
     setting.write_bytes(written)
 
     kept = bytes_of(folder)
-    anew = run("train", *flags, "--restart", here)
+    anew = run_here("train", *flags, "--restart", here)
     assert anew.stdout == first.stdout
     assert bytes_of(tmp_path / "run.1") == kept
     assert set(bytes_of(folder)) >= names
@@ -118,7 +126,9 @@ def start(*flags):
 
 def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path):
     folder = tmp_path / "run"
-    flags = (*TINY, "--num_steps=100000", "--patience=0", f"--workdir={folder}")
+    # However slow the machine, the one checkpoint is that of the signal.
+    flags = (*TINY, "--num_steps=100000", "--patience=0", "--checkpoint_every=1e9",
+             f"--workdir={folder}")  # fmt: skip
     process = start(*flags)
     while not (folder / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
@@ -162,6 +172,7 @@ def test_a_seed_that_diverged_is_named(capsys):
     assert told.startswith("seed 3: diverged at step 7\n")
 
 
+@pytest.mark.slow  # of `fit` in test_full_disk
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path):
     folder = tmp_path / "run"
     code = (
@@ -194,7 +205,7 @@ def test_tensorboard_gets_losses_norms_and_pictures_once(tmp_path):
     flags = (*TINY, "--num_seeds=2", "--sharing=untied", "--tensorboard",
              f"--workdir={tmp_path}")  # fmt: skip
     for _ in range(2):  # the second time nothing is left to tell
-        done = run("train", *flags)
+        done = run_here("train", *flags)
         assert done.returncode == 0, done.stderr
     for seed in (0, 1):
         told = events_of(tmp_path / "tensorboard" / f"seed_{seed}")

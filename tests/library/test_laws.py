@@ -11,6 +11,7 @@ import pytest
 from jax.test_util import check_grads
 
 from rnnshare import Cyclic, Segments, Tied, Untied, expand, num_parameters
+from tests.cases import with_slow
 from tests.library.law_cases import (
     CELLS,
     LENGTHS,
@@ -27,13 +28,24 @@ from tests.library.law_cases import (
     case,
     pulled,
 )
-from tests.library.law_parameters import OF_ALL, parameters
+from tests.library.law_parameters import (
+    OF_ALL,
+    OF_GRADIENTS,
+    OF_RUNNING,
+    parameters,
+)
 
 
 # Module scope: the tests of one case stand together, and share what it compiled.
 @pytest.fixture(scope="module", params=parameters(PAIRS, OF_ALL))
 def c(request):
     return case(*request.param)
+
+
+# For laws of one form or policy as of the other: each cell once, tied.
+each_once = pytest.mark.parametrize(
+    "c", parameters(PAIRS, OF_RUNNING, ("Tied",)), indirect=True, scope="module"
+)
 
 
 def cell_of(request):
@@ -67,6 +79,7 @@ def test_l2_gradient(c, request):
         assert_close(g_stored, jax.tree.map(lambda g: np.sum(g, 0), g_each))
 
 
+@each_once
 def test_l5_lengths(c):
     """The padding is inert to the bit, and a length is the shorter run."""
     stored, inputs, carry = c.arguments
@@ -107,6 +120,7 @@ def test_l8_one_trace_for_repeated_calls(c):
         run(dataclasses.replace(c.sharing), stored, np.float32(scale) * inputs, carry)
 
 
+@each_once
 def test_l12_every_entry_gets_a_gradient(c, request):
     """No scheme trains a part of itself: every entry of every weight set moves."""
     _, (g_stored, *_) = c.gradient(*c.arguments)
@@ -123,7 +137,12 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("cell", ["Elman", "GRU", "LSTM", "nnx.OptimizedLSTM"])
+@pytest.mark.parametrize(
+    "cell",
+    with_slow(
+        ["Elman", "GRU", "LSTM", "nnx.OptimizedLSTM"], {"LSTM", "nnx.OptimizedLSTM"}
+    ),
+)
 def test_l3_ends(cell):
     """Where a sharing selects, its ends are tied and untied, but for rounding.
 
@@ -148,7 +167,7 @@ def test_l3_ends(cell):
         )
 
 
-@pytest.mark.parametrize("num_steps", [1, 7, 64])
+@pytest.mark.parametrize("num_steps", with_slow([1, 7, 64], {7}))
 @pytest.mark.parametrize("cell", CELLS)
 def test_l10_stored_parameters(cell, num_steps):
     """A sharing of K weight sets stores K P, and its expansion has T P."""
@@ -166,7 +185,7 @@ def test_l10_stored_parameters(cell, num_steps):
         assert num_parameters(each) == num_steps * one
 
 
-@pytest.mark.parametrize("sharing", [*SHARINGS, *POLICIES])
+@pytest.mark.parametrize("sharing", with_slow([*SHARINGS, *POLICIES], OF_GRADIENTS))
 def test_l13_finite_differences(sharing):
     """In float64, of a run with lengths."""
     c = case(sharing, "GRU")

@@ -1,6 +1,7 @@
 """The laws of how a sharing is run: in chunks, in reverse, with lengths, mapped."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +24,21 @@ from tests.library.law_cases import (
     generic,
     gradient_of,
 )
-from tests.library.law_parameters import OF_RUNNING, parameters
+from tests.library.law_parameters import OF_RUNNING, in_turn, parameters
 
 
 @pytest.fixture(params=parameters(FEW_PAIRS, OF_RUNNING))
 def few(request):
     return case(*request.param)
+
+
+# Laws that a sharing obeys in `make test` in turn; with chunks each of them is run.
+REVERSE, WINDOWS, VMAP, REMAT, UNROLL, EAGER = TURNS = range(6)
+
+
+def turn(number):
+    cases = in_turn(FEW_PAIRS, OF_RUNNING, number, len(TURNS))
+    return pytest.mark.parametrize("few", cases, indirect=True)
 
 
 def test_l4_streaming(few):
@@ -42,19 +52,20 @@ def test_l4_streaming(few):
     def chunk(inputs, carry, lengths, start):
         return few.run(stored, inputs, carry, lengths=lengths, start=start)
 
-    runs = [jax.jit(chunk, static_argnames="start")]
-    if few.may_start_anywhere:
-        runs.append(jax.jit(chunk))  # where in the sequence may be traced
-    whole = runs[0](inputs, carry, LENGTHS, start=0)
-    for run in runs:
+    runs = [(jax.jit(chunk, static_argnames="start"), (0, 1, 4, T))]
+    if few.may_start_anywhere:  # by one program
+        runs.append((jax.jit(chunk), (0, 2, 4, T)))
+    whole = runs[0][0](inputs, carry, LENGTHS, start=0)
+    for run, places in runs:
         state, outputs = carry, []
-        for start, stop in ((0, 1), (1, 4), (4, T)):
+        for start, stop in itertools.pairwise(places):
             left = np.clip(LENGTHS - start, 0, stop - start)
             state, y = run(inputs[start:stop], state, left, start=start)
             outputs.append(y)
         assert_close((state, np.concatenate(outputs)), whole)
 
 
+@turn(WINDOWS)
 def test_l14_truncation(few):
     """Windows joined are the whole; one window of T steps has the full gradient.
 
@@ -81,6 +92,7 @@ def test_l14_truncation(few):
     assert_close(at_once, (whole, gradients))
 
 
+@turn(REVERSE)
 def test_l5_in_reverse(few):
     """Each sequence runs from its last real step to its first, its weights in place."""
     stored, inputs, carry = few.arguments
@@ -116,6 +128,7 @@ def test_l5_untied_gradients_beyond_the_last_real_step_are_zero():
         assert np.all(np.any(np.reshape(leaf[:4], (4, -1)), axis=1))
 
 
+@pytest.mark.slow  # one such batch is of test_fused
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.data())
 def test_l5_any_lengths_and_batch_axes(data):
@@ -143,18 +156,11 @@ def test_l5_any_lengths_and_batch_axes(data):
         assert_close(final[index], h)
 
 
-HOW = ({"remat": True}, {"unroll": 4}, "eager")
-# In turn one way of each sharing is of `make test`.
+HOW = {REMAT: {"remat": True}, UNROLL: {"unroll": 4}, EAGER: "eager"}
 RUNS = [
-    pytest.param(
-        *pair.values,
-        how,
-        id=f"{pair.id}-{how}",
-        marks=pair.marks if kept else [pytest.mark.slow],
-    )
-    for number, pair in enumerate(parameters(FEW_PAIRS, OF_RUNNING))
-    for turn, how in enumerate(HOW)
-    for kept in [number % len(HOW) == turn]
+    pytest.param(*case.values, how, id=f"{case.id}-{how}", marks=case.marks)
+    for number, how in HOW.items()
+    for case in in_turn(FEW_PAIRS, OF_RUNNING, number, len(TURNS))
 ]
 
 
@@ -178,6 +184,7 @@ def test_l6_ways_to_run(pair, how):
         assert_close(run(*few.arguments), expected)
 
 
+@turn(VMAP)
 def test_l7_vmap_is_the_loop(few):
     """Over the batch, and over stored weights."""
     stored, inputs, carry = few.arguments

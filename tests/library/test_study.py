@@ -53,6 +53,7 @@ def test_rows_are_paired_kept_and_read_by_pandas(tmp_path):
     assert told == [(4, 0), (4, 0)]
 
 
+@pytest.mark.slow  # nor does a replica of a training, in test_training
 def test_a_row_does_not_depend_on_which_others_run(tmp_path):
     all_rows = study.run(
         GRID, [Replicate(s) for s in range(3)], JsonLines(tmp_path / "a.jsonl")
@@ -124,6 +125,7 @@ def test_tuning_takes_the_least_validation_loss(tmp_path):
 HUGE = 1e38
 
 
+@pytest.mark.slow  # tuning meets such rows below
 def test_a_diverged_run_has_no_metrics_in_its_row(tmp_path):
     path = tmp_path / "rows.jsonl"
     settings = [BASE, dataclasses.replace(BASE, learning_rate=HUGE)]
@@ -165,6 +167,7 @@ def test_tuning_takes_no_candidate_that_diverged(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow  # damage is told in test_files, and a second study is the first
 def test_a_damaged_row_is_trained_again_to_the_same_bits(tmp_path):
     path, mesh = tmp_path / "rows.jsonl", jax.make_mesh((1,), ("replica",))
     replicates = [Replicate(0), Replicate(1)]

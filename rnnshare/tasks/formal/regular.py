@@ -108,10 +108,8 @@ class CycleNavigation(Regular):
 
     def chance(self, length: int) -> float:
         """Returns the chance of the likeliest place."""
-        places = np.eye(5)[0]
-        for _ in range(length):
-            places = (places + np.roll(places, 1) + np.roll(places, -1)) / 3
-        return float(places.max())
+        one_step = np.fft.fft([1 / 3, 1 / 3, 0, 0, 1 / 3])  # a convolution a step
+        return float(np.fft.ifft(one_step**length).real.max())
 
 
 @as_pytree()

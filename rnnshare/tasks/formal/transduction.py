@@ -150,19 +150,18 @@ class StackManipulation(Transduction):
 
     def chance(self, length: int) -> float:
         """Returns the accuracy of answering 0 throughout, or the end throughout."""
-        sizes = range(1, length) if length > 1 else (1,)
-        coin = end = 0.0
-        for size in sizes:
-            depths = np.zeros(length + 2)
-            depths[size] = 1.0
-            for _ in range(length - size):
-                pushed, popped = np.roll(depths, 1) * 2 / 3, np.roll(depths, -1) / 3
-                popped[0] += depths[0] / 3
-                pushed[0] = popped[-1] = 0.0
-                depths = pushed + popped
-            left = np.arange(len(depths))
-            coin += float(depths @ (left / (2 * (left + 1)))) / len(sizes)
-            end += float(depths @ (1 / (left + 1))) / len(sizes)
+        # A row for each size of the stack at first: the chances of its sizes now.
+        depths = np.eye(max(length - 1, 1), length + 2, 1)
+        for step in range(1, length):
+            walks = depths[:step]  # of larger stacks it is still content
+            pushed, popped = np.zeros((2, *walks.shape))
+            pushed[:, 1:] = walks[:, :-1] * 2 / 3
+            popped[:, :-1] = walks[:, 1:] / 3
+            popped[:, 0] += walks[:, 0] / 3
+            depths[:step] = pushed + popped
+        left, chances = np.arange(length + 2), depths.mean(0)
+        coin = float(chances @ (left / (2 * (left + 1))))
+        end = float(chances @ (1 / (left + 1)))
         return max(coin, end)
 
 

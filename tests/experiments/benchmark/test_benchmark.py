@@ -61,6 +61,7 @@ def test_the_floor_holds_five_products(cell):
     assert peers.floor_flops(cell, shape) == 2 * (3 * of_hidden + 2 * of_inputs)
 
 
+@pytest.mark.slow
 def test_every_contender_trains_all_it_has():
     """A step of each moves every parameter, and ours have one value of the loss."""
     shape = (2, 3, 4, 5)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.experiments.scripts import run, strict_json
+from tests.experiments.scripts import run_here, strict_json
 
 N, T = 80, 8
 
@@ -18,7 +18,7 @@ def compared(tmp_path_factory):
     table["up"] = np.where(x[:, 2] > x[:, 5], "yes", "no")
     table.to_csv(folder / "hours.csv", index=False)
     flags = ["--target=up", "--budget_minutes=0.1", "--hidden_features=4"]
-    done = run("compare", f"--data={folder / 'hours.csv'}", *flags,
+    done = run_here("compare", f"--data={folder / 'hours.csv'}", *flags,
                f"--workdir={folder}")  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "compare", done

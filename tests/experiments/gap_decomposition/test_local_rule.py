@@ -50,6 +50,7 @@ def test_untied_weights_past_the_training_stay_at_their_initial_values():
     assert "validation_loss_later" not in fitted.metrics[0]
 
 
+@pytest.mark.slow
 def test_the_longer_training_begins_as_the_shorter_one():
     (_, _, short), (_, _, long) = trained(longer=False), trained(longer=True)
     assert long[: len(short)] == short

@@ -50,7 +50,7 @@ def test_all_lengths_by_one_program_are_those_one_by_one():
     ("language", "beyond"),
     with_slow(
         itertools.product(["even_pairs", "modular_arithmetic"], ["hold", "stretch"]),
-        {("even_pairs", "hold"), ("modular_arithmetic", "stretch")},
+        {("even_pairs", "hold")},
     ),
 )
 def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
@@ -65,7 +65,7 @@ def test_lengths_by_one_pass_are_those_of_cut_strings(language, beyond):
     task = dataclasses.replace(setting.make_task(0), max_length=9)
     model = Blueprint.of(setting.make_model()).bind(params)
     batch = task.of_every_length(32)
-    for length in range(1, 10):
+    for length in (1, 4, 6, 9):  # each is compiled by itself
         if beyond == "hold":
             read = int(task.read_lengths(np.int64(length)))
             inputs, targets = batch.inputs[:, :read], batch.targets[:, length - 1]
@@ -106,6 +106,7 @@ def test_the_literal_arm_keeps_initial_weights_past_the_training(start):
     assert all(readings[name].beyond == name for name in POLICIES)
 
 
+@pytest.mark.slow  # as those of the local rule
 def test_weights_past_the_trained_lengths_stay_where_they_began():
     """The lemma of Q2's and A3's literal arm: what a training of it would make."""
     setting = reading.setting_of(PLAN, Arm("even_pairs", "Elman", "untied"))
@@ -121,6 +122,7 @@ def test_weights_past_the_trained_lengths_stay_where_they_began():
         assert np.abs(after[:past] - before[:past]).max() > 0.01
 
 
+@pytest.mark.slow  # a lab judges what it keeps in test_trials
 def test_an_arm_is_measured_once(tmp_path):
     arm = Arm("even_pairs", "Elman", "untied_same")
     found = reading.rows_of(PLAN, arm, Lab(tmp_path))

@@ -112,6 +112,7 @@ def test_a_rise_is_from_where_the_other_seeds_are_best():
     np.testing.assert_allclose(rise(curves), [1.0, 3.0, 5.0])
 
 
+@pytest.mark.slow
 def test_curves_are_those_of_the_training_and_what_diverged_guesses():
     class Lab:
         def kept_each(self, keys, make):

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from flax import nnx
 
 from rnnshare import ElmanCell, Tied, Untied
@@ -9,6 +10,7 @@ from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.tasks import WordOrder
 from rnnshare.tasks.grammar import CLAUSE_FIRST, TIME_FIRST, weathers, words
 from rnnshare.training import Call, Recipe, Setting, fit
+from tests.cases import with_slow
 
 STEPS = {TIME_FIRST: (4, 5, 6), CLAUSE_FIRST: (2, 3)}  # where a weather may stand
 
@@ -49,20 +51,20 @@ def test_the_orders_share_no_step_so_that_pairs_are_of_columns():
     assert task.num_tokens is None and plain.in_features == 16
 
 
-def test_held_out_columns_of_untied_weights_stay_where_they_began():
+@pytest.mark.parametrize("same_init", with_slow([False, True], {True}))
+def test_held_out_columns_of_untied_weights_stay_where_they_began(same_init):
     task = WordOrder.of(400, 3, one_hot=True)
-    steps = task.num_steps
-    for sharing in (Untied(steps), Untied(steps, same_init=True)):
-        setting = setting_of(sharing)
-        runs = [(task, 5, rate) for rate in (0.1, 1e-30)]  # the second moves no weight
-        trained = fit(setting.make_model(), setting.recipe, runs).params
-        kernels = [_kernel(params) for params in trained]
-        for at, word in held_out_columns(task):
-            np.testing.assert_array_equal(*(k[list(at), word] for k in kernels))
-        moved = np.abs(kernels[0] - kernels[1]).max(axis=(0, 2))
-        assert (moved[[word for _, word in held_out_columns(task)]] > 0.01).all()
+    setting = setting_of(Untied(task.num_steps, same_init=same_init))
+    runs = [(task, 5, rate) for rate in (0.1, 1e-30)]  # the second moves no weight
+    trained = fit(setting.make_model(), setting.recipe, runs).params
+    kernels = [_kernel(params) for params in trained]
+    for at, word in held_out_columns(task):
+        np.testing.assert_array_equal(*(k[list(at), word] for k in kernels))
+    moved = np.abs(kernels[0] - kernels[1]).max(axis=(0, 2))
+    assert (moved[[word for _, word in held_out_columns(task)]] > 0.01).all()
 
 
+@pytest.mark.slow
 def test_tied_weights_learn_them_in_the_other_order():
     task = WordOrder.of(400, 3, one_hot=True)
     blueprint = Blueprint.of(setting_of(Tied()).make_model())

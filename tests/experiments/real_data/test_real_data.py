@@ -211,10 +211,14 @@ def test_a_run_that_diverged_counts_as_chance():
         assert "4 of 24 runs diverged and count as chance." in verdict.details
 
 
+@pytest.mark.slow  # it reads all data
+def test_tasks_have_their_names():
+    assert all(make_task(0).name == name for name, make_task in TASKS.items())
+
+
 def test_plans_hold_what_they_claim():
     full = PLANS["full"]
     assert set(full.cells) == set(TASKS) and full.num_seeds == 10
-    assert all(make_task(0).name == name for name, make_task in TASKS.items())
     real = {source_of(name) for name in full.cells if not is_generated(name)}
     assert len(real) == 10 >= LEAST_SOURCES
     assert len({*map(source_of, PLANS["quick"].cells)}) == LEAST_SOURCES

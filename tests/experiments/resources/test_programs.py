@@ -23,6 +23,7 @@ from experiments.resources.program import (
     stored_bytes,
 )
 from rnnshare.training.loop import Replica
+from tests.cases import with_slow
 
 SMALL = Case("LSTM", "Untied", 4, 3, 5)
 
@@ -63,6 +64,7 @@ def test_memory_grows_with_t_and_what_tied_stores_does_not():
     assert memory("Untied", 5).stored < memory("Untied", 10).stored
 
 
+@pytest.mark.slow
 def test_memory_is_the_same_however_hard_xla_tries():
     options = {"xla_backend_optimization_level": "3"}
     assert compile_step(SMALL, options).memory == memory_of(SMALL)
@@ -79,7 +81,7 @@ def as_unrolled(params, case):
     return {"cells": cells, "readout": params["readout"]}
 
 
-@pytest.mark.parametrize("arm", ENDS)
+@pytest.mark.parametrize("arm", with_slow(ENDS, {"Untied"}))
 def test_an_unrolled_step_is_the_scanned_one(arm):
     case = dataclasses.replace(SMALL, arm=arm)
     draws = np.random.default_rng(0)

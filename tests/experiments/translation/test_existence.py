@@ -9,6 +9,7 @@ from experiments.translation import checks, existence
 from experiments.translation.claims import answers
 
 
+@pytest.mark.slow
 def test_what_the_existence_table_says_is_computed():
     assert checks.parity_errors(500) == 0
     broken = checks.parity_network()

@@ -19,6 +19,7 @@ from rnnshare.tasks.data.number_words import number_words
 from rnnshare.training.fitting import fit
 
 
+@pytest.mark.slow
 def test_a_translator_learns_and_its_copies_say_the_same():
     plan = dataclasses.replace(
         PLANS["smoke"], cell=LSTMCell, hidden_features=24, embedding_features=8,

@@ -17,6 +17,7 @@ from experiments.truncated_bptt.measure import CHANCE, Measured, arms_of
 from experiments.truncated_bptt.plan import PLANS
 from rnnshare import LSTMCell, Tied, unroll
 from rnnshare.training import Loop, Replica
+from tests.cases import with_slow
 
 SEEDS = np.linspace(-0.01, 0.01, 5)
 PLAN = dataclasses.replace(PLANS["smoke"], windows=(1, 4, 16))
@@ -147,13 +148,16 @@ def test_lags_of_the_arms():
         assert trained.max() == tested.max() == 4 * PLAN.lag_window
 
 
-@pytest.mark.parametrize("arm", [a for a in arms_of(PLAN).values() if a.frozen])
+FROZEN = [arm for arm in arms_of(PLAN).values() if arm.frozen]
+
+
+@pytest.mark.parametrize("arm", with_slow(FROZEN, FROZEN[:1]))
 def test_frozen_weights_rest(arm):
     setting = measure.lag_setting(PLAN, LSTMCell, arm)
     recipe = dataclasses.replace(setting.recipe, truncation=None)
     loop = Loop(setting.make_model(), recipe)
     replica = Replica(setting.make_task(0), jnp.uint32(0), jnp.float32(1e-2))
-    before = loop.init(replica)
+    before = jax.jit(loop.init)(replica)
     after, _ = jax.jit(loop.step)(replica, before)
     moved = jax.tree_util.tree_map_with_path(
         lambda path, a, b: (jax.tree_util.keystr(path), bool(np.any(a != b))),
@@ -184,7 +188,7 @@ def test_influence_is_that_of_rational_arithmetic():
     assert exact[-1] == pytest.approx(2 * (10 - 13), rel=1e-12)  # (I - A)^-1 u
 
 
-@pytest.mark.parametrize("window", [1, 7, 40, 41])
+@pytest.mark.parametrize("window", with_slow([1, 7, 40, 41], {7}))
 def test_influence_is_that_of_a_detached_carry(window):
     """The sum of the last k untied derivatives is the truncated tied one."""
     with jax.enable_x64(True):

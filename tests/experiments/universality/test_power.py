@@ -15,6 +15,7 @@ from experiments.universality.power_claim import POWER, power_rule, trained_widt
 from experiments.universality.separation import Separation
 from rnnshare import ElmanCell, GRUCell, LSTMCell
 from rnnshare.tasks import STREAMING
+from tests.cases import with_slow
 from tests.experiments.universality.power_cases import (
     FOUND,
     PLAN,
@@ -130,7 +131,9 @@ def test_runs_that_diverged_solve_nothing_and_are_counted(monkeypatch):
     assert AMBIGUOUS.table(PLAN, found, columns)[-1][2] == "4 of 5"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", with_slow(CASES, CASES[:3]), ids=lambda case: case.name
+)
 def test_a_hundred_random_networks_equal_their_compiled_ones(case):
     assert 17 * len(CASES) >= 100
     found = compile_networks(case, 17)

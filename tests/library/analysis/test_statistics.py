@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from rnnshare.analysis import statistics
+from tests.cases import with_slow
 
 
 def test_interval_covers_the_mean_as_often_as_promised():
@@ -30,7 +31,7 @@ def coverage(interval, draw, truth, size, studies=1_500):
     return held / studies
 
 
-@pytest.mark.parametrize("size", [5, 6, 10])
+@pytest.mark.parametrize("size", with_slow([5, 6, 10], {5}))
 def test_the_interval_of_a_mean_covers_normal_values(size):
     """At least 93 %, and no more than four binomial deviations above 95."""
 

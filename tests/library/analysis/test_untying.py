@@ -29,6 +29,7 @@ from rnnshare.models.rnn import step_of
 from rnnshare.tasks import Batch
 from rnnshare.training.fitting import Recipe, fit
 from rnnshare.training.setting import Setting
+from tests.cases import with_slow
 
 T, D, H, N, SEEDS = 10, 2, 3, 200, 400
 MAKE = functools.partial(ElmanCell, D, H)
@@ -126,10 +127,18 @@ def test_power_at_drift_two_tenths(trained):
     assert np.mean(rejected) > 0.8
 
 
-def test_scores_are_gradients_of_the_tied_model(trained):
+@pytest.fixture(scope="module")
+def drawn():
+    """Returns a setting of the drift task, and a tied model that is not trained."""
+    make_task = functools.partial(tasks.drift, amount=0.2)
+    setting = Setting(make_task, GRUCell, Tied(), 16, 1e-2)
+    return setting, pure_params(setting.make_model()(rngs=nnx.Rngs(0)))
+
+
+def test_scores_are_gradients_of_the_tied_model(drawn):
     """Template 0 of the scores is the tied model's own gradient, example by example."""
-    setting, fitted = trained
-    task, params = setting.make_task(0), fitted.params[0]
+    setting, params = drawn
+    task = setting.make_task(0)
     few = jax.tree.map(lambda leaf: leaf[:5], task.held_out("train"))
     scores, _ = untying.scores_of(
         setting.make_model(),
@@ -187,8 +196,8 @@ def test_advice():
     assert untying.advise(weak, 24).text == "leave it tied"
 
 
-def test_errors_say_the_way_out(trained):
-    setting, fitted = trained
+def test_errors_say_the_way_out(drawn):
+    setting, params = drawn
     with pytest.raises(ValueError, match="20 examples, and a Combination of at least"):
         score_test({"input": {"kernel": np.ones((5, 4, 2, 3))}})
     with pytest.raises(ValueError, match="A period of 20 steps does not show in 30"):
@@ -197,11 +206,11 @@ def test_errors_say_the_way_out(trained):
 
     cyclic = dataclasses.replace(setting, sharing=Cyclic(2)).make_model()
     with pytest.raises(ValueError, match="a model of one tied layer, but got Cyclic"):
-        untying.scores_of(cyclic, fitted.params[0], BASIS, setting.make_task(0), None)
+        untying.scores_of(cyclic, params, BASIS, setting.make_task(0), None)
     assert convert(jnp.ones(3), Tied(), BASIS)["templates"].shape == (4, 3)
 
 
-@pytest.mark.parametrize("num_steps", [1, 10])
+@pytest.mark.parametrize("num_steps", with_slow([1, 10], {10}))
 def test_a_predicted_gain_is_the_gain(num_steps):
     """Of a linear rule that moves: by squared errors at every step."""
     rng = np.random.default_rng(num_steps)

@@ -17,6 +17,7 @@ from rnnshare.cells.ablated import (
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.rnn import step_of
 from rnnshare.sharing.measures import carry_gradients, nudged, step_norms
+from tests.cases import with_slow
 from tests.library.law_cases import (
     Case,
     assert_close,
@@ -66,7 +67,7 @@ def test_numpy_float64(cell):
             assert_close(found, reference(ABLATED[cell], *wide), 1e-12)
 
 
-@every_ablated
+@pytest.mark.parametrize("cell", with_slow(ABLATED, [*ABLATED][:1]))
 def test_gradients_flow_along_the_paths_that_are_left(cell):
     fused, scan = (
         Case(Untied(T), functools.partial(cell, D, H), how).gradient(*case_arguments())
@@ -127,7 +128,7 @@ def gradients_of(step, stored, inputs, carry, pull, **options):
     return jax.jit(functools.partial(carry_gradients, loss, num_steps=T))(carry), loss
 
 
-@pytest.mark.parametrize("cell", [ElmanCell, LSTMCell])
+@pytest.mark.parametrize("cell", with_slow([ElmanCell, LSTMCell], [LSTMCell]))
 def test_gradients_at_the_carry_are_products_of_the_steps_jacobians(cell):
     with jax.enable_x64(True):
         step, stored, inputs, carry, pull = carry_case(cell)

@@ -1,6 +1,7 @@
 """The fused derivative takes an activation's slope a unit only where there is one."""
 
 import functools
+import itertools
 
 import chex
 import jax
@@ -11,6 +12,7 @@ from flax import nnx
 
 from rnnshare import RNN, ElmanCell, Tied, Untied
 from rnnshare.cells.elementwise import is_elementwise
+from tests.cases import with_slow
 
 
 def normalised(x):
@@ -53,8 +55,13 @@ def test_functions_that_mix_are_not(function):
     assert not is_elementwise(function, jnp.ones((2, 3)))
 
 
-@pytest.mark.parametrize("activation", [jax.nn.softmax, normalised])
-@pytest.mark.parametrize("sharing", [Tied(), Untied(4)])
+@pytest.mark.parametrize(
+    ("activation", "sharing"),
+    with_slow(
+        itertools.product([jax.nn.softmax, normalised], [Tied(), Untied(4)]),
+        [(jax.nn.softmax, Untied(4)), (normalised, Tied())],
+    ),
+)
 def test_gradients_of_an_activation_that_mixes_units(activation, sharing):
     make = functools.partial(ElmanCell, 2, 3, activation=activation)
     x = jax.random.normal(jax.random.key(1), (5, 4, 2))

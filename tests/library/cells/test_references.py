@@ -11,6 +11,7 @@ from flax import nnx
 
 from rnnshare import RNN, GRUCell, LSTMCell, SequenceModel, Tied, Untied, expand
 from rnnshare.cells.blueprint import pure_params
+from tests.cases import with_slow
 from tests.library.law_cases import CELLS, B, D, H, T, assert_close, case, generic
 
 LENGTHS = np.array([6, 1, 4])
@@ -89,17 +90,22 @@ def twins(cell, sharing=None, **options):
     return rnn, twin
 
 
-WAYS = [(cell, {}) for cell in CELLS]
-WAYS += [
-    (cell, {"reverse": True, "keep_order": keep})
-    for cell in ("LSTM", "nnx.GRU")
-    for keep in (False, True)
-]
+WAYS = [(cell, "forward") for cell in CELLS]
+WAYS += [(cell, way) for cell in ("LSTM", "nnx.GRU") for way in ("back", "in order")]
+OPTIONS = {
+    "forward": {},
+    "back": {"reverse": True, "keep_order": False},
+    "in order": {"reverse": True, "keep_order": True},
+}
+# Each cell in turn whole and with lengths, and back each way once.
+RUNS = [(*way, whole) for way in WAYS for whole in (True, False)]
+OF_A_KIND = [(*way, i % 2 == 1) for i, way in enumerate(WAYS[: len(CELLS)])]
+OF_A_KIND += [("LSTM", "back", False), ("nnx.GRU", "in order", False)]
 
 
-@pytest.mark.parametrize(("cell", "options"), WAYS, ids=str)
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-def test_tied_is_flax_rnn(cell, lengths, options):
+@pytest.mark.parametrize(("cell", "way", "whole"), with_slow(RUNS, OF_A_KIND))
+def test_tied_is_flax_rnn(cell, way, whole):
+    options, lengths = OPTIONS[way], None if whole else LENGTHS
     rnn, twin = twins(cell)
     assert jax.tree.structure(rnn.stored) == jax.tree.structure(pure_params(twin))
     inputs = jnp.asarray(generic((B, T, D), 0))
@@ -124,7 +130,9 @@ def test_bidirectional_takes_two():
     assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("cell", ["nnx.GRU", "nnx.OptimizedLSTM", "LSTM"])
+@pytest.mark.parametrize(
+    "cell", with_slow(["nnx.GRU", "nnx.OptimizedLSTM", "LSTM"], {"LSTM"})
+)
 def test_untied_is_flax_stacked_axis(cell):
     """nnx.vmap makes a stack of cells; nnx.scan runs it over its axis."""
     rnn, _ = twins(cell, Untied(T))
@@ -157,7 +165,7 @@ def test_untied_is_flax_stacked_axis(cell):
     assert_close(jax.tree.leaves(g_ours), jax.tree.leaves(g_theirs))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", with_slow(CELLS, {"GRU", "nnx.Simple", "nnx.LSTM"}))
 def test_bfloat16_in_bfloat16_out(cell):
     rnn, twin = twins(cell)
     inputs = jnp.asarray(generic((B, T, D), 0))

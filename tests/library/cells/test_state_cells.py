@@ -13,6 +13,7 @@ from rnnshare import ElmanCell, GRUCell, LSTMCell, num_parameters
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.cells.state_dependent import StateMixtureCell
 from rnnshare.models.rnn import step_of
+from tests.cases import with_slow
 from tests.library.cells.state_cell_cases import (
     MAKES,
     B,
@@ -22,7 +23,6 @@ from tests.library.cells.state_cell_cases import (
     K,
     M,
     T,
-    every_cell,
     generic_case,
     set_weights,
 )
@@ -94,7 +94,7 @@ def mixture_step(weights, carry, x, name):
     return h, h
 
 
-@every_cell
+@pytest.mark.parametrize("name", with_slow(MAKES, {"HyperLSTM", "GRU"}))
 def test_numpy_float64(name):
     rnn, inputs, carry = generic_case(name)
     step = step_of(rnn.cell)
@@ -150,7 +150,9 @@ def test_hyper_lstm_starts_as_the_lstm_of_its_main_weights():
 
 
 @pytest.mark.parametrize(
-    "cell", [LSTMCell, GRUCell, ElmanCell.irnn], ids=lambda c: c.__qualname__
+    "cell",
+    with_slow([LSTMCell, GRUCell, ElmanCell.irnn], [LSTMCell]),
+    ids=lambda c: c.__qualname__,
 )
 def test_mixture_of_one_is_the_plain_cell(cell):
     mixture = StateMixtureCell(D, H, cell=cell, num_templates=1, rngs=nnx.Rngs(0))

@@ -12,6 +12,7 @@ from flax import nnx
 from rnnshare import RNN, Tied, Untied
 from rnnshare.cells.blueprint import pure_params
 from rnnshare.cells.state_dependent import HyperLSTMCell, StateMixtureCell
+from tests.cases import with_slow
 from tests.library.cells.state_cell_cases import (
     LENGTHS,
     MAKES,
@@ -33,7 +34,7 @@ def pull(results):
     )
 
 
-@pytest.mark.parametrize("name", ["HyperLSTM", "LSTM"])
+@pytest.mark.parametrize("name", with_slow(["HyperLSTM", "LSTM"], {"HyperLSTM"}))
 def test_tied_is_flax_rnn(name):
     rnn, inputs, carry = generic_case(name)
     twin = MAKES[name](rngs=nnx.Rngs(1))
@@ -52,12 +53,15 @@ def test_tied_is_flax_rnn(name):
 
 @pytest.mark.parametrize(
     ("name", "sharing"),
-    [
-        ("HyperLSTM", Tied()),
-        ("HyperLSTM", Untied(T)),
-        ("LSTM", Tied()),
-        ("GRU", Untied(T)),
-    ],
+    with_slow(
+        [
+            ("HyperLSTM", Tied()),
+            ("HyperLSTM", Untied(T)),
+            ("LSTM", Tied()),
+            ("GRU", Untied(T)),
+        ],
+        [("HyperLSTM", Untied(T)), ("LSTM", Tied())],
+    ),
     ids=str,
 )
 def test_padding_is_inert_and_every_leaf_has_a_gradient(name, sharing):
@@ -86,7 +90,7 @@ def test_padding_is_inert_and_every_leaf_has_a_gradient(name, sharing):
         assert all(jnp.any(row != 0) for leaf in per_step for row in leaf)
 
 
-@pytest.mark.parametrize("name", ["HyperLSTM", "GRU"])
+@pytest.mark.parametrize("name", with_slow(["HyperLSTM", "GRU"], {"HyperLSTM"}))
 def test_gradients_in_float64(name):
     rnn, inputs, carry = generic_case(name)
     graphdef, state = nnx.split(rnn)
@@ -131,7 +135,7 @@ def test_bfloat16_in_bfloat16_out(name):
     }
 
 
-@pytest.mark.parametrize("name", ["HyperLSTM", "LSTM"])
+@pytest.mark.parametrize("name", with_slow(["HyperLSTM", "LSTM"], {"HyperLSTM"}))
 def test_a_carry_may_be_drawn_and_batches_have_any_number_of_axes(name):
     rnn, inputs, _ = generic_case(name)
     cell = rnn.cell.bind()

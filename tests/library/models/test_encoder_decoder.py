@@ -14,6 +14,7 @@ from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.encoder_decoder import EncoderDecoder
 from rnnshare.models.rnn import step_of
 from rnnshare.tasks.translation import Pair
+from tests.cases import with_slow
 
 T, U, B, S, O, E, H = 6, 4, 5, 7, 3, 4, 5  # noqa: E741
 
@@ -166,7 +167,7 @@ def test_untied_weights_that_are_equal_are_the_tied_ones():
         )
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
+@pytest.mark.parametrize("sharing", with_slow(SHARINGS, {"untied"}))
 def test_every_leaf_is_trained_and_the_padding_is_not(sharing):
     model = make(sharing=sharing)
     inputs, lengths = sequences()

@@ -19,6 +19,7 @@ from rnnshare import (
 )
 from rnnshare.models.rnn import step_of
 from rnnshare.models.sequence_model import BagOfSteps
+from tests.cases import with_slow
 from tests.library.ordinary.cases import (
     SHARINGS,
     B,
@@ -69,7 +70,9 @@ def assert_zero_gradients(gradients, state, inputs):
     assert_same(gradients, jax.tree.map(jnp.zeros_like, (state, inputs)))
 
 
-@pytest.mark.parametrize(("shape", "with_lengths", "way"), RUNS, ids=named)
+@pytest.mark.parametrize(
+    ("shape", "with_lengths", "way"), with_slow(RUNS, RUNS[1::2]), ids=named
+)
 def test_rnn(shape, with_lengths, way):
     """The initial carry comes back, and no weight has a gradient."""
     c, shape = case(*way), SHAPES[shape]
@@ -177,12 +180,15 @@ def test_models(shape, name, with_lengths):
 
 @pytest.mark.parametrize(
     ("sharing", "cell", "implementation"),
-    [
-        ("Tied", ElmanCell, "fused"),
-        ("LowRank", GRUCell, "fused"),
-        ("Untied", LSTMCell, "fused"),
-        ("Segments", LSTMCell, "scan"),
-    ],
+    with_slow(
+        [
+            ("Tied", ElmanCell, "fused"),
+            ("LowRank", GRUCell, "fused"),
+            ("Untied", LSTMCell, "fused"),
+            ("Segments", LSTMCell, "scan"),
+        ],
+        [("LowRank", GRUCell, "fused"), ("Segments", LSTMCell, "scan")],
+    ),
 )
 def test_no_features(sharing, cell, implementation):
     """A cell that is driven by its carry alone; the map of its inputs is a bias."""

@@ -21,6 +21,7 @@ from rnnshare import (
     TimeInput,
     Untied,
 )
+from tests.cases import with_slow
 from tests.library.ordinary.cases import (
     CELLS,
     PAIRS,
@@ -88,7 +89,10 @@ def check(run, by_hand, state, shape, batch, steps, lengths=None):
     )
 
 
-@pytest.mark.parametrize(("sharing", "cell"), [PAIRS[0], ("LowRank", "LSTM")])
+@pytest.mark.parametrize(
+    ("sharing", "cell"),
+    with_slow([PAIRS[0], ("LowRank", "LSTM")], {("LowRank", "LSTM")}),
+)
 def test_any_batch(sharing, cell):
     """Results and gradients, of sharings that hold a number of steps."""
     c = case(sharing, cell)
@@ -97,10 +101,15 @@ def test_any_batch(sharing, cell):
 
 ANYWHERE = [(sharing, "LSTM", "auto") for sharing in EVERYWHERE]
 ANYWHERE += [("Cyclic", "LSTM", "scan"), ("Tied", "nnx.GRU", "auto")]
+# Weights that are selected, a function of time, an input; and a cell that is scanned.
+OF_A_KIND = {(name, "LSTM", "auto") for name in ("Cyclic", "Basis", "TimeInput")}
+OF_A_KIND |= {("Tied", "nnx.GRU", "auto")}
 
 
 @pytest.mark.parametrize(
-    ("sharing", "cell", "implementation"), ANYWHERE, ids=ids(ANYWHERE)
+    ("sharing", "cell", "implementation"),
+    with_slow(ANYWHERE, OF_A_KIND),
+    ids=ids(ANYWHERE),
 )
 def test_any_batch_and_steps(sharing, cell, implementation):
     c = everywhere(sharing, cell, implementation)

@@ -20,6 +20,7 @@ from rnnshare import (
     map_steps,
 )
 from rnnshare.models.sequence_model import BagOfSteps
+from tests.cases import with_slow
 from tests.library.ordinary.cases import assert_same, generic, generic_module
 
 # More steps than int8 counts, and than uint8.
@@ -73,7 +74,10 @@ def lengths_of(dtype, T):
 
 @pytest.mark.parametrize(
     ("dtype", "T", "mode", "reverse"),
-    [(*case, False) for case in CASES] + [(*CASES[i], True) for i in (1, 4)],
+    with_slow(
+        [(*case, False) for case in CASES] + [(*CASES[i], True) for i in (1, 4)],
+        [(*CASES[i], False) for i in (1, 2, 5)] + [(*CASES[1], True)],
+    ),
 )
 def test_lengths(dtype, T, mode, reverse):
     rnn, inputs, lengths = layer(Tied()), generic((3, T, 1), 2), lengths_of(dtype, T)
@@ -86,7 +90,9 @@ def test_lengths(dtype, T, mode, reverse):
     assert_same(called(mode, run, inputs, lengths), expected)
 
 
-@pytest.mark.parametrize(("dtype", "mode"), [*NARROW, ("uint32", "traced")])
+@pytest.mark.parametrize(
+    ("dtype", "mode"), with_slow([*NARROW, ("uint32", "traced")], NARROW[:1])
+)
 def test_order_of_computation(dtype, mode):
     """With reverse, outputs in the order in which they were computed."""
     T = 130
@@ -116,9 +122,13 @@ ANYWHERE = {
 STARTED = [(name, dtype, "traced") for name in ANYWHERE for dtype in ("int8", "uint8")]
 STARTED += [("Cyclic", "int16", "traced"), ("Cyclic", "uint32", "traced")]
 STARTED += [("Segments", "uint8", "eager")]
+# Every sharing in the narrowest type, and a wider one.
+STARTED_OF_A_KIND = {*STARTED[::2], STARTED[-1]}
 
 
-@pytest.mark.parametrize(("name", "dtype", "mode"), STARTED)
+@pytest.mark.parametrize(
+    ("name", "dtype", "mode"), with_slow(STARTED, STARTED_OF_A_KIND)
+)
 def test_start(name, dtype, mode):
     sharing, row_of = ANYWHERE[name]
     T, start = 130, np.dtype(dtype).type(STARTS[dtype])
@@ -170,8 +180,11 @@ def test_map_steps(dtype, T, mode):
     assert_same(called(mode, run, inputs, lengths), expected.astype(np.float32))
 
 
-@pytest.mark.parametrize(("dtype", "mode"), NARROW)
-@pytest.mark.parametrize("name", ["last", "every", "bag"])
+# Of `make test` is every model in another type.
+READ = [(name, *narrow) for name in ("last", "every", "bag") for narrow in NARROW]
+
+
+@pytest.mark.parametrize(("name", "dtype", "mode"), with_slow(READ, READ[::4]))
 def test_models(name, dtype, mode):
     """Against themselves with lengths that are int32, as everywhere else."""
     T = 130

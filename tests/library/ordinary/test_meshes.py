@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from rnnshare import LSTMCell, SequenceModel, Tied, Untied, unroll
 from rnnshare.models.rnn import step_of
+from tests.cases import with_slow
 from tests.library.ordinary.cases import (
     CELLS,
     SHARINGS,
@@ -62,14 +63,20 @@ def laid(kind, run, state, *batched):
     return results, gradients
 
 
-@pytest.mark.parametrize(("layer_name", "kind"), ON_MESHES, ids=named)
+@pytest.mark.parametrize(
+    ("layer_name", "kind"), with_slow(ON_MESHES, ON_MESHES[1:4]), ids=named
+)
 def test_layers(layer_name, kind):
     """`RNN`; by hand without a mesh."""
     c = layer(*layer_name)
     assert_same(laid(kind, c.run, c.state, c.inputs), c.expected)
 
 
-@pytest.mark.parametrize("layer_name", LAYERS[:2], ids="-".join)
+@pytest.mark.parametrize(
+    "layer_name",
+    [pytest.param(LAYERS[0], marks=pytest.mark.slow), LAYERS[1]],
+    ids=named,
+)
 def test_lengths(layer_name):
     c = layer(*layer_name)
 
@@ -82,7 +89,9 @@ def test_lengths(layer_name):
 
 
 @pytest.mark.parametrize(
-    ("layer_name", "kind"), [ON_MESHES[i] for i in (0, 2, 4)], ids=named
+    ("layer_name", "kind"),
+    with_slow([ON_MESHES[i] for i in (0, 2, 4)], [ON_MESHES[0]]),
+    ids=named,
 )
 def test_unroll(layer_name, kind):
     """`unroll` with a carry that is laid out as the batch is."""
@@ -121,7 +130,10 @@ def model(readout):
     return run, state
 
 
-@pytest.mark.parametrize(("readout", "kind"), [("last", "explicit"), ("every", "auto")])
+@pytest.mark.parametrize(
+    ("readout", "kind"),
+    with_slow([("last", "explicit"), ("every", "auto")], {("last", "explicit")}),
+)
 def test_models(readout, kind):
     run, state = model(readout)
     inputs = jnp.asarray(generic((B, T, D), 2))
@@ -131,7 +143,10 @@ def test_models(readout, kind):
 
 @pytest.mark.parametrize(
     ("layer_name", "check_vma"),
-    [(LAYERS[0], True), (LAYERS[2], True), (LAYERS[1], False)],
+    with_slow(
+        [(LAYERS[0], True), (LAYERS[2], True), (LAYERS[1], False)],
+        [(LAYERS[2], True)],
+    ),
     ids=named,
 )
 def test_shard_map(layer_name, check_vma):

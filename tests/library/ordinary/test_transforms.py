@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.cases import with_slow
 from tests.library.ordinary.cases import (
     ALL_PAIRS,
     CELLS,
@@ -134,7 +135,18 @@ CASES += [(way, *PAIRS[1]) for way in ("vmap over weights", "lax.scan", "donated
 CASES += [("jit", *pair) for pair in ALL_PAIRS[1:]] + [("checkpoint", *ALL_PAIRS[2])]
 
 
-@pytest.mark.parametrize(("way", "sharing", "cell"), CASES, ids=ids(CASES))
+# Second pairs of a way, ways near to one that is kept, and the slowest of all.
+SLOW = {("without jit", *PAIRS[0]), ("vjp", *PAIRS[0]), ("checkpoint", *ALL_PAIRS[2])}
+SLOW |= {("lax.scan", *PAIRS[1]), ("donated", *PAIRS[1]), ("lax.map", *PAIRS[0])}
+SLOW |= {("jit", *pair) for pair in ALL_PAIRS[3:]} | {("jit", *PAIRS[0])}
+SLOW |= {("vmap over weights", *PAIRS[0]), ("checkpoint named", *PAIRS[0])}
+
+
+@pytest.mark.parametrize(
+    ("way", "sharing", "cell"),
+    with_slow(CASES, {*CASES} - SLOW),
+    ids=ids(CASES),
+)
 def test_results_and_gradients(way, sharing, cell):
     c = case(sharing, cell)
     assert_same(WAYS[way](c.run)(c.state, c.inputs), c.expected)
@@ -180,7 +192,10 @@ DERIVATIVES = {f.__name__: f for f in (forward, hessian, jacobians)}
 
 @pytest.mark.parametrize(
     ("name", "sharing", "cell"),
-    [(name, *PAIRS[0]) for name in DERIVATIVES] + [("forward", "LowRank", "LSTM")],
+    with_slow(
+        [(name, *PAIRS[0]) for name in DERIVATIVES] + [("forward", "LowRank", "LSTM")],
+        {("hessian", *PAIRS[0]), ("forward", "LowRank", "LSTM")},
+    ),
 )
 def test_other_derivatives(name, sharing, cell):
     c = case(sharing, cell)

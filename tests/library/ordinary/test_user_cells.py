@@ -44,8 +44,11 @@ WAYS += [
     (name, "Untied", "auto")
     for name in ("peephole", "zoneout", "learned start", "complex", "log domain")
 ]
-OF_A_KIND = [way for way in WAYS if way[2] == "auto" and way[1] == "Tied"]
-OF_A_KIND += [("peephole", "Tied", "fused"), ("zoneout", "Untied", "auto")]
+# A carry of one array, of several, of other shapes and types; learned, given, random.
+KINDS = {"layer norm", "convolution", "learned start", "complex and real"}
+KINDS |= {"countdown", "dictionaries", "no start", "unit"}
+OF_A_KIND = [(name, "Tied", "auto") for name in KINDS]
+OF_A_KIND += [("unit", "Tied", "fused"), ("zoneout", "Untied", "auto")]
 
 
 @functools.cache
@@ -76,7 +79,7 @@ def carry_of(name, lengths):
     return None if make is None else make(lengths)
 
 
-@pytest.mark.parametrize("name", USER_CELLS)
+@pytest.mark.parametrize("name", with_slow(USER_CELLS, KINDS))
 def test_tied_it_is_flax(name):
     """With lengths that are all of the steps, which Flax is not told."""
     c, lengths = case(name, "Tied"), np.full(B, T, np.int32)

@@ -22,8 +22,10 @@ from rnnshare import (
 )
 from rnnshare.sharing.conversion import convert
 from rnnshare.sharing.measures import distance
+from tests.cases import with_slow
 from tests.library.law_cases import (
     FORMS,
+    ONE_PART,
     SHARINGS,
     T,
     assert_close,
@@ -36,9 +38,10 @@ from tests.library.sharing.conversion_cases import copies, describe, stored_in, 
 
 TARGETS = [(name, "LSTM") for name in (*SHARINGS, *FORMS)]
 TARGETS += [(n, "nnx.GRU") for n in ("Segments", "Mixture", "LowRank", "TimeInput")]
-by_target = pytest.mark.parametrize(
-    ("name", "cell"), TARGETS, ids=["-".join(pair) for pair in TARGETS]
-)
+# What a partition of several parts obeys, one of one does; cells differ in shapes.
+OF_A_KIND = {(n, "LSTM") for n in (*SHARINGS, *FORMS) if n not in ONE_PART}
+OF_A_KIND |= {("LowRank", "nnx.GRU"), ("Partition-Cyclic", "LSTM")}
+by_target = pytest.mark.parametrize(("name", "cell"), with_slow(TARGETS, OF_A_KIND))
 
 
 def selects(sharing):
@@ -68,9 +71,7 @@ def test_tied_goes_to_anything(name, cell):
 LEAVING = [pair for pair in TARGETS if pair[0] not in ("Tied", "Partition-Tied")]
 
 
-@pytest.mark.parametrize(
-    ("name", "cell"), LEAVING, ids=["-".join(pair) for pair in LEAVING]
-)
+@pytest.mark.parametrize(("name", "cell"), with_slow(LEAVING, OF_A_KIND))
 def test_gradient_steps_leave_the_tied_model(name, cell):
     target = case(name, cell).sharing
     stored = convert(stored_in("Tied", cell), Tied(), target)

@@ -11,10 +11,11 @@ from flax import nnx
 from rnnshare import GRUCell, LSTMCell, Untied
 from rnnshare.cells.blueprint import pure_params
 from rnnshare.sharing.drawing import draw_many, orthogonal
+from tests.cases import with_slow
 from tests.library.law_cases import assert_close
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 100])
+@pytest.mark.parametrize("size", with_slow([1, 2, 31, 32, 33, 100], {1, 2, 33}))
 def test_orthogonal_is_the_factor_of_a_normal_matrix(size):
     """Reflection by reflection: Q of the QR decomposition with a positive diagonal."""
     key = jax.random.key(size)
@@ -58,24 +59,27 @@ def init(make, key):
     return pure_params(make(rngs=nnx.Rngs(key)))
 
 
-@pytest.mark.parametrize(
-    ("make", "at_once"),
-    [
-        (functools.partial(LSTMCell, 3, 4), True),
-        (functools.partial(GRUCell, 3, 4), True),
-        (functools.partial(nnx.GRUCell, 3, 4), False),
-        (functools.partial(
-            LSTMCell, 3, 4, recurrent_init=nnx.initializers.orthogonal()), False),
-    ],
-    ids=["LSTM", "GRU", "nnx.GRU", "LSTM-by-QR"],
-)  # fmt: skip
-def test_many_draws_are_the_single_ones(make, at_once):
+MAKES = {
+    "LSTM": (LSTMCell, True),
+    "GRU": (GRUCell, True),
+    "nnx.GRU": (nnx.GRUCell, False),
+    "LSTM by QR": (
+        functools.partial(LSTMCell, recurrent_init=nnx.initializers.orthogonal()),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", with_slow(MAKES, {"LSTM", "LSTM by QR"}))
+def test_many_draws_are_the_single_ones(name):
     """At once, unless a batch of factorisations would have to wait."""
+    cell, at_once = MAKES[name]
     keys = jax.random.split(jax.random.key(1), 5)
-    draw = functools.partial(init, make)
+    draw = functools.partial(init, functools.partial(cell, 3, 4))
+    single = jax.jit(draw)
     many = jax.jit(lambda keys: draw_many(draw, keys))(keys)
     for i, key in enumerate(keys):
-        assert_close(jax.tree.map(lambda x, i=i: x[i], many), draw(key), 1e-6)
+        assert_close(jax.tree.map(lambda x, i=i: x[i], many), single(key), 1e-6)
     equations = jax.make_jaxpr(lambda keys: draw_many(draw, keys))(keys).eqns
     lengths = [e.params["length"] for e in equations if e.primitive.name == "scan"]
     assert (len(keys) in lengths) != at_once

@@ -23,6 +23,7 @@ from rnnshare import (
     expand,
 )
 from rnnshare.sharing.time_functions import KINDS
+from tests.cases import with_slow
 from tests.library.law_cases import (
     T,
     assert_close,
@@ -73,7 +74,16 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("name", STARTS)
+# Of functions of time one kind with several templates, and one with one.
+OF_A_KIND = {*STARTS} - {
+    *(f"five {kind}" for kind in ("fourier", "chebyshev")),
+    *(f"one {kind}" for kind in ("chebyshev", "bspline")),
+    *(f"time, {kind}" for kind in ("fourier", "chebyshev")),
+    *("equal templates", "no rank", "one template"),
+}
+
+
+@pytest.mark.parametrize("name", with_slow(STARTS, OF_A_KIND))
 def test_starts_as_the_tied_model(name):
     sharing, weights = STARTS[name], weights_of_one()
     stored = sharing.init(KEY, lambda key: jax.tree.map(jnp.asarray, weights))

@@ -159,7 +159,9 @@ def test_partitions_print_compare_hash_and_are_static():
     assert traces == [one, others[0]]
 
 
-@pytest.mark.parametrize("gates", [(), LSTMCell.gates])
+@pytest.mark.parametrize(
+    "gates", [(), pytest.param(LSTMCell.gates, marks=pytest.mark.slow)]
+)
 def test_partitions_train_in_a_layer(gates):
     sharing = Partition({"recurrent": LowRank(5, 1), "bias": Untied(5)}, gates=gates)
     rnn = RNN(functools.partial(LSTMCell, 3, 4), sharing, rngs=nnx.Rngs(0))

@@ -21,11 +21,12 @@ from rnnshare import (
     Untied,
     num_parameters,
 )
+from tests.cases import with_slow
 from tests.library.law_cases import case
 from tests.library.sharing.sharing_cases import CELLS, KEY, PARAMETERS, learned
 
 
-@pytest.mark.parametrize("steps", [1, 7, 64])
+@pytest.mark.parametrize("steps", with_slow([1, 7, 64], {7}))
 @pytest.mark.parametrize("cell", CELLS)
 def test_stored_parameters_are_the_docstrings(cell, steps):
     leaves = jax.tree.leaves(case("Tied", cell).shapes)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rnnshare.sharing.drawing import orthogonal
+from tests.cases import with_slow
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 33, 70])
+@pytest.mark.parametrize("size", with_slow([1, 2, 31, 33, 70], {1, 33}))
 def test_complex_draws_are_unitary(size):
     q = np.asarray(orthogonal(jax.random.key(size), (size, size), jnp.complex64))
     assert q.dtype == np.complex64
@@ -34,6 +35,7 @@ def test_complex_draws_multiply_out_their_reflections():
     np.testing.assert_allclose(found, q, atol=3e-6)
 
 
+@pytest.mark.slow
 def test_complex_draws_are_uniform():
     """E q = 0, E q^2 = 0, E |q|^2 = 1/n, E |q|^4 = 2/(n (n + 1)); so is any phase."""
     n, count = 3, 20_000

@@ -76,6 +76,7 @@ def test_values_and_classes_of_the_files():
     assert (vowels.inputs[np.arange(29) >= vowels.lengths[:, None]] == 0).all()
 
 
+@pytest.mark.slow
 def test_generating_leaves_the_global_generators_alone():
     random.seed(7)
     np.random.seed(7)
@@ -111,6 +112,7 @@ def test_the_published_translation_is_the_default():
             data.mnist1d(wrong)
 
 
+@pytest.mark.slow
 def test_without_translation_digits_stand_in_the_first_steps():
     """Of a class, the mean over digits is a digit where they are aligned, else flat."""
     spread = {}

@@ -80,7 +80,7 @@ def test_answers_are_those_of_the_definition(language):
     assert seen == set(range(1, 10, 2 if odd else 1))
 
 
-@pytest.mark.parametrize("language", REGULAR)
+@pytest.mark.parametrize("language", with_slow(REGULAR, REGULAR[::3]))
 def test_the_beginnings_of_a_string_are_strings(language):
     task = language(9)
     batch = jax.device_get(task.of_every_length(60))

@@ -20,6 +20,7 @@ from rnnshare.tasks.translation import (
     translation,
     write_answers,
 )
+from tests.cases import with_slow
 
 # The SHA-256 of the words of num2words 0.5.14.
 WORDS = {
@@ -74,7 +75,7 @@ def test_wrong_words_are_refused(monkeypatch):
     number_words.cache_clear()
 
 
-@pytest.mark.parametrize("below", LONGEST)
+@pytest.mark.parametrize("below", with_slow(LONGEST, {1_000}))
 def test_the_sets_are_disjoint_and_hold_every_trained_number(below):
     task = translation(3, language="fr", trained_below=below)
     found = [

@@ -21,7 +21,10 @@ def draw(task, count, seed=0):
     ("padded", "plain"),
     [
         (PaddedAdding(9), Adding(9)),
-        (PaddedCopyMemory(5, 2, 4, wait=5), CopyMemory(5, 2, 4)),
+        pytest.param(
+            *(PaddedCopyMemory(5, 2, 4, wait=5), CopyMemory(5, 2, 4)),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda task: task.name,
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnnshare.tasks import Rotation
+from tests.cases import with_slow
 
 
 def drawn(**options):
@@ -43,7 +44,7 @@ def test_counts_of_states_are_alike_in_both_classes():
         np.testing.assert_allclose(p, probability[-1][counts], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dependence", [0.0, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("dependence", with_slow([0.0, 0.2, 0.4, 0.8], {0.4}))
 def test_lines_are_what_the_likelihoods_score(dependence):
     states, noise, sign = drawn(dependence=dependence)
     lines = Rotation(1, 0, dependence=dependence).baselines

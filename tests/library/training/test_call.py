@@ -53,6 +53,7 @@ def test_what_a_call_cannot_compare_is_refused():
         Call(3)
 
 
+@pytest.mark.slow  # in test_recognised_rows too
 def test_cells_and_optimizers_may_be_calls(tmp_path):
     cell = Call(rnnshare.ElmanCell, activation=nnx.relu)
     made = dataclasses.replace(with_optimizer(Call(optax.sgd, momentum=0.5)), cell=cell)

@@ -87,10 +87,8 @@ def test_training_is_as_without_the_switch(name, plain, tmp_path):
     assert best == setting() and np.isfinite(rows.rows[0]["test_loss"])
 
 
-@pytest.mark.parametrize(
-    "name",
-    with_slow(["jax_debug_nans", "jax_transfer_guard"], ["jax_debug_nans"]),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jax_debug_nans", "jax_transfer_guard"])
 def test_truncated_untied_training_too(name):
     recipe = dataclasses.replace(RECIPE, truncation=Truncation(2))
     task = LagRecall(4, 1, num_held_out=4)

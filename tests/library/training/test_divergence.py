@@ -30,7 +30,7 @@ MEASURED = ("train_loss", "validation_loss", "test_loss")
     ("rate", "keep"),
     with_slow(
         itertools.product([1e10, 1e38], ["best", "last"]),
-        {(1e10, "best"), (1e38, "last")},
+        {(1e38, "last")},
     ),
 )
 def test_a_diverged_run_is_told_and_stops(rate, keep):
@@ -39,7 +39,7 @@ def test_a_diverged_run_is_told_and_stops(rate, keep):
     out = train([(TASK, 0, rate)], recipe=recipe)
     loop = Loop(setting().make_model(), recipe)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(rate))
-    state, loss, step = loop.init(replica), jnp.float32(0), jax.jit(loop.step)
+    state, loss, step = jax.jit(loop.init)(replica), jnp.float32(0), jax.jit(loop.step)
     count = 0
     while jnp.isfinite(loss):
         state, loss = step(replica, state)
@@ -55,11 +55,12 @@ def test_a_run_diverges_where_only_its_validation_loss_is_not_finite():
     recipe = Recipe(1, 8, 1, None, None, optax.sgd)
     loop = Loop(setting().make_model(), recipe)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(1e38))
-    state, measured = jax.jit(loop.chunk)(replica, loop.init(replica))
+    chunk = jax.jit(loop.chunk)
+    state, measured = chunk(replica, jax.jit(loop.init)(replica))
     assert np.isfinite(measured["train_loss"])
     assert not np.isfinite(measured["validation_loss"])
     assert int(state.diverged) == 1
-    again, _ = jax.jit(loop.chunk)(replica, state)
+    again, _ = chunk(replica, state)
     assert int(again.step) == int(state.step)
     assert train([(TASK, 0, 1e38)], recipe=recipe).metrics[0]["diverged"] == 1
 
@@ -94,9 +95,8 @@ class Unwatched(Loop):
         return super().finish(replica, state._replace(diverged=jnp.int32(0)))
 
 
-@pytest.mark.parametrize(
-    "truncation", with_slow([None, Truncation(4)], [Truncation(4)])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("truncation", [None, Truncation(4)])
 def test_to_watch_for_divergence_changes_no_run(truncation, monkeypatch):
     task = LagRecall(8, 2, num_held_out=16)
     recipe = dataclasses.replace(RECIPE, truncation=truncation, patience=2)

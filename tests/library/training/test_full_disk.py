@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnnshare.training import Checkpoints, JsonLines, Recipe, Replicate, fit, run
+from tests.cases import with_slow
 from tests.library.training.loop_cases import TASK, setting
 from tests.soak import faults
 
@@ -41,7 +42,7 @@ def study(folder):
     return rows.path.read_bytes()
 
 
-@pytest.mark.parametrize("work", [train, study])
+@pytest.mark.parametrize("work", with_slow([train, study], {train}))
 def test_what_was_kept_is_whole_and_gone_on_from(work, tmp_path, monkeypatch):
     record = tmp_path / "calls"
     with monkeypatch.context() as patch:

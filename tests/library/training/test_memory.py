@@ -70,6 +70,7 @@ def test_it_is_not_released_again_so_soon(monkeypatch):
     assert len(collected) == 2
 
 
+@pytest.mark.slow
 def test_models_that_are_not_trained_any_more_are_let_go_of(monkeypatch):
     """Of the programs of many models, those of the last few are held."""
     few = functools.lru_cache(2)(programs.compile_programs.__wrapped__)

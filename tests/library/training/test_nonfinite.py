@@ -13,6 +13,7 @@ from rnnshare.tasks import Batch, Task
 from rnnshare.tasks.base import as_pytree
 from rnnshare.training import Checkpoints, Recipe, fit, nonfinite
 from rnnshare.training.fitting import Loop, Replica
+from tests.cases import with_slow
 
 NUM_STEPS, EVERY, RATE = 24, 4, 0.05
 NONE, INPUTS, TARGETS, LOSS, GRADIENT, METRIC = range(6)
@@ -121,8 +122,10 @@ def trained(made, cases, rates, **options):
     return fit(Line, made, replicas, **options)
 
 
-@pytest.mark.parametrize(("policy", "per_device"), [("stop", 1), ("skip", 5),
-                                                    ("rollback", 5)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("policy", "per_device"),
+    with_slow([("stop", 1), ("skip", 5), ("rollback", 5)], {("rollback", 5)}),
+)
 def test_faults_are_named_and_met(policy, per_device, tmp_path, capsys):
     told = []
     out = trained(

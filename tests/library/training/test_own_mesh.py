@@ -45,6 +45,7 @@ def test_in_a_callers_mesh_the_numbers_are_those_outside(size, kind, tmp_path):
     assert np.isfinite(row["test_loss"])
 
 
+@pytest.mark.slow
 def test_in_a_mesh_of_the_former_kind_too():
     outside = trained()
     theirs = jax.make_mesh((2,), ("batch",), (AxisType.Auto,))

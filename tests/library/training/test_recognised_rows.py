@@ -12,7 +12,7 @@ import pytest
 import rnnshare
 from rnnshare import tasks
 from rnnshare.tasks import Batch, CopyMemory
-from rnnshare.training import SCHEMA, Call, JsonLines, Replicate, run
+from rnnshare.training import SCHEMA, Call, JsonLines, Replicate, fit, run, study
 from tests.library.training.identity_cases import (
     ARRAY_BASE,
     BASE,
@@ -24,6 +24,7 @@ from tests.library.training.identity_cases import (
 # Rows that were taken for others when a row was recognised by its columns.
 
 
+@pytest.mark.slow  # their keys differ in test_keys
 def test_tasks_of_one_name_have_rows_of_their_own(tmp_path):
     settings = [on(CopyMemory(3, 2, m, 16)) for m in (2, 8)]
     assert len({s.make_task(0).name for s in settings}) == 1
@@ -34,6 +35,7 @@ def test_tasks_of_one_name_have_rows_of_their_own(tmp_path):
     assert rows[0]["task"] == rows[1]["task"]
 
 
+@pytest.mark.slow  # their keys differ in test_keys
 def test_other_arrays_under_the_same_name_are_trained_anew(tmp_path):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(2, 8, 3, 1)).astype(np.float32)
@@ -85,6 +87,11 @@ def test_rows_of_another_schema_are_not_read_and_are_told_of(tmp_path, capsys):
 
 
 def test_a_row_says_what_it_was_run_with(tmp_path, monkeypatch):
+    def as_ever(*args, compiler_options, **kwargs):
+        """What is compiled in another way is trained in the one way all the same."""
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(study, "fit", as_ever)
     monkeypatch.setenv("XLA_FLAGS", "--xla_a=1 --xla_backend_optimization_level=2")
     options = {"xla_backend_optimization_level": "1"}
     rows = run([BASE], SEEDS, JsonLines(tmp_path / "a.jsonl"))

@@ -10,6 +10,7 @@ import pytest
 from rnnshare import Untied
 from rnnshare.tasks import Adding
 from rnnshare.training import Checkpoints, Recipe, interrupts
+from tests.cases import with_slow
 from tests.library.training.loop_cases import TASK, assert_same_run, train
 
 # Of Adam, one with a state of keys, so that all kinds of leaves are kept.
@@ -58,7 +59,7 @@ def run(folder=None, end_after=None, replicas=REPLICAS, recipe=RECIPE, **options
     return fitted, chunks, results
 
 
-@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("size", with_slow([1, 2], {2}))
 def test_it_goes_on_bit_for_bit(size, tmp_path):
     whole = run(mesh=mesh(size))
     lengths = {row["steps_trained"] for row in whole[0].metrics}
@@ -76,6 +77,7 @@ def test_it_goes_on_bit_for_bit(size, tmp_path):
     assert once_more[1:] == whole[1:]
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_other_devices(tmp_path):
     whole, _, _ = run()
     with pytest.raises(EndedError):
@@ -87,6 +89,7 @@ def test_it_goes_on_with_other_devices(tmp_path):
     assert_same_run(again.params, whole.params)
 
 
+@pytest.mark.slow  # `train` goes on so too
 def test_more_steps_go_on_where_the_others_ended(tmp_path):
     recipe = dataclasses.replace(RECIPE, optimizer=noisy, patience=None)
     longer = dataclasses.replace(recipe, num_steps=16)

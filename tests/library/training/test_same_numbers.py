@@ -54,6 +54,7 @@ def assert_bits(actual, expected):
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS if ALL else list(SETTINGS)[:1])
 def test_no_number_changes(name, tmp_path):
     task, cell, sharing, options = SETTINGS[name]

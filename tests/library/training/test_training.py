@@ -61,6 +61,7 @@ def test_a_device_takes_the_next_replica_when_one_is_done():
     assert_same_run(one.params, two.params)
 
 
+@pytest.mark.slow
 def test_the_last_parameters_are_kept_where_the_recipe_says_so():
     """At a rate that gets worse, best and last differ; training is the same."""
     recipe = Recipe(num_steps=6, batch_size=8, validate_every=1, patience=None)
@@ -69,7 +70,7 @@ def test_the_last_parameters_are_kept_where_the_recipe_says_so():
     losses = []
     loop = Loop(setting().make_model(), last)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(3.0))
-    state = loop.init(replica)
+    state = jax.jit(loop.init)(replica)
     chunk = jax.jit(loop.chunk)
     for _ in range(6):
         state, measured = chunk(replica, state)
@@ -86,6 +87,7 @@ def test_the_last_parameters_are_kept_where_the_recipe_says_so():
     )
 
 
+@pytest.mark.slow  # one that diverges leaves its companions alone in test_divergence
 def test_several_replicas_a_device_train_as_one_does():
     """To rounding; with runs that stop early, and a number that fills no device."""
     recipe = Recipe(num_steps=12, batch_size=8, validate_every=3, patience=2)
@@ -109,15 +111,18 @@ def test_several_replicas_a_device_train_as_one_does():
             other,
             one,
         )
+
+
+def test_no_replica_a_device_is_refused():
     with pytest.raises(ValueError, match=r"per_device is 0\. Use at least 1"):
-        train(replicas, per_device=0)
+        train([(TASK, 0, 1e-2)], per_device=0)
 
 
 def test_a_chunk_is_its_steps():
     """The compiled scan is the Python loop over single steps, and optax by hand."""
     loop = Loop(setting().make_model(), RECIPE)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(1e-2))
-    start = loop.init(replica)
+    start = jax.jit(loop.init)(replica)
     by_scan, _ = jax.jit(loop.chunk)(replica, start)
     by_hand = start
     one_step = jax.jit(loop.step)
@@ -143,8 +148,8 @@ def test_a_chunk_is_traced_once(monkeypatch):
 def test_first_step_is_optax_on_the_clipped_gradient():
     loop = Loop(setting().make_model(), RECIPE)
     replica = Replica(TASK, jnp.uint32(0), jnp.float32(1e-2))
-    start = loop.init(replica)
-    after, loss = loop.step(replica, start)
+    start = jax.jit(loop.init)(replica)
+    after, loss = jax.jit(loop.step)(replica, start)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 0)
     batch = TASK.sample(key, RECIPE.batch_size)
     blueprint = Blueprint.of(setting().make_model())
@@ -152,7 +157,7 @@ def test_first_step_is_optax_on_the_clipped_gradient():
     def loss_of(params):
         return jnp.mean((blueprint.bind(params)(batch.inputs) - batch.targets) ** 2)
 
-    expected, gradient = jax.value_and_grad(loss_of)(start.params)
+    expected, gradient = jax.jit(jax.value_and_grad(loss_of))(start.params)
     norm = optax.tree.norm(gradient)
     clipped = jax.tree.map(lambda g: g / jnp.maximum(norm, 1.0), gradient)
     # Adam's first step is the rate times the sign, up to its epsilon.
@@ -194,6 +199,7 @@ def test_training_learns():
     assert out.metrics[0]["test_loss"] < 0.5 * TASK.baselines["no memory"]["loss"]
 
 
+@pytest.mark.slow  # test_study has tasks of other data side by side
 def test_resampled_splits_train_side_by_side():
     tasks = [japanese_vowels(split) for split in range(3)]
     recipe = Recipe(num_steps=4, batch_size=4, validate_every=2)

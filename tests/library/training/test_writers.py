@@ -14,6 +14,7 @@ from rnnshare.cells.blueprint import Blueprint
 from rnnshare.plotting import picture_of
 from rnnshare.training import Recipe, TensorBoardWriter, write_to
 from rnnshare.training.loop import Loop, Replica
+from tests.cases import with_slow
 from tests.library.training.loop_cases import TASK, setting, train
 
 
@@ -33,7 +34,7 @@ class Told:
         pass
 
 
-@pytest.mark.parametrize("policy", ["stop", "skip"])
+@pytest.mark.parametrize("policy", with_slow(["stop", "skip"], {"skip"}))
 def test_norms_of_gradients_are_those_by_hand(policy):
     """Of a model that does not move: the mean over its chunk's batches."""
 
@@ -45,20 +46,22 @@ def test_norms_of_gradients_are_those_by_hand(policy):
     train([(TASK, seed, 1.0) for seed in range(2)], recipe=recipe,
           on_chunk=write_to(writers), gradient_norms=True)  # fmt: skip
     blueprint = Blueprint.of(setting().make_model())
+    init = jax.jit(Loop(setting().make_model(), recipe).init)
+
+    @jax.jit
+    def norm(params, key):
+        batch = TASK.sample(key, 8)
+
+        def loss_of(params):
+            return jnp.mean((blueprint.bind(params)(batch.inputs) - batch.targets) ** 2)
+
+        return optax.tree.norm(jax.grad(loss_of)(params))
+
     for seed, writer in enumerate(writers):
         replica = Replica(TASK, jnp.uint32(seed), jnp.float32(1.0))
-        params = Loop(setting().make_model(), recipe).init(replica).params
-        norms = []
-        for step in range(4):
-            key = jax.random.fold_in(jax.random.key(seed), 1)
-            batch = TASK.sample(jax.random.fold_in(key, step), 8)
-
-            def loss_of(params, batch=batch):
-                return jnp.mean(
-                    (blueprint.bind(params)(batch.inputs) - batch.targets) ** 2
-                )
-
-            norms.append(optax.tree.norm(jax.grad(loss_of)(params)))
+        params = init(replica).params
+        key = jax.random.fold_in(jax.random.key(seed), 1)
+        norms = [norm(params, jax.random.fold_in(key, step)) for step in range(4)]
         assert list(writer.rows) == [2, 4]
         found = [row["gradient_norm"] for row in writer.rows.values()]
         wanted = [np.mean(norms[:2]), np.mean(norms[2:])]
@@ -66,6 +69,7 @@ def test_norms_of_gradients_are_those_by_hand(policy):
         assert "validation_loss" in writer.rows[2]
 
 
+@pytest.mark.slow
 def test_to_measure_norms_changes_no_run():
     plain, watched = (train([(TASK, 0, 1e-2)], gradient_norms=g) for g in (False, True))
     assert plain.metrics[0].pop("diverged") is None

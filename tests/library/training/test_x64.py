@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 from rnnshare import GRUCell, Tied
 from rnnshare.tasks import Adding
 from rnnshare.training import Recipe, Setting, fit
+from rnnshare.training.programs import compile_programs
 
 SCRIPT = """
 import json, sys
@@ -46,6 +48,32 @@ print(json.dumps([*found, out.metrics[0]]))
 """
 
 
+TASK = Adding(4, num_held_out=8)
+RECIPE = Recipe(4, 4, 2)
+
+
+def trained():
+    setting = Setting(lambda split: TASK, GRUCell, Tied(), 3, 1e-2, RECIPE)
+    return fit(setting.make_model(), RECIPE, [(TASK, 0, 1e-2)])
+
+
+def test_it_draws_and_trains_in_32_bits():
+    """Switched on in the process; the script below has more kinds of trainings."""
+    expected = trained().metrics[0]
+    compile_programs.cache_clear()
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = trained()
+        leaves = jax.tree.leaves((found.params, TASK.sample(jax.random.key(0), 2)))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+        compile_programs.cache_clear()
+    assert {str(leaf.dtype) for leaf in leaves} == {"float32"}
+    for name in ("train_loss", "validation_loss", "test_loss"):
+        assert found.metrics[0][name] == pytest.approx(expected[name], rel=1e-3), name
+
+
+@pytest.mark.slow
 def test_training_works_and_is_that_of_32_bits(tmp_path):
     """Adam's bias corrections are worked out in more bits, and no more differs."""
     run = subprocess.run(
@@ -58,10 +86,7 @@ def test_training_works_and_is_that_of_32_bits(tmp_path):
     assert run.returncode == 0, run.stderr[-2_000:]
     (tied, dtypes), (untied, others), row, searched = json.loads(run.stdout)
     assert {*dtypes, *others} == {"float32", "int32", "bool"}
-    task = Adding(4, num_held_out=8)
-    recipe = Recipe(4, 4, 2)
-    made = Setting(lambda split: task, GRUCell, Tied(), 3, 1e-2, recipe)
-    expected = fit(made.make_model(), recipe, [(task, 0, 1e-2)]).metrics[0]
+    expected = trained().metrics[0]
     assert tied.pop("diverged") is None
     for name, value in tied.items():
         assert value == pytest.approx(expected[name], rel=1e-3), name

@@ -35,10 +35,15 @@ def on_gpu(monkeypatch):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"lengths": LENGTHS}, {"reverse": True}, {"lengths": 4},
-     {"reverse": True, "lengths": LENGTHS}, {"remat": True}],
+    [
+        *({"lengths": LENGTHS}, {"reverse": True, "lengths": LENGTHS}),
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in ({}, {"reverse": True}, {"lengths": 4}, {"remat": True})
+        ),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_cudnn_is_the_scan(on_gpu, options):
     c = case("Tied", "LSTM")
     arguments = jax.tree.map(jnp.asarray, c.arguments)

@@ -82,14 +82,19 @@ def test_derivatives_agree_with_those_of_the_scan():
     found = []
     for name in ("fused", "scan"):
 
-        def loss(stored, name=name):
-            return pulled(c.run(stored, inputs, carry, implementation=name))
+        @jax.jit
+        def derivatives(stored, name=name):
+            def loss(stored):
+                return pulled(c.run(stored, inputs, carry, implementation=name))
 
-        along = jax.jvp(loss, (stored,), (direction,))
-        forward_over_reverse = jax.jvp(jax.grad(loss), (stored,), (direction,))
-        reverse_over_forward = jax.grad(
-            lambda s, loss=loss: jax.jvp(loss, (s,), (direction,))[1]
-        )(stored)
+            def slope(stored):
+                return jax.jvp(loss, (stored,), (direction,))[1]
+
+            along = jax.jvp(loss, (stored,), (direction,))
+            forward_over_reverse = jax.jvp(jax.grad(loss), (stored,), (direction,))
+            return along, forward_over_reverse, jax.grad(slope)(stored)
+
+        along, forward_over_reverse, reverse_over_forward = derivatives(stored)
         assert_close(reverse_over_forward, forward_over_reverse[1])
         found.append((along, forward_over_reverse))
     assert_close(*found)

@@ -1,6 +1,7 @@
 """The backward pass of a shared model keeps no kernel per step."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from rnnshare import (
 )
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.rnn import step_of
+from tests.cases import with_slow
 
 T, B, D, H = 256, 32, 64, 256
 CELLS = {"LSTM": LSTMCell, "nnx.OptimizedLSTM": nnx.OptimizedLSTMCell}
@@ -46,9 +48,14 @@ def memory(sharing, cell):
     return compiled.memory_analysis().temp_size_in_bytes, 4 * num_parameters(stored)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+EVERY = [Mixture(T, 4), LowRank(T, 4), Segments(T, 4), Cyclic(4)]
+OF_A_KIND = [*itertools.product(EVERY[1:3], ["LSTM"]), (EVERY[0], "nnx.OptimizedLSTM")]
+
+
 @pytest.mark.parametrize(
-    "sharing", [Mixture(T, 4), LowRank(T, 4), Segments(T, 4), Cyclic(4)], ids=repr
+    ("sharing", "cell"),
+    with_slow(itertools.product(EVERY, CELLS), OF_A_KIND),
+    ids=str,
 )
 def test_temporary_memory_is_near_the_tied_models(sharing, cell):
     """Within 1.5 times the tied model's, plus what is stored."""
