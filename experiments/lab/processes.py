@@ -73,6 +73,8 @@ def connect() -> None:
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # Two programs at once on a CPU may meet in another order in each process.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     jax.distributed.initialize(where, count, which)
 
 

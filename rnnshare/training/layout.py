@@ -92,6 +92,11 @@ def lay_out(
             "fit: spread_steps lays weights over the devices of a replica, and it has "
             "one. Use devices_per_replica=2, or more."
         )
+    if spread_steps and jax.process_count() > 1:
+        raise ValueError(
+            "fit: spread_steps lays weights over the devices of one process, and there "
+            f"are {jax.process_count()}. Leave it out."
+        )
     if per_device > 1:
         raise ValueError(
             f"fit: per_device={per_device} replicas on each device cannot lie over "

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 
 def is_first() -> bool:
@@ -19,14 +20,28 @@ def is_first() -> bool:
 
 def to_host(tree: Any) -> Any:
     """Returns arrays on the host, whole on every process that they lie on."""
+    if alone():
+        return jax.device_get(tree)
+    leaves, structure = jax.tree.flatten(tree)
+    apart = [i for i, leaf in enumerate(leaves) if _lies_apart(leaf)]
+    if apart:
+        everywhere = NamedSharding(leaves[apart[0]].sharding.mesh, PartitionSpec())
+        gather = jax.jit(_same, out_shardings=everywhere)  # by one program for all
+        found = gather([leaves[i] for i in apart])
+        for i, leaf in zip(apart, found, strict=True):
+            leaves[i] = leaf
+    return jax.device_get(jax.tree.unflatten(structure, leaves))
 
-    def whole(leaf: Any) -> Any:
-        here = not isinstance(leaf, jax.Array) or leaf.is_fully_addressable
-        if here or leaf.is_fully_replicated:
-            return jax.device_get(leaf)
-        return multihost_utils.process_allgather(leaf, tiled=True)
 
-    return jax.device_get(tree) if alone() else jax.tree.map(whole, tree)
+def _same(leaves: list[jax.Array]) -> list[jax.Array]:
+    return leaves
+
+
+def _lies_apart(leaf: Any) -> bool:
+    """Whether no process can read all of an array."""
+    if not isinstance(leaf, jax.Array):
+        return False
+    return not (leaf.is_fully_addressable or leaf.is_fully_replicated)
 
 
 def agreed(*numbers: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from tests.experiments.scripts import ROOT, TINY, run, strict_json
 
@@ -28,14 +29,15 @@ def rows_of(folder):
     return [{k: v for k, v in row.items() if k != "crc32"} for row in rows]
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_rows_of_one(tmp_path):
-    """The first alone writes; the weights of the steps lie over both."""
+    """The first alone writes."""
     flags = (*TINY, "--sharing=untied", f"--task_steps={4 * CORES}",
              f"--batch_size={2 * CORES}", "--checkpoint_every=0")  # fmt: skip
     with socket.socket() as free:
         free.bind(("localhost", 0))
         where = f"--coordinator=localhost:{free.getsockname()[1]}"
-    together = (*flags, where, "--num_processes=2", "--spread_steps",
+    together = (*flags, where, "--num_processes=2",
                 f"--devices_per_replica={2 * CORES}",
                 f"--workdir={tmp_path / 'two'}")  # fmt: skip
     processes = [start(*together, f"--process_id={number}") for number in (0, 1)]
