@@ -51,6 +51,8 @@ PAIRS = [
     (block, sharing)
     for block, sharing in itertools.product(BLOCKS, SHARINGS)
     if block in PARTS.get(sharing, BLOCKS)
+    # Of the blocks whose own weights are stacks, [T, ...], no leaf is a bias.
+    and not (sharing == "TimeInput" and block in ("RNN", "stack"))
 ]
 
 
