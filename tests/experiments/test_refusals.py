@@ -204,7 +204,7 @@ SCRIPTS = ("train", "should_i_untie", "answer", "benchmark", "benchmark.study_ra
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_wrong_flags_are_one_line_and_make_nothing(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machine, "memory", lambda: 24e9)
+    monkeypatch.setattr(machine, "host_memory", lambda: 24e9)
     for words, text in table(name).items():
         assert_refused(refused(name, *words.split(" ")), text)
     assert list(tmp_path.iterdir()) == []
