@@ -30,6 +30,7 @@ from flax import nnx
 
 from rnnshare import RNN, AffineCell, GRUCell, Sharing, Tied, Untied, expand
 from rnnshare import num_parameters, tasks
+from rnnshare.auditing import audit
 from rnnshare.plotting import draw_tying_matrices
 from rnnshare.training import Recipe, Setting, fit
 
@@ -108,9 +109,11 @@ print("in two chunks:", float(jnp.abs(jnp.concatenate([head, tail], 1) - rnn(x))
 # ## The law that every sharing obeys
 #
 # Its outputs are those of the un-shared model with its weights, step by step. Three lines
-# check it.
+# check it. And what a model shares can be asked of any, whoever wrote it (Flax, Equinox,
+# Haiku): `audit` follows every parameter through the traced program.
 
 # %%
+print(audit(rnn, x[:, :12]))
 untied = RNN(functools.partial(MinimalGatedCell, 4, 16), Untied(50), rngs=nnx.Rngs(0))
 untied.load(expand(rnn.sharing, rnn.stored, 50))
 float(jnp.abs(untied(x) - rnn(x)).max())
