@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 
+from experiments.lab.recipes import annealed_adam
 from experiments.lab.trials import Lab, column, layout, replicates
 from rnnshare import (
     Cyclic,
@@ -80,11 +80,6 @@ class Outcome(NamedTuple):
     def losses(self, arm: str, split: str = "test") -> np.ndarray:
         """Returns [S], infinite where a run diverged."""
         return column(self.rows[arm], f"{split}_loss")
-
-
-def annealed(rate: Any, *, num_steps: int) -> optax.GradientTransformation:
-    """Returns Adam, its rate a cosine to 0."""
-    return optax.adam(optax.cosine_decay_schedule(rate, num_steps))
 
 
 def arms_of(
@@ -235,7 +230,7 @@ def setting_of(
         batch_size=batch_size,
         validate_every=num_steps // VALIDATIONS,
         patience=None,
-        optimizer=Call(annealed, num_steps=num_steps),
+        optimizer=Call(annealed_adam, num_steps=num_steps),
     )
     return Setting(make_task, GRUCell, arm.sharing, arm.width, rate, recipe)
 

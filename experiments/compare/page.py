@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.compare import figure
-from experiments.compare.asking import in_words
+from experiments.compare import asking, figure, reading_law
 from experiments.compare.contest import Outcome
 from experiments.compare.snippet import MODEL, SCALING, scaling_of, snippet
 from experiments.compare.verdict import Recommendation
@@ -226,20 +225,15 @@ def reasons(found: Compared) -> list[str]:
 
 def _behind(found: Compared, facts: Mapping[str, Any]) -> list[str]:
     task, outcome = found.task, found.outcome
-    law = dict(found.law)
-    why = law.pop("why", "")
-    told = "; ".join(
-        f"{name.replace('_', ' ')} {_shown(value)}" for name, value in law.items()
-    )
+    law = reading_law.in_words(found.law, len(task.held_out("train").inputs))
     period = found.period and f" A rule of period {found.period} was asked for."
     left_out = ", ".join(f"'{name}'" for name in outcome.left_out)
     answers = "at every step" if task.readout == "every" else "at the end"
     return [
         "## What the law and a tied model say",
         escape(
-            "Before any training, from linear weights of each step's own: "
-            f"{told}{'; ' + why if why else ''}.{period or ''} {in_words(found.asked)} "
-            "The trained arms decide, not these."
+            f"{law}{period or ''} {asking.in_words(found.asked)} The trained arms "
+            "decide, not these."
         ),
         "## How it was done",
         escape(

@@ -1,10 +1,12 @@
 """What the law says of data before anything is trained: noise, drift, and the side."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from experiments.lab.report import format_number
 from rnnshare.analysis.law import estimate
 from rnnshare.tasks import Batch, Task
 
@@ -36,6 +38,32 @@ def read_law(task: Task) -> dict[str, Any]:
         return _untold("there are too few sequences for weights of every step's own")
     finite = {k: v for k, v in found._asdict().items() if v == v}
     return {k: "infinite" if v == math.inf else v for k, v in finite.items()}
+
+
+def in_words(law: Mapping[str, Any], num_train: int) -> str:
+    """Returns what the law's numbers say, in sentences.
+
+    Args:
+      law: see `read_law`.
+      num_train: sequences that it was read from.
+    """
+    if "why" in law:
+        return f"The law cannot be read here: {law['why']}."
+    star = law["crossover"]
+    crossing = (
+        "at no number of sequences"
+        if isinstance(star, str)
+        else f"from some {math.ceil(star):,} training sequences on"
+    )
+    numbers = ("bias", "bias_error", "noise_variance")
+    bias, error, noise = (format_number(law[name]) for name in numbers)
+    return (
+        f"By linear weights of each step's own the law says '{law['side']}' (the other "
+        f"side has a probability of {max(1 - law['confidence'], 0.01):.2f}). One rule "
+        f"for all steps leaves a squared error of {bias} (standard error {error}) "
+        f"beside that of the noise, {noise}; so weights of a step's own pay "
+        f"{crossing}, and here are {num_train:,}."
+    )
 
 
 def answers_of(task: Task, batch: Batch) -> np.ndarray:

@@ -9,18 +9,17 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-import optax
 import pandas as pd
 
 from experiments.drift_map.plan import Plan
 from experiments.lab.choices import equal_width
 from experiments.lab.frames import contrast, count_lost, mean_oracle, tests, train
+from experiments.lab.recipes import annealed_adam, to_the_end
 from experiments.lab.trials import (
     FRESH_SEED,
     TUNING_SEED,
     Lab,
     grid,
-    to_the_end,
     tune_each,
 )
 from rnnshare import GRUCell, LowRank, Partition, Tied, Untied
@@ -79,11 +78,6 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         for d in plan.drifts
     }
     return Measured(runs, fresh, streaming, oracles, chosen)
-
-
-def annealed(rate: Any, *, num_steps: int) -> optax.GradientTransformation:
-    """Returns Adam, its rate a cosine to 0."""
-    return optax.adam(optax.cosine_decay_schedule(rate, num_steps))
 
 
 def arms(plan: Plan, num_steps: int) -> dict[str, list[Setting]]:
@@ -179,7 +173,7 @@ def differences(runs: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
 
 
 def _recipe(num_steps: int) -> Any:
-    return to_the_end(num_steps, 20, optimizer=Call(annealed, num_steps=num_steps))
+    return to_the_end(num_steps, 20, optimizer=Call(annealed_adam, num_steps=num_steps))
 
 
 def _at(plan: Plan, setting: Setting, steps: int, drift: float, size: int) -> Setting:

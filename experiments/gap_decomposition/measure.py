@@ -18,12 +18,12 @@ import numpy as np
 
 from experiments.gap_decomposition.plan import SHARINGS, Plan
 from experiments.lab.choices import standard_cells
+from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
     Lab,
     column,
     grid,
     replicates,
-    to_the_end,
     tune_each,
 )
 from rnnshare import Cyclic, Segments, Sharing, Tied, Untied

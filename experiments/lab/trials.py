@@ -25,7 +25,6 @@ from rnnshare.training import (
     SCHEMA,
     FolderLock,
     JsonLines,
-    Recipe,
     Replicate,
     Setting,
     study,
@@ -279,12 +278,6 @@ def tune_each(
         repeats = replicates(max(1, budget // count), TUNING_SEED)
         lab.train([*itertools.chain(*alike)], repeats)
     return {arm: lab.tune(several, budget) for arm, several in arms.items()}
-
-
-def to_the_end(num_steps: int, validations: int, **options: Any) -> Recipe:
-    """Returns a recipe whose patience never ends, validated so many times."""
-    every = max(1, num_steps // validations)
-    return Recipe(num_steps, validate_every=every, patience=None, **options)
 
 
 def describe(setting: Setting) -> str:

@@ -12,13 +12,13 @@ import jax
 import numpy as np
 
 from experiments.lab.choices import standard_cells
+from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
     Lab,
     grid,
     layout,
     log_group,
     soonest,
-    to_the_end,
 )
 from experiments.length_generalisation.accuracy import accuracy_by_length
 from experiments.length_generalisation.plan import POLICIES, Arm, Plan

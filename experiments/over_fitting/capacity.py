@@ -7,7 +7,8 @@ import pandas as pd
 
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import train
-from experiments.lab.trials import Lab, column, to_the_end
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab, column
 from experiments.over_fitting.plan import Capacity, Plan
 from rnnshare import Tied, Untied
 from rnnshare.analysis.statistics import memorised_bits

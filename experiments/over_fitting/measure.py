@@ -12,7 +12,8 @@ import pandas as pd
 
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import contrast, count_lost, train
-from experiments.lab.trials import Lab, to_the_end
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab
 from experiments.over_fitting.capacity import memorised
 from experiments.over_fitting.plan import PLANS as PLANS
 from experiments.over_fitting.plan import Plan

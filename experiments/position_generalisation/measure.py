@@ -11,7 +11,8 @@ import pandas as pd
 from experiments.lab.choices import standard_cells
 from experiments.lab.controls import BagSetting
 from experiments.lab.frames import train
-from experiments.lab.trials import Lab, column, grid, replicates, to_the_end
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab, column, grid, replicates
 from experiments.position_generalisation.plan import PLANS as PLANS
 from experiments.position_generalisation.plan import Grammar, Plan
 from rnnshare import LSTMCell, Tied, Untied

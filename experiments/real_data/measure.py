@@ -5,19 +5,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import optax
 import pandas as pd
 
 from experiments.lab import frames
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import contrast, count_lost, tests
+from experiments.lab.recipes import annealed_adam, to_the_end
 from experiments.lab.trials import (
     TUNING_SEED,
     Lab,
     column,
     grid,
     replicates,
-    to_the_end,
 )
 from experiments.real_data.plan import PLANS as PLANS
 from experiments.real_data.plan import Plan
@@ -110,15 +109,6 @@ def best_arms(lab: Lab, settings: dict[str, Setting]) -> dict[str, str]:
     return found | {"whole": next(arm for arm in least if family_of(arm) != "partial")}
 
 
-def annealed(rate: Any, *, num_steps: int) -> optax.GradientTransformation:
-    """Returns Adam whose rate falls to 0 as a cosine."""
-    return optax.adam(optax.cosine_decay_schedule(rate, num_steps))
-
-
-# In keys, wherever it stands.
-annealed.__public_name__ = "experiments.annealed_adam"  # type: ignore[attr-defined]
-
-
 def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
     """Returns {arm: settings to choose from} of a data set and cell."""
     make_task = TASKS[name]
@@ -127,7 +117,7 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
     num_steps = plan.num_steps[0 if large else 1]
     batch_size = 64 if large else 32
     if plan.annealed:
-        falling = Call(annealed, num_steps=num_steps)
+        falling = Call(annealed_adam, num_steps=num_steps)
         recipe = to_the_end(num_steps, 20, batch_size=batch_size, optimizer=falling)
     else:
         every = min(100 if large else 50, num_steps)

@@ -60,7 +60,7 @@ PLANS = {
     ),
     "full": Plan(
         num_seeds=10,
-        tuning=20,
+        tuning=10,
         hidden_features=32,
         rates=(2.5e-4, 1e-3, 4e-3, 1.6e-2, 6.4e-2),
         cells={
@@ -71,7 +71,7 @@ PLANS = {
             "mnist_rows_shifted": _GRU,
             "folk_tunes": _GRU,
         },
-        num_steps=(3_000, 2_000),
+        num_steps=(1_500, 1_000),
         # The commonest bar has so many characters, its line included.
         periods={"folk_tunes": 9},
         starts=(False, True),

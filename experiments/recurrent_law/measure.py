@@ -15,7 +15,8 @@ import pandas as pd
 from experiments.lab import frames
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import contrast, count_lost, tests
-from experiments.lab.trials import FRESH_SEED, Lab, grid, to_the_end, tune_each
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import FRESH_SEED, Lab, grid, tune_each
 from experiments.recurrent_law.plan import Plan
 from rnnshare import Tied, Untied, tasks
 from rnnshare.tasks.base import Batch, as_pytree, generated

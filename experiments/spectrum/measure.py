@@ -14,7 +14,8 @@ import pandas as pd
 from experiments.lab import frames
 from experiments.lab.choices import equal_width
 from experiments.lab.frames import count_lost, mean_oracle
-from experiments.lab.trials import Lab, grid, to_the_end, tune_each
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab, grid, tune_each
 from experiments.spectrum.plan import Plan
 from experiments.spectrum.soft import measure_soft
 from rnnshare import (

@@ -77,7 +77,6 @@ _ARMS = (
     *("Basis", "Drift", "Hypernetwork", "TimeInput", "Partition"),
 )
 _FEW = ("Tied", "Untied", "Cyclic", "LowRank", "TimeInput")  # where time is short
-_DRIFTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 PLANS = {
     "smoke": Plan(
         2, 4, 4, (1e-2,), 1, (True,), (0.0, 0.2), ("width",),
@@ -89,12 +88,12 @@ PLANS = {
         _ARMS, _FEW,
     ),
     "full": Plan(
-        10, 3_000, 32, (1e-3, 3e-3, 1e-2, 3e-2), 16, (True, False), _DRIFTS,
+        10, 800, 32, (3e-3, 1e-2, 3e-2), 6, (True, False), (0.0, 0.05, 0.1, 0.2),
         ("width", "parameters", "flops"),
         Soft(
-            tuple(10 ** (place / 2) for place in range(-2, 11)),
-            (0.02, 0.05, 0.1, 0.2), (0.1, 0.3, 1.0), (50, 200, 800, 3_200), 2_000,
+            tuple(10 ** (place / 2) for place in range(9)),
+            (0.05, 0.1, 0.2), (0.1, 0.3, 1.0), (50, 200, 800), 600,
         ),
-        _ARMS, _ARMS, 32, 3_000,
+        _ARMS, _ARMS, 32, 1_000,
     ),
 }  # fmt: skip

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 from flax import nnx
 
 from experiments.lab import frames
 from experiments.lab.frames import count_lost
-from experiments.lab.trials import Lab, to_the_end
+from experiments.lab.recipes import annealed_adam, to_the_end
+from experiments.lab.trials import Lab
 from experiments.spectrum.plan import Plan, Soft
 from rnnshare import GRUCell, Tied, Untied, tasks, tying_penalty
 from rnnshare.cells.holding import stored_of
@@ -96,11 +96,6 @@ def soft_drift(split: int, *, strength: float, **options: Any) -> SoftDrift:
     return SoftDrift(**fields, strength=np.float32(strength))
 
 
-def annealed(rate: Any, *, num_steps: int) -> optax.GradientTransformation:
-    """Returns Adam, its rate a cosine to 0."""
-    return optax.adam(optax.cosine_decay_schedule(rate, num_steps))
-
-
 def measure_soft(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Returns a row a training: strength, d, s, N, seed, losses, ratio, lost.
 
@@ -149,7 +144,7 @@ def _setting(
     recipe = to_the_end(
         sizes.num_updates,
         4,
-        optimizer=Call(annealed, num_steps=sizes.num_updates),
+        optimizer=Call(annealed_adam, num_steps=sizes.num_updates),
         keep="last",
     )
     fields: dict[str, Any] = {

@@ -5,7 +5,8 @@ import pandas as pd
 from experiments.lab.choices import standard_cells
 from experiments.lab.controls import BagSetting
 from experiments.lab.frames import contrast, train
-from experiments.lab.trials import Lab, grid, to_the_end, tune_each
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab, grid, tune_each
 from experiments.temporal_structure.plan import Plan
 from rnnshare import Tied, tasks
 from rnnshare.models.sequence_model import BagOfSteps

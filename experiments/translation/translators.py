@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from flax import nnx
 
-from experiments.lab.trials import to_the_end
+from experiments.lab.recipes import to_the_end
 from experiments.translation.plan import Plan
 from rnnshare import Sharing, Tied, Untied
 from rnnshare.models import EncoderDecoder

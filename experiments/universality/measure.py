@@ -11,7 +11,8 @@ import pandas as pd
 
 from experiments.lab import frames
 from experiments.lab.choices import cells
-from experiments.lab.trials import Lab, grid, to_the_end
+from experiments.lab.recipes import to_the_end
+from experiments.lab.trials import Lab, grid
 from experiments.universality.compiled import CASES, Compiled, compile_networks
 from experiments.universality.compiled import draw_networks as draw_networks
 from experiments.universality.machines import (

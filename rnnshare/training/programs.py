@@ -17,6 +17,7 @@ from rnnshare.training.loop import Loop, Replica, TrainState
 # How many models' programs a process holds. Each may take 25 MB and 570 memory maps, of
 # which Linux grants a process 65,530.
 PROGRAMS_KEPT = 32
+_LEVEL = "xla_backend_optimization_level"
 _models = itertools.count(1)
 
 
@@ -42,7 +43,7 @@ def compile_programs(
         gc.collect()  # programs that were let go of are in circles
     on_devices = functools.partial(_on_devices, mesh, per_device, options)
     return {
-        "init": on_devices(loop.init, _one_by_one),
+        "init": _on_devices(mesh, per_device, _once(options), loop.init, _one_by_one),
         "select": on_devices(_select),
         "chunk": on_devices(loop.chunk),
         "finish": on_devices(loop.finish),
@@ -73,6 +74,11 @@ def compile_holding(
         return replica._replace(task=hold(replica.task, num_rows))
 
     return _on_devices(mesh, per_device, options, held, _one_by_one)
+
+
+def _once(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Returns XLA's options for a program that runs once: a level, if any, is 0."""
+    return tuple((k, "0" if k == _LEVEL else value) for k, value in options)
 
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -72,7 +72,8 @@ class Slots:
             if "hold" in self._programs:
                 self._stacked = self._programs["hold"](self._stacked)
             fresh = self._with_begun(self._programs["init"](self._stacked), new)
-            if self._state is None:
+            going_on = [i is not None for i in self._index] & ~new
+            if not going_on.any():  # and what rests may have any state
                 self._state = fresh
             else:
                 which = jax.device_put(new, self._sharding)

@@ -13,7 +13,7 @@ from experiments.compare.contest import (
     setting_of,
     updates_for,
 )
-from experiments.compare.reading_law import find_period, read_law
+from experiments.compare.reading_law import find_period, in_words, read_law
 from experiments.compare.verdict import CANNOT_TELL, recommend
 from rnnshare import Tied
 from rnnshare.tasks import from_arrays
@@ -143,6 +143,16 @@ def test_the_law_tells_the_side():
     assert "differ in length" in read_law(ragged)["why"]
     tokens = from_arrays(RNG.integers(0, 3, (40, 6)), X[:40, 0, 0])(0)
     assert "tokens" in read_law(tokens)["why"] and find_period(tokens) is None
+
+
+def test_the_law_is_told_in_sentences():
+    law = read_law(rule("four")) | {"crossover": 7.2, "confidence": 1.0}
+    told = in_words(law, 280)
+    assert "says 'untied' (the other side has a probability of 0.01)" in told
+    assert "pay from some 8 training sequences on, and here are 280" in told
+    assert "pay at no number" in in_words(law | {"crossover": "infinite"}, 280)
+    few = in_words(read_law(from_arrays(X[:30], X[:30, -1, 0])(0)), 21)
+    assert few.startswith("The law cannot be read here: there are too few")
 
 
 def test_a_wider_arm_is_expected_to_take_longer():

@@ -10,6 +10,7 @@ import pytest
 from experiments.gap_decomposition import measure as gap_decomposition
 from experiments.lab import controls, frames
 from experiments.lab.experiment import decide
+from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
     Lab,
     MissingRowError,
@@ -17,7 +18,6 @@ from experiments.lab.trials import (
     grid,
     replicates,
     soonest,
-    to_the_end,
     tune_each,
 )
 from experiments.spectrum import measure as spectrum
