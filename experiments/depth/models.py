@@ -50,6 +50,8 @@ class AttentionBlock(nnx.Module):
     Reference: Vaswani et al., 2017, "Attention is all you need".
     """
 
+    __public_name__ = "experiments.AttentionBlock"  # in keys, wherever it stands
+
     def __init__(self, features: int, num_steps: int, *, rngs: nnx.Rngs):
         """Draws the weights, as many whatever the number of steps."""
         del num_steps
@@ -81,6 +83,8 @@ class MixerBlock(nnx.Module):
 
     Reference: Tolstikhin et al., 2021, "MLP-Mixer: an all-MLP architecture for vision".
     """
+
+    __public_name__ = "experiments.MixerBlock"  # in keys, wherever it stands
 
     def __init__(self, features: int, num_steps: int, *, rngs: nnx.Rngs):
         """Draws the weights."""
