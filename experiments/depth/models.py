@@ -107,13 +107,13 @@ class MixerBlock(nnx.Module):
         return x + self.mlp(x)
 
 
-def _over_time(layer: nnx.Linear, x: jax.Array) -> jax.Array:
+def _over_time(layer: Any, x: jax.Array) -> jax.Array:
     """Applies a layer to [..., T], each output to the inputs up to its own step."""
     kernel, bias = jnp.triu(layer.kernel[...]), layer.bias[...]
     return x @ kernel + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
 
 
-BLOCKS: dict[str, Callable[..., nnx.Module]] = {
+BLOCKS: dict[str, Any] = {
     "Transformer": AttentionBlock,
     "Mixer": MixerBlock,
 }
