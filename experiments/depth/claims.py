@@ -15,6 +15,7 @@ from experiments.depth.plan import PLANS, Plan
 from experiments.depth.recurrence_claim import RECURRENCE
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, contrast, say_lost, tests
+from experiments.lab.power import repeats_needed, say_repeats
 from rnnshare.analysis.statistics import Interval, mean_interval
 
 HALF = 0.5  # of the gap
@@ -74,7 +75,7 @@ def judge_share(plan: Plan, found: Measured) -> Verdict:
     else:
         effect, label = pooled, "share of the gap that low rank recovers"
         summary = (
-            f"Tied is worse than untied at equal width {told}. There corrections of "
+            f"At equal width tied is worse than untied in {told}. There corrections of "
             f"rank {RANK} recover {pooled.estimate:.0%} of the log loss that tying "
             "costs."
         )
@@ -83,8 +84,11 @@ def judge_share(plan: Plan, found: Measured) -> Verdict:
     )
     details = (
         "Each model and data set (log of tied's loss over untied's; share recovered, "
-        f"by Fieller's interval): {each}. Its {_size(found, plan)}."
+        f"by Fieller's interval): {each}. {_size(found, plan)}."
     )
+    if verdict == "inconclusive" and counted:
+        needed = say_repeats(repeats_needed(part - HALF * gap))
+        details += f" To tell this share from {HALF:g} takes {needed} (80 % power)."
     details += say_lost(found.runs["lost"], LOST, "\n\n")
     return Verdict(
         verdict, effect, label, summary, plan.num_seeds, details, data=shares
@@ -108,7 +112,7 @@ def _size(found: Measured, plan: Plan) -> str:
         )
         for (model, data), own in sizes.groupby(level=[0, 1], sort=False)
     ]  # fmt: skip
-    return f"parameters, the ends beside it: {'; '.join(rows)}"
+    return f"Parameters: {'; '.join(rows)}"
 
 
 def draw_share(plan: Plan, found: Measured, verdict: Verdict):

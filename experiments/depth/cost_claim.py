@@ -105,29 +105,28 @@ def judge_costs(plan: Plan, found: Measured) -> Verdict:
     apart = costs.apart
     equal = apart.index.get_level_values("equal") == "width and FLOPs"
     effect = mean_interval(apart[equal].mean().to_numpy())
-    each = {
-        matching: ", ".join(
-            f"{int((own.wins < 0).sum())} less and {int((own.wins > 0).sum())} more"
-            for own in [costs.tests.xs(matching, level="equal", drop_level=False)]
-        )
-        if matching in costs.tests.index.get_level_values("equal")
-        else "none counted"
-        for matching in MATCHINGS
-    }
-    told = "; ".join(f"at equal {name} {text}" for name, text in each.items())
+    told = "; ".join(_say_wins(costs, name) for name in MATCHINGS)
     return Verdict(
         verdict,
         effect,
-        "log of tied's test loss over untied's, over depth less over time, mean of the "
-        "pairs of model and data at equal width",
-        f"Of {count} comparisons of a stack with a {TIME} network on the same data, "
-        f"sharing over depth costs: {told} than sharing over time. At equal width tied "
-        f"has {_mean_ratio(costs.depth, equal)} times untied's test loss over depth, "
-        f"and {_mean_ratio(costs.time, equal)} times over time.",
+        "log of tied's test loss over untied's, over depth less over time, mean at "
+        "equal width (the verdict counts comparisons at equal parameters, too)",
+        f"Beside a {TIME} network on the same data, sharing over depth costs {told}. "
+        "At equal width tied has "
+        f"{_mean_ratio(costs.depth, equal)} times untied's test loss over depth, and "
+        f"{_mean_ratio(costs.time, equal)} times over time.",
         plan.num_seeds,
         "\n\n".join(_details(plan, found, costs, verdict)),
         data=costs,
     )
+
+
+def _say_wins(costs: Costs, matching: str) -> str:
+    """Tells how often depth costs significantly less, or more, at what is equal."""
+    of = int((costs.depth.index.get_level_values("equal") == matching).sum())
+    wins = costs.tests.wins[costs.tests.index.isin([matching], level="equal")]
+    less, more = int((wins < 0).sum()), int((wins > 0).sum())
+    return f"less in {less} and more in {more} of {of} cases at equal {matching}"
 
 
 def _mean_ratio(logs: pd.DataFrame, equal: np.ndarray) -> str:
@@ -140,7 +139,10 @@ def _details(plan: Plan, found: Measured, costs: Costs, verdict: str) -> list[st
     lost = say_lost(found.runs["lost"], LOST, "")
     cases = zip(costs.depth.index, costs.counted, strict=True)
     uncounted = [", ".join(case) for case, is_counted in cases if not is_counted]
-    rates = {" ".join(map(str, k)): s.learning_rate for k, s in found.chosen.items()}
+    rates = {
+        f"{model} on {data} ({f'{depth} passes, ' * bool(depth)}{arm})": s.learning_rate
+        for (model, data, depth, arm), s in found.chosen.items()
+    }
     starts = "with the start tuned" if len(plan.starts) > 1 else "as copies of one"
     told = [
         f"Stacks of {plan.depth} passes and {TIME} networks, H = "
@@ -241,7 +243,7 @@ def draw_costs(plan: Plan, found: Measured, verdict: Verdict):
     )  # time's stand once a data set
     return draw_intervals(
         rows,
-        "log of tied's test loss over untied's (blue: depth, pink: time)",
+        "log of tied's test loss over untied's\n(blue: depth, pink: time)",
         sides=("tied is better", "untied is better"),
     )
 

@@ -76,7 +76,7 @@ def draw_sweep(
             panel.plot(counts, law.floor + law.scale * size**-law.alpha, "--",
                        color=COLOURS[hue], lw=1.2)  # fmt: skip
         name_powers(panel, [own[r].unique()])
-        dress(panel, "recurrences r (all passes as many)", "test loss (nats)", grid="y",
+        dress(panel, "recurrences r", "test loss (nats)", grid="y",
               title=f"{title}\nphi {law.phi:.2f}")  # fmt: skip
     legend_below(figure, handles, 4)
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.depth import figure
-from experiments.depth.fits import Recurrence, fit_recurrence
+from experiments.depth.fits import ALPHAS, Recurrence, fit_recurrence
 from experiments.depth.measure import FOLK_STEPS, POINT, TIME, Measured
 from experiments.depth.plan import Plan
 from experiments.lab.experiment import Claim, Verdict, decide
@@ -96,15 +96,21 @@ def judge(plan: Plan, found: Measured) -> Verdict:
             f"The interval of {', '.join(wide)} reaches an end of what was searched: "
             "these losses do not say what a recurrence is worth there."
         )
+    ends = [m for m, axis in axes.items() if axis.fit.alpha in (ALPHAS[0], ALPHAS[-1])]
+    if ends:
+        details.append(
+            f"Alpha of {', '.join(ends)} lies at an end of what was searched, "
+            f"{ALPHAS[0]:g} to {ALPHAS[-1]:g}; the least is nearly a logarithm."
+        )
     if lost := say_lost(found.sweep["lost"], "chance", ""):
         details.append(lost)
     return Verdict(
         verdict,
         phi,
         f"phi of a {first.lower()} over depth",
-        f"Over depth a recurrence is worth r^{phi.estimate:.2f} sets of weights "
-        f"({first}, published r^{PUBLISHED[0]:g}). Over time it is worth "
-        f"r^{time.estimate:.2f} ({time:.2f}): "
+        f"Over depth r recurrences are worth r^{phi.estimate:.2f} sets of weights "
+        f"({first}; published: r^{PUBLISHED[0]:g}). Over time they are worth "
+        f"r^{time.estimate:.2f} [{time.low:.2f}, {time.high:.2f}]: "
         + ("more" if time.estimate > ALL else "less")
         + " than steps with weights of their own.",
         plan.num_seeds,
@@ -152,5 +158,5 @@ RECURRENCE = Claim(
     judge=judge,
     draw=draw,
     table=table,
-    refuted_if="the loss over depth does not rise with r, or as if r had added nothing",
+    refuted_if="the loss over depth falls with r, or rises as if r were worth nothing",
 )
