@@ -50,7 +50,7 @@ soak: .venv/ready
 NIGHTS := drift_map law recurrent_law real_data real_law core_claim \
 	length_generalisation position_generalisation over_fitting gap_decomposition \
 	cell_state spectrum universality translation temporal_structure cell_comparison \
-	identities truncated_bptt resources
+	identities truncated_bptt resources depth
 
 nights: .venv/ready
 	set -e; for name in $(NIGHTS); do \

@@ -55,6 +55,7 @@ EXPERIMENTS = (
     *("length_generalisation", "position_generalisation", "over_fitting"),
     *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),
     *("universality", "translation"),
+    "depth",
 )
 # Of a claim that several experiments judge: who joins what the others found.
 OWNER = {"Q5": "core_claim"}

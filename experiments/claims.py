@@ -1,7 +1,8 @@
 """The claims that the project puts to the test, in the order of the report.
 
 They come from the question "Why are the weights of RNN/LSTM networks shared across
-time?", its three answers (A, B, C) and their comments (c); L is the law behind them.
+time?", its three answers (A, B, C) and their comments (c); L is the law behind
+them, and D asks the same of weights shared over depth.
 """
 
 CLAIMS = {
@@ -54,6 +55,9 @@ CLAIMS = {
     ),
     "L2": "The same law says when a recurrent network is better un-shared.",
     "L3": "Read from real data, the law says which of two networks will win.",
+    "D1": "Sharing weights over depth costs less than sharing them over time.",
+    "D2": "A recurrence over depth is worth something, but less than its own weights.",
+    "D3": "Over depth, low-rank corrections recover half of what tying costs.",
 }
 
 # Claims that no sample decides, and what does; a report tallies them apart.
@@ -64,7 +68,7 @@ EXACT = {
     "C2": "construction and proof",
 }
 
-# The five questions under which a report tells them.
+# The six questions under which a report tells them.
 QUESTIONS = {
     "Why are the weights shared: does one rule hold at every step?": (
         *("Q1", "Q4", "A4", "A5", "A6", "Ac1", "Ac2c", "Ac2d", "L1"),
@@ -79,4 +83,5 @@ QUESTIONS = {
         *("Q3", "Q6", "A1", "B4", "B6", "B8", "B9", "B9b", "Bc1"),
     ),
     "What can each of them compute?": ("B1", "B2", "C1", "C2", "Cc1", "Cc2"),
+    "Is it the same over depth as over time?": ("D1", "D2", "D3"),
 }
