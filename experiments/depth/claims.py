@@ -11,7 +11,7 @@ from experiments.depth import figure
 from experiments.depth.cost_claim import COST, LOST
 from experiments.depth.fits import fieller
 from experiments.depth.measure import RANK, Measured, load_all, measure
-from experiments.depth.plan import PLANS, Plan
+from experiments.depth.plan import PILOT, PLANS, Plan
 from experiments.depth.recurrence_claim import RECURRENCE
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, contrast, say_lost, tests
@@ -129,7 +129,7 @@ SHARE = Claim(
         "pairs whose gap is above 0 (paired t test, Holm's correction below "
         f"{LEVEL:g}), the interval Fieller's over paired seeds. Supported if its low "
         f"end is at least {HALF:g}; refuted if its high end is below {HALF:g}; "
-        "undecided else, and where no gap is told from 0."
+        "undecided else, and where no gap is told from 0." + PILOT
     ),
     judge=judge_share,
     draw=draw_share,

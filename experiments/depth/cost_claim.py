@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.depth.measure import CASE, TIME, Measured
-from experiments.depth.plan import WIDE, Plan
+from experiments.depth.plan import PILOT, WIDE, Plan
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import (
     LEARNT,
@@ -261,6 +261,7 @@ COST = Claim(
         f"below {MARK:g} of chance's on {LEARNT:.0%} of the seeds. Supported if depth "
         "costs less in more than half of all comparisons, and time in none; refuted if "
         "time costs less in more than half, and depth in none; else inconclusive."
+        + PILOT
     ),
     judge=judge_costs,
     draw=draw_costs,

@@ -8,7 +8,7 @@ import pandas as pd
 from experiments.depth import figure
 from experiments.depth.fits import ALPHAS, Recurrence, fit_recurrence
 from experiments.depth.measure import FOLK_STEPS, POINT, TIME, Measured
-from experiments.depth.plan import Plan
+from experiments.depth.plan import PILOT, Plan
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import say_edges, say_lost
 from rnnshare.analysis.statistics import Interval, mean_interval
@@ -154,6 +154,7 @@ RECURRENCE = Claim(
         f"weights of its own. Refuted if it includes {NOTHING:g} or lies below, and "
         f"ends below {ALL:g}, or if it lies above {ALL:g}; inconclusive else: an "
         "interval that includes both says nothing. Told beside it: phi over time."
+        + PILOT
     ),
     judge=judge,
     draw=draw,
