@@ -12,7 +12,7 @@ import pytest
 import rnnshare
 from rnnshare import tasks
 from rnnshare.tasks import Batch, CopyMemory
-from rnnshare.training import SCHEMA, Call, JsonLines, Replicate, fit, run, study
+from rnnshare.training import SCHEMA, Call, JsonLines, Replicate, fit, groups, run
 from tests.library.training.identity_cases import (
     ARRAY_BASE,
     BASE,
@@ -91,7 +91,7 @@ def test_a_row_says_what_it_was_run_with(tmp_path, monkeypatch):
         """What is compiled in another way is trained in the one way all the same."""
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(study, "fit", as_ever)
+    monkeypatch.setattr(groups, "fit", as_ever)
     monkeypatch.setenv("XLA_FLAGS", "--xla_a=1 --xla_backend_optimization_level=2")
     options = {"xla_backend_optimization_level": "1"}
     rows = run([BASE], SEEDS, JsonLines(tmp_path / "a.jsonl"))
