@@ -21,14 +21,7 @@ import numpy as np
 from experiments.lab import cluster
 from experiments.lab.machine import layout
 from rnnshare.sharing.base import Sharing
-from rnnshare.training import (
-    SCHEMA,
-    FolderLock,
-    JsonLines,
-    Replicate,
-    Setting,
-    study,
-)
+from rnnshare.training import SCHEMA, FolderLock, JsonLines, Replicate, Setting, study
 from rnnshare.training.groups import Grid, by_key
 from rnnshare.training.rows import Row
 
