@@ -11,8 +11,9 @@ import numpy as np
 from experiments.cell_state.gradients import gradient_norms, initial
 from experiments.cell_state.plan import Plan
 from experiments.lab.choices import cells
+from experiments.lab.machine import layout
 from experiments.lab.recipes import to_the_end
-from experiments.lab.trials import Lab, grid, layout, soonest
+from experiments.lab.trials import Lab, grid, soonest
 from rnnshare import Tied, Untied
 from rnnshare.cells.ablated import (
     NoCellPathLSTMCell,

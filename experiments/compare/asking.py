@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from experiments.compare.contest import Arm, setting_of
-from experiments.lab.trials import layout
+from experiments.lab.machine import layout
 from rnnshare import Basis
 from rnnshare.analysis import dispersion_of, score_test, scores_of
 from rnnshare.training import fit

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.lab.machine import layout
 from experiments.lab.recipes import annealed_adam
-from experiments.lab.trials import Lab, column, layout, replicates
+from experiments.lab.trials import Lab, column, replicates
 from rnnshare import (
     Cyclic,
     GRUCell,

@@ -10,7 +10,8 @@ import pandas as pd
 
 from experiments.depth.models import StackSetting
 from experiments.depth.plan import Plan
-from experiments.lab.trials import Lab, layout, log_group, replicates
+from experiments.lab.machine import layout
+from experiments.lab.trials import Lab, log_group, replicates
 from rnnshare import Sharing, Tied, Untied
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.training import Replicate, fit

@@ -12,7 +12,7 @@ import jax
 
 from experiments.lab import flags as common
 from rnnshare.training import Setting, keep_memory
-from rnnshare.unrolling.compiling import short_compilation
+from rnnshare.unrolling.compiling import LEVEL, short_compilation
 from rnnshare.unrolling.memory import host_memory
 
 SCALAR = 4  # bytes of a float32
@@ -80,7 +80,7 @@ def prune(folder: pathlib.Path, most: float) -> None:
 
 def jit_once(function: Callable) -> Callable:
     """Jits what runs in less time than it takes to compile: by XLA's shortest way."""
-    shortest = short_compilation() | {"xla_backend_optimization_level": "0"}
+    shortest = short_compilation() | {LEVEL: "0"}
     on_cpu = jax.default_backend() == "cpu"
     return jax.jit(function, compiler_options=shortest if on_cpu else None)
 

@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.lab.trials import FRESH_SEED, TUNING_SEED, Lab, layout, log_group
+from experiments.lab.machine import layout
+from experiments.lab.trials import FRESH_SEED, TUNING_SEED, Lab, log_group
 from rnnshare.training import FolderLock, JsonLines, Replicate, Setting, workers
 from rnnshare.training.groups import Grid, by_key, name_of
 from rnnshare.training.rows import Row

@@ -12,11 +12,11 @@ import jax
 import numpy as np
 
 from experiments.lab.choices import standard_cells
+from experiments.lab.machine import layout
 from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
     Lab,
     grid,
-    layout,
     log_group,
     soonest,
 )

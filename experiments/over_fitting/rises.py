@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab.choices import standard_cells
-from experiments.lab.trials import Lab, layout
+from experiments.lab.machine import layout
+from experiments.lab.trials import Lab
 from experiments.over_fitting.plan import Plan
 from rnnshare import Tied, Untied
 from rnnshare.tasks import SignalPatch

@@ -13,6 +13,7 @@ import numpy as np
 from experiments.lab.racing import Contender
 from experiments.resources.cases import OUT_FEATURES, Case, FixedBatch
 from rnnshare.training.loop import Replica, TrainState
+from rnnshare.unrolling.compiling import LEVEL
 
 _RATE = 1e-4
 
@@ -100,7 +101,7 @@ def compile_step(case: Case, options: dict[str, str] | None = None) -> Compiled:
 
 def memory_of(case: Case) -> Memory:
     """Returns a step's `Memory`, compiled without what takes time and changes none."""
-    fast = {"xla_backend_optimization_level": "0"}
+    fast = {LEVEL: "0"}
     on_cpu = jax.default_backend() == "cpu"
     return compile_step(case, fast if on_cpu else None).memory
 

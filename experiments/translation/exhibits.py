@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.lab.trials import Lab, layout
+from experiments.lab.machine import layout
+from experiments.lab.trials import Lab
 from experiments.translation.plan import Plan
 from experiments.translation.translators import (
     ARMS,

@@ -13,9 +13,10 @@ import pandas as pd
 
 from experiments.lab.choices import standard_cells
 from experiments.lab.frames import train
+from experiments.lab.machine import layout
 from experiments.lab.racing import Contender, compiled, race
 from experiments.lab.recipes import to_the_end
-from experiments.lab.trials import Lab, grid, layout
+from experiments.lab.trials import Lab, grid
 from experiments.truncated_bptt.influence import Influence, measure_influence
 from experiments.truncated_bptt.plan import Plan
 from rnnshare import Cyclic, LSTMCell, Sharing, Tied

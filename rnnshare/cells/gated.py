@@ -28,12 +28,26 @@ class GatedCell(nnx.RNNCellBase):
         in_features: int,
         hidden_features: int,
         *,
-        kernel_init: Initializer | None,
-        bias_init: Initializer | None,
-        dtype: Any,
-        param_dtype: Any,
+        kernel_init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
+        """Draws the parameters.
+
+        Args:
+          in_features: D.
+          hidden_features: H.
+          kernel_init: of the input kernel [D, G]; LeCun normal by default.
+          bias_init: of its bias [G]; zeros by default.
+          dtype: what to compute in; by default what inputs and parameters promote to.
+          param_dtype: what the parameters and a fresh carry are in.
+          rngs: where the draws come from.
+
+        Raises:
+          ValueError: if there are fewer than 0 input or 1 hidden features.
+        """
         for name, size, least in (
             ("in_features", in_features, 0),
             ("hidden_features", hidden_features, 1),

@@ -18,10 +18,9 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from rnnshare.cells.blueprint import Blueprint
-from rnnshare.cells.gated import GatedCell, Initializer, Product, affine, is_plain
+from rnnshare.cells.gated import GatedCell, Product, affine, is_plain
 
 Output = Callable[[jax.Array], jax.Array]
 
@@ -36,41 +35,6 @@ class LinearCell(GatedCell):
 
     one: ClassVar[Any] = 1.0  # the a that leaves the carry as it is
     output: Any = None  # an `nnx.Linear`, if there is one
-
-    def __init__(
-        self,
-        in_features: int,
-        hidden_features: int,
-        *,
-        kernel_init: Initializer | None = None,
-        bias_init: Initializer | None = None,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
-        """Draws the parameters.
-
-        Args:
-          in_features: D.
-          hidden_features: H.
-          kernel_init: of the input kernel [D, G]; LeCun normal by default.
-          bias_init: of its bias [G]; zeros by default.
-          dtype: what to compute in; by default what inputs and parameters promote to.
-          param_dtype: what the parameters and a fresh carry are in.
-          rngs: where the draws come from.
-
-        Raises:
-          ValueError: if there are fewer than 0 input or 1 hidden features.
-        """
-        super().__init__(
-            in_features,
-            hidden_features,
-            kernel_init=kernel_init,
-            bias_init=bias_init,
-            dtype=dtype,
-            param_dtype=param_dtype,
-            rngs=rngs,
-        )
 
     def coefficients(self, from_input: jax.Array) -> tuple[Any, Any]:
         """Returns a and b of one step, by the parameters of that step.

@@ -180,8 +180,7 @@ def _checked(make_block: MakeBlock) -> MakeBlock:
             raise TypeError(
                 f"make_block must return an nnx.Module that is called as block(x), but "
                 f"it returned a {type(block).__name__}. Blocks of other libraries run "
-                "through rnnshare.unroll over the numbers of the passes, as "
-                "docs/recipes.md shows."
+                "through rnnshare.unroll over the numbers of the passes."
             )
         return block
 

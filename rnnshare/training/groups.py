@@ -17,6 +17,7 @@ from rnnshare.training.fitting import fit
 from rnnshare.training.identity import key_of
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting, keys_of
+from rnnshare.unrolling.compiling import LEVEL
 
 Pairs = Mapping[str, tuple[Setting, Replicate]]  # by the keys of their rows
 
@@ -168,7 +169,6 @@ def _version(package: str) -> str | None:
 
 def _xla_level(compiler_options: Mapping[str, str] | None) -> int | None:
     """Returns XLA's level of optimisation, or None where nobody has set it."""
-    name = "xla_backend_optimization_level"
-    given = re.findall(rf"--{name}=(\d+)", os.environ.get("XLA_FLAGS", ""))
-    level = (compiler_options or {}).get(name, given[-1] if given else None)
+    given = re.findall(rf"--{LEVEL}=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    level = (compiler_options or {}).get(LEVEL, given[-1] if given else None)
     return None if level is None else int(level)

@@ -13,11 +13,11 @@ from jax.sharding import Mesh, PartitionSpec
 from rnnshare.tasks.held import hold
 from rnnshare.training import replaying
 from rnnshare.training.loop import Loop, Replica, TrainState
+from rnnshare.unrolling.compiling import LEVEL
 
 # How many models' programs a process holds. Each may take 25 MB and 570 memory maps, of
 # which Linux grants a process 65,530.
 PROGRAMS_KEPT = 32
-_LEVEL = "xla_backend_optimization_level"
 _models = itertools.count(1)
 
 
@@ -78,7 +78,7 @@ def compile_holding(
 
 def _once(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Returns XLA's options for a program that runs once: a level, if any, is 0."""
-    return tuple((k, "0" if k == _LEVEL else value) for k, value in options)
+    return tuple((k, "0" if k == LEVEL else value) for k, value in options)
 
 
 def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:

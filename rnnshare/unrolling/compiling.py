@@ -4,6 +4,8 @@ import os
 
 import jax
 
+LEVEL = "xla_backend_optimization_level"  # of XLA
+
 
 def short_compilation() -> dict[str, str]:
     """Returns options of XLA under which programs compile sooner.
@@ -16,7 +18,7 @@ def short_compilation() -> dict[str, str]:
     They are level 1 of XLA's optimisation, and, in the one XLA that has the choice, no
     MLIR emitters of fusions: XLA refuses options that it does not know.
     """
-    options = {"xla_backend_optimization_level": "1"}
+    options = {LEVEL: "1"}
     if jax.__version__.startswith("0.10."):
         options["xla_cpu_use_fusion_emitters"] = "False"
     given = os.environ.get("XLA_FLAGS", "")

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.cases import with_slow
 from tests.experiments.scripts import ROOT, TINY, run, strict_json
 
 CORES = os.cpu_count() or 1  # each a device of a process
@@ -29,7 +30,12 @@ def rows_of(folder):
     return [{k: v for k, v in row.items() if k != "crc32"} for row in rows]
 
 
-def test_two_processes_write_the_rows_of_one(tmp_path):
+@pytest.mark.parametrize(
+    "devices",
+    with_slow([2 * CORES, CORES], [2 * CORES]),
+    ids=["of both processes", "of one process a replica"],
+)
+def test_two_processes_write_the_rows_of_one(devices, tmp_path):
     """The first alone writes."""
     flags = (*TINY, "--sharing=untied", f"--task_steps={4 * CORES}",
              f"--batch_size={2 * CORES}", "--checkpoint_every=0")  # fmt: skip
@@ -37,7 +43,7 @@ def test_two_processes_write_the_rows_of_one(tmp_path):
         free.bind(("localhost", 0))
         where = f"--coordinator=localhost:{free.getsockname()[1]}"
     together = (*flags, where, "--num_processes=2",
-                f"--devices_per_replica={2 * CORES}",
+                f"--devices_per_replica={devices}",
                 f"--workdir={tmp_path / 'two'}")  # fmt: skip
     processes = [start(*together, f"--process_id={number}") for number in (0, 1)]
     try:

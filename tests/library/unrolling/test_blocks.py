@@ -77,6 +77,26 @@ def test_blocks_are_the_plain_run(sharing, cell, way):
     assert_close(blocks(*arguments), plain(*arguments))
 
 
+@pytest.mark.parametrize(
+    "implementation",
+    with_slow(["parallel_backward", "parallel"], ["parallel_backward"]),
+)
+def test_blocks_may_be_run_in_parallel_over_their_steps(implementation):
+    """Another way to unroll is asked of each block, its padding that of the whole."""
+    c = case("Untied", "GRU")
+    plain, blocks = (
+        gradient_of(functools.partial(c.run, lengths=LENGTHS, **how))
+        for how in (
+            {"implementation": "scan"},
+            {"implementation": implementation, "remat": 4},
+        )
+    )
+    stored, inputs, carry = c.arguments
+    is_real = np.arange(T)[:, None, None] < LENGTHS[:, None]
+    padded = np.where(is_real, inputs, np.float32(np.nan))
+    assert_close(blocks(stored, padded, carry), plain(stored, padded, carry))
+
+
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_number_of_steps_block_and_lengths(data):
