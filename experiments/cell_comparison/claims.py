@@ -1,7 +1,7 @@
 """Whether three effects are alike for all cells (A6)."""
 
-from collections.abc import Mapping
-from typing import Any
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,9 +16,10 @@ FACTOR = 2.0  # by which the effects of two cells may differ
 
 def judge(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of A6: in how many effects the cells agree."""
+    linear, found = found, without(plan.linear, found)
     alike = [name for name, by_cell in found.items() if agree(by_cell)]
     apart = [name for name in found if name not in alike]
-    cells = dict.fromkeys(cell for by_cell in found.values() for cell in by_cell)
+    cells = dict.fromkeys(itertools.chain(*found.values()))
     counts = [len(values) for by_cell in found.values() for values in by_cell.values()]
     return Verdict(
         decide(not apart, len(alike) <= 1),
@@ -28,8 +29,16 @@ def judge(plan: Plan, found: Measured) -> Verdict:
         f"{', '.join(alike) or 'no effect'}"
         + (f"; not so in {', '.join(apart)}." if apart else "."),
         min(counts, default=0),
-        "\n\n".join(details(plan, found)),
+        "\n\n".join([*details(plan, found), *beside(plan, linear)]),
     )
+
+
+def without(names: Sequence[str], found: Measured) -> Measured:
+    """Returns the effects of the cells but these."""
+    return {
+        effect: {cell: own for cell, own in by_cell.items() if cell not in names}
+        for effect, by_cell in found.items()
+    }
 
 
 def agree(by_cell: Mapping[str, np.ndarray]) -> bool:
@@ -76,19 +85,36 @@ def details(plan: Plan, found: Measured) -> list[str]:
         "A cell under which untied weights learnt none of the languages has no effect "
         "of unseen lengths, and is left out there."
     ]
-    studies: tuple[Any, ...] = plan
-    for each, (name, by_cell) in zip(studies, found.items(), strict=True):
+    planned = [each.num_seeds for each in plan.studies]
+    for seeds, (name, by_cell) in zip(planned, found.items(), strict=True):
         count = min(map(len, by_cell.values()), default=0)
-        if count < each.num_seeds:
-            told.append(
-                f"The effect '{name}' rests on {count} of {each.num_seeds} seeds."
-            )
-    without = [name for name in found if name not in ratios_of(found)]
-    if without:
+        if count < seeds:
+            told.append(f"The effect '{name}' rests on {count} of {seeds} seeds.")
+    missing = [name for name in found if name not in ratios_of(found)]
+    if missing:
         told.append(
-            f"The ratio leaves {', '.join(without)} out: one side has no effect."
+            f"The ratio leaves {', '.join(missing)} out: one side has no effect."
         )
     return told
+
+
+def beside(plan: Plan, found: Measured) -> list[str]:
+    """Returns what the linear cells say, which stand beside the verdict."""
+    told = []
+    for name, by_cell in found.items():
+        others = without(plan.linear, {name: by_cell})[name]
+        for cell in plan.linear:
+            if cell not in by_cell:
+                told.append(f"{cell} has no effect of {name}")
+            else:
+                alike = agree({**others, cell: by_cell[cell]})
+                told.append(
+                    f"{cell} is {'' if alike else 'not '}like the others in {name}, "
+                    f"{mean_interval(by_cell[cell]):+.3f}"
+                )
+    if not told:
+        return []
+    return [f"Linear recurrences, which are no part of the rule: {'; '.join(told)}."]
 
 
 def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
@@ -96,7 +122,8 @@ def table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     rows = [("effect", "cell", "mean [95 % interval]", "the cells agree")]
     for name, by_cell in found.items():
         for cell, values in by_cell.items():
-            alike = "yes" if agree(by_cell) else "no"
+            others = without(plan.linear, {name: by_cell})[name]
+            alike = "yes" if agree({**others, cell: values}) else "no"
             rows.append((name, cell, f"{mean_interval(values):+.3f}", alike))
     return tuple(rows)
 
@@ -105,9 +132,10 @@ def draw(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of each effect relative to its mean over the cells."""
     rows = []
     for name, by_cell in found.items():
-        means = [values.mean() for values in by_cell.values()]
+        others = without(plan.linear, {name: by_cell})[name]
+        means = [values.mean() for values in others.values()]
         for cell, values in by_cell.items():
-            interval = mean_interval(values / (abs(np.mean(means)) or 1.0))
+            interval = mean_interval(values / (abs(np.mean(means or 1.0)) or 1.0))
             rows.append(IntervalRow(f"{name}: {cell}", interval))
     figure = draw_intervals(
         rows,
@@ -129,7 +157,8 @@ ALIKE = Claim(
         "steps never shown (A4); the train-test gap in loss of untied less that of "
         "tied, unregularised (B7). The cells agree in an effect if each one's 95 % "
         "interval is above 0 and the largest is at most twice the smallest. Supported "
-        "if they agree in all three; refuted if in at most one; else inconclusive."
+        "if they agree in all three; refuted if in at most one; else inconclusive. "
+        "Linear recurrences (full preset) stand beside: they decide nothing."
     ),
     judge=judge,
     draw=draw,

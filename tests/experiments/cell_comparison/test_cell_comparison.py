@@ -66,10 +66,48 @@ def test_the_effects_are_those_of_the_three_studies(monkeypatch, tmp_path):
         monkeypatch.setattr(study, name, answer(value), raising=False)
     found = measure.measure(PLAN, Lab(tmp_path / "cell_comparison"))
     folders = "length_generalisation", "position_generalisation", "over_fitting"
-    assert asked == dict(zip(folders, PLAN, strict=True))
+    assert asked == dict(zip(folders, PLAN.studies, strict=True))
     lengths, positions, gaps = found.values()
     assert lengths is not fall and lengths == fall and set(gaps) == {"LSTM"}
     np.testing.assert_allclose(positions["Elman"], 1.0)
+
+
+def test_linear_cells_stand_beside_and_decide_nothing(monkeypatch, tmp_path):
+    plan = PLANS["full"]
+    assert plan.linear == ("MinGRU", "MinLSTM", "LRU") and not PLAN.linear
+    asked = []
+    for study, name in (
+        (measure.lengths, "falls_by_cell"),
+        (measure.positions, "local_rule_by_cell"),
+        (measure.over_fitting, "gaps_by_cell"),
+    ):
+        take = lambda own, lab: asked.append(own.cells) or {}  # noqa: E731
+        monkeypatch.setattr(study, name, take)
+    measure.measure(plan, Lab(tmp_path / "cell_comparison"))
+    for own, cells in zip(plan.studies, asked, strict=True):
+        assert (
+            cells
+            == ("Elman", "GRU", "LSTM", *plan.linear)
+            == (
+                *own.cells,
+                *plan.linear,
+            )
+        )
+
+    three = {"LSTM": 1 + SEEDS, "Elman": 1.5 + SEEDS}
+    found = {"a": three | {"MinGRU": 1.6 + SEEDS, "LRU": -1 + SEEDS}} | {
+        name: three | {"LRU": 1.5 + SEEDS} for name in "bc"
+    }
+    judged = ALIKE.judge(plan, found)
+    alone = ALIKE.judge(plan, dict.fromkeys("abc", three))
+    assert judged.verdict == alone.verdict == "supported"
+    assert judged.effect == alone.effect
+    assert "MinGRU is like the others in a, +1.600" in judged.details
+    assert "LRU is not like the others in a, -1.000" in judged.details
+    assert "MinLSTM has no effect of b; LRU is like the others in b" in judged.details
+    rows = {tuple(row[:2]): row[-1] for row in ALIKE.table(plan, found, judged)}
+    assert rows["a", "LSTM"] == "yes" and rows["a", "LRU"] == "no"
+    save(ALIKE.draw(plan, found, judged), tmp_path / "effects.png")
 
 
 @pytest.mark.parametrize("left", [4, 0])
@@ -103,5 +141,5 @@ def test_the_lstms_effect_over_the_others():
 def test_the_plans_are_those_of_the_studies():
     assert set(PLANS) == {"smoke", "quick", "full"}
     for plan in PLANS.values():
-        assert len({each.num_seeds for each in plan}) == 1
+        assert len({each.num_seeds for each in plan.studies}) == 1
     assert [claim.id for claim in EXPERIMENT.claims] == ["A6"]
