@@ -1,5 +1,6 @@
 """Tied, untied and partly tied on data sets and cells, tuned arm by arm."""
 
+import bisect
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -157,11 +158,13 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
 def width_of_equal_parameters(setting: Setting, target: int) -> int:
     """Returns the width at which the setting's parameters are nearest to a target."""
 
-    def off(width: int) -> int:
-        made = dataclasses.replace(setting, hidden_features=width)
-        return abs(made.num_parameters() - target)
+    def count(width: int) -> int:
+        return dataclasses.replace(setting, hidden_features=width).num_parameters()
 
-    return min(range(1, setting.hidden_features + 1), key=off)
+    widths = range(1, setting.hidden_features + 1)
+    above = bisect.bisect_left(widths, target, key=count)  # parameters grow with H
+    nearest = widths[max(above - 1, 0) : above + 1]
+    return min(nearest, key=lambda width: abs(count(width) - target))
 
 
 def train(plan: Plan, lab: Lab, chosen: dict, chance: dict, first: int) -> pd.DataFrame:
