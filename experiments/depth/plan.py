@@ -90,9 +90,9 @@ PLANS = {
         (("Transformer", FOLK),),
     ),
     "full": Plan(
-        10, tuple(itertools.product(_BOTH, (FOLK, MNIST))), 700, (2, 8), _ALL, 16,
+        10, tuple(itertools.product(_BOTH, (FOLK, MNIST))), 500, (2, 6), _ALL, 16,
         (5e-3, 1e-2, 2e-2, 4e-2), 4,
-        Sweep(_BOTH, FOLK, 8, (1, 2, 4, 8), (1, 4, 8, 32), (8, 16, 24)),
+        Sweep(_BOTH, FOLK, 6, (1, 2, 3, 6), (1, 4, 8, 32), (8, 16, 24)),
         (("Transformer", FOLK), ("Mixer", FOLK)), (False, True),
     ),
 }  # fmt: skip
