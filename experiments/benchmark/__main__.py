@@ -14,8 +14,8 @@ from experiments.lab import flags as common
 flags.declare_key_flag("preset")
 flags.declare_key_flag("workdir")
 _RACES = flags.DEFINE_multi_enum("races", RACES, RACES, "Which races to run.")
-_CELLS = flags.DEFINE_multi_enum("cells", CELLS, CELLS, "Cells of the tied race.")
-common.only("cells", {"races": ("tied",)})
+_CELLS = flags.DEFINE_multi_enum("cells", CELLS, CELLS, "Cells of the tied races.")
+common.only("cells", {"races": ("tied", "memory")})
 _MEMORY = common.define_float(
     "memory_gib",
     12.0,
@@ -35,11 +35,13 @@ def main() -> None:
     results: dict[str, Any] = {
         "machine": measure.machine(),
         "tied": [],
+        "memory": [],
         "untied": [],
         "compile": [],
     }
     races: dict[str, Callable[..., Iterator[str]]] = {
         "tied": functools.partial(measure.tied, cells=_CELLS.value),
+        "memory": functools.partial(measure.memory, cells=_CELLS.value),
         "untied": functools.partial(measure.untied, most_gib=_MEMORY.value),
         "compile": measure.compiling,
         "study": measure.study,

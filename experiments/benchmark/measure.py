@@ -9,7 +9,7 @@ import sys
 
 import jax
 
-from experiments.benchmark import peers
+from experiments.benchmark import memory_race, peers
 from experiments.benchmark.plan import CELLS, COMPILE_SHAPE, MOST_UNROLLED
 from experiments.lab.racing import race, summary
 from rnnshare import LSTMCell, Tied, Untied, count_parameters
@@ -23,9 +23,25 @@ def tied(plan, results, cells=CELLS):
                 **peers.ours(cell, shape, Tied(), implementations(cell)),
                 **peers.tied_peers(cell, shape),
                 "floor": peers.floor(cell, shape),
+                "floor in steps": peers.floor_in_steps(cell, shape),
             }
             yield add(results, "tied", contenders, plan, cell=cell, shape=shape,
                       floor_gflop=peers.floor_flops(cell, shape) / 1e9)  # fmt: skip
+
+
+def memory(plan, results, cells=CELLS):
+    """Races tied train steps with freed memory kept and as the C library has it.
+
+    Each way is a process of its own, and the two take turns round by round.
+    """
+    with memory_race.processes() as (default, kept):
+        for cell in cells:
+            for shape in plan["shapes"]:
+                contenders = {
+                    **default.contenders(cell, shape),
+                    **kept.contenders(cell, shape),
+                }
+                yield add(results, "memory", contenders, plan, cell=cell, shape=shape)
 
 
 def untied(plan, results, most_gib=12.0):

@@ -1,7 +1,7 @@
 """What each preset of the benchmark races: shapes are (B, T, D, H)."""
 
 CELLS = ("lstm", "gru", "elman")
-RACES = ("tied", "untied", "compile", "study")
+RACES = ("tied", "memory", "untied", "compile", "study")
 SHAPES = ((32, 100, 32, 64), (1, 256, 64, 256), (64, 256, 64, 256), (64, 784, 1, 128),
           (16, 500, 64, 512))  # fmt: skip
 PLANS = {

@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+from experiments.benchmark.memory_race import KEPT
 from experiments.lab.racing import geometric_mean
 from rnnshare.analysis.statistics import Interval
 from rnnshare.training import write_atomically
 
-OURS, FLOOR = "rnnshare ", "floor"
+OURS = "rnnshare "
+FLOORS = "floor", "floor in steps"  # products alone
 
 
 def write(results: dict[str, Any], folder: Any) -> None:
@@ -25,8 +27,8 @@ def write(results: dict[str, Any], folder: Any) -> None:
 def ratios(results: dict[str, Any]) -> dict[str, Any]:
     """Returns what a race says of rnnshare's default, against peers and floor.
 
-    Each is a ratio of medians, above 1 where ours is faster (but 'to the floor', which
-    is ours to it, and 'auto to the best of ours').
+    Each is a ratio of medians, above 1 where ours is faster (but 'to the floor' and 'to
+    the floor in steps', which are ours to them, and 'auto to the best of ours').
     """
     found: dict[str, Any] = {}
     for race in ("tied", "untied"):
@@ -39,12 +41,16 @@ def ratios(results: dict[str, Any]) -> dict[str, Any]:
             one["shapes"][shape_name(entry["shape"])] = {
                 "best JAX peer to auto": min(peers) / auto,
                 "auto to the best of ours": auto / min(own),
-                **({"to the floor": auto / times[FLOOR]} if FLOOR in times else {}),
+                **{f"to the {n}": auto / times[n] for n in FLOORS if n in times},
             }
     for one in list(found.values()):
         values = [s["best JAX peer to auto"] for s in one["shapes"].values()]
         one["geometric mean"] = geometric_mean(values)
         one["least"] = min(values)
+    for entry in results["memory"]:
+        times = {n: c["median_s"] for n, c in entry["contenders"].items()}
+        of = found.setdefault(f"memory kept, {entry['cell']}", {})
+        of[shape_name(entry["shape"])] = of_memory(times)
     if "study" in results:
         studied = results["study"]["contenders"]
         times = {n: c["median_s"] for n, c in studied.items()}
@@ -55,9 +61,23 @@ def ratios(results: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def of_memory(times: dict[str, float]) -> dict[str, float]:
+    """Returns what keeping freed memory does for the default and for the peers."""
+    auto = OURS + "auto"
+    peers = [n for n in times if is_peer(n) and not n.endswith(KEPT) and n != "torch"]
+    best, best_kept = (min(times[n + e] for n in peers) for e in ("", KEPT))
+    return {
+        "best JAX peer to auto, as they are": best / times[auto],
+        "the same, memory kept": best_kept / times[auto + KEPT],
+        "best JAX peer as it is to auto, memory kept": best / times[auto + KEPT],
+        "auto as it is to auto, memory kept": times[auto] / times[auto + KEPT],
+        "nnx as it is to nnx, memory kept": times["nnx"] / times["nnx" + KEPT],
+    }
+
+
 def is_peer(name: str) -> bool:
-    """Whether a contender is neither ours nor the floor."""
-    return not name.startswith(OURS) and name != FLOOR
+    """Whether a contender is neither ours nor a floor."""
+    return not name.startswith(OURS) and name not in FLOORS
 
 
 def shape_name(shape: Any) -> str:
@@ -75,10 +95,11 @@ def tables(results: dict[str, Any]) -> str:
         f"{machine['device']}, {machine['cores']} cores, {machine['processor']}; "
         f"{versions}. Medians in milliseconds, quartiles in brackets.",
     ]
-    for race in ("tied", "untied"):
+    races = {"tied": "tied", "memory": "memory kept or not, tied", "untied": "untied"}
+    for race, told in races.items():
         for cell in dict.fromkeys(entry["cell"] for entry in results[race]):
             entries = [e for e in results[race] if e["cell"] == cell]
-            lines += ["", f"## Train step, {race} {cell}", "", *_table(entries)]
+            lines += ["", f"## Train step, {told} {cell}", "", *_table(entries)]
     if results["compile"]:
         lines += ["", "## Compile time (s)", "", *_compile_table(results["compile"])]
     if "study" in results:
@@ -152,7 +173,7 @@ def draw(results: dict[str, Any]) -> Any:
                 if one is None:
                     continue
                 colour = COLOURS["Untied"] if is_peer(name) else COLOURS["Tied"]
-                colour = MUTED if name == FLOOR else colour
+                colour = MUTED if name in FLOORS else colour
                 low, high = (q / base for q in one["quartiles_s"])
                 y = row + 0.12 * (number - (len(shapes) - 1) / 2)
                 panel.plot([low, high], [y, y], color=colour, lw=1.5, alpha=0.6)

@@ -40,12 +40,26 @@ def test_ratios_are_of_medians_and_to_the_best_peer():
 
     tied = [
         entry((1, 2), rnnshare_auto=1.0, rnnshare_scan=0.5, nnx=4.0, linen=2.0,
-              torch=0.1, floor=0.5),
+              torch=0.1, floor=0.5, floor_in_steps=0.8),
         entry((3, 4), rnnshare_auto=1.0, rnnshare_scan=2.0, nnx=8.0, floor=0.25),
     ]  # fmt: skip
-    found = ratios({"tied": tied, "untied": []})["tied lstm"]
+    kept = entry(
+        (1, 2), rnnshare_auto=2.0, nnx=4.0, linen=3.0, torch=0.1,
+        **{"rnnshare_auto, memory_kept": 1.0, "nnx, memory_kept": 2.0,
+           "linen, memory_kept": 2.5, "torch, memory_kept": 0.1},
+    )  # fmt: skip
+    told = ratios({"tied": tied, "memory": [kept], "untied": []})
+    assert told["memory kept, lstm"]["1,2"] == {
+        "best JAX peer to auto, as they are": 1.5,
+        "the same, memory kept": 2,
+        "best JAX peer as it is to auto, memory kept": 3,
+        "auto as it is to auto, memory kept": 2,
+        "nnx as it is to nnx, memory kept": 2,
+    }
+    found = told["tied lstm"]
     assert found["shapes"]["1,2"] == {
         "best JAX peer to auto": 2, "auto to the best of ours": 2, "to the floor": 2,
+        "to the floor in steps": 1.25,
     }  # fmt: skip
     assert found["geometric mean"] == pytest.approx(4) and found["least"] == 2
     assert geometric_mean([1, 4]) == pytest.approx(2)
@@ -88,7 +102,9 @@ def test_benchmark(tmp_path):
         assert all(one["median_s"] > 0 for one in entry["contenders"].values())
     assert {entry["steps"] for entry in found["compile"]} == {2, 4}
     assert "nnx.jit loop" in found["study"]["contenders"]
-    assert set(found["ratios"]) >= {"tied lstm", "untied lstm", "study"}
+    assert set(found["ratios"]) >= {
+        *("tied lstm", "untied lstm", "memory kept, lstm", "study"),
+    }
     page = (tmp_path / "benchmark/benchmark.md").read_text()
     assert "## Train step, untied lstm" in page and "2,6,3,4" in page
     assert (tmp_path / "benchmark/benchmark.png").stat().st_size > 10_000
