@@ -9,7 +9,7 @@ import sys
 
 import jax
 
-from experiments.benchmark import memory_race, peers
+from experiments.benchmark import floors, memory_race, peers
 from experiments.benchmark.plan import CELLS, COMPILE_SHAPE, MOST_UNROLLED
 from experiments.lab.racing import race, summary
 from rnnshare import LSTMCell, Tied, Untied, count_parameters
@@ -22,11 +22,11 @@ def tied(plan, results, cells=CELLS):
             contenders = {
                 **peers.ours(cell, shape, Tied(), implementations(cell)),
                 **peers.tied_peers(cell, shape),
-                "floor": peers.floor(cell, shape),
-                "floor in steps": peers.floor_in_steps(cell, shape),
+                "floor": floors.floor(cell, shape),
+                "floor in steps": floors.floor_in_steps(cell, shape),
             }
             yield add(results, "tied", contenders, plan, cell=cell, shape=shape,
-                      floor_gflop=peers.floor_flops(cell, shape) / 1e9)  # fmt: skip
+                      floor_gflop=floors.floor_flops(cell, shape) / 1e9)  # fmt: skip
 
 
 def memory(plan, results, cells=CELLS):

@@ -1,4 +1,4 @@
-"""The train steps that the benchmark races: ours, the peers', and the floor.
+"""The train steps that the benchmark races: ours and the peers'.
 
 Each is one step of stochastic gradient descent on `mean(outputs ** 2)` in float32, from
 inputs [T, B, D], with time first where a library lets one choose. A function here takes
@@ -21,7 +21,6 @@ from rnnshare import RNN, ElmanCell, GRUCell, LSTMCell, Sharing, Untied
 
 Shape = tuple[int, int, int, int]
 OURS = {"lstm": LSTMCell, "gru": GRUCell, "elman": ElmanCell}
-NUM_GATES = {"lstm": 4, "gru": 3, "elman": 1}
 FLAX = {"lstm": "OptimizedLSTMCell", "gru": "GRUCell", "elman": "SimpleCell"}
 _RATE = 0.1
 
@@ -96,88 +95,6 @@ def untied_peers(shape: Shape, most_unrolled: int) -> dict[str, Contender]:
     if importlib.util.find_spec("torch") is not None:
         found["torch list"] = _torch_list(shape)
     return found
-
-
-def floor(cell: str, shape: Shape) -> Contender:
-    """Returns the products of a tied train step alone, each as one large one.
-
-    Of the recurrent map the forward product, that with the transposed kernel and the
-    kernel's gradient; of the input map the forward product and the kernel's gradient.
-    """
-    batch, steps, features, hidden = shape
-    gates = NUM_GATES[cell] * hidden
-    rng = np.random.default_rng(0)
-
-    def draw(*shape: int) -> jax.Array:
-        return jnp.asarray(rng.normal(size=shape), jnp.float32)
-
-    def products(x, h, dz, input_kernel, recurrent_kernel):
-        return (
-            x @ input_kernel,
-            h @ recurrent_kernel,
-            dz @ recurrent_kernel.T,
-            h.T @ dz,
-            x.T @ dz,
-        )
-
-    rows = steps * batch
-    return compiled(
-        products,
-        draw(rows, features),
-        draw(rows, hidden),
-        draw(rows, gates),
-        draw(features, gates),
-        draw(hidden, gates),
-    )
-
-
-def floor_in_steps(cell: str, shape: Shape) -> Contender:
-    """Returns the same products, those that must wait for one another step by step.
-
-    No program of XLA's products is faster: its loops do nothing but the recurrent map
-    of the state, forward, and of the gradient, backward, and store what they make.
-    """
-    batch, steps, features, hidden = shape
-    gates = NUM_GATES[cell] * hidden
-    rng = np.random.default_rng(0)
-
-    def draw(*shape: int) -> jax.Array:
-        return jnp.asarray(rng.normal(size=shape) / shape[0] ** 0.5, jnp.float32)
-
-    def products(x, dz, input_kernel, recurrent_kernel):
-        transposed = recurrent_kernel.T
-        a = (x @ input_kernel).reshape(steps, batch, gates)
-
-        def forward(h, a):
-            z = a + h @ recurrent_kernel
-            return z[:, :hidden], z
-
-        def backward(dh, dz):
-            dz = dz + jnp.tile(dh, (1, NUM_GATES[cell]))
-            return dz @ transposed, dz
-
-        _, z = jax.lax.scan(forward, jnp.zeros((batch, hidden)), a)
-        _, dz = jax.lax.scan(
-            backward, jnp.zeros((batch, hidden)), dz.reshape(steps, batch, gates)
-        )
-        z, dz = z.reshape(-1, gates), dz.reshape(-1, gates)
-        return z[:, :hidden].T @ dz, x.T @ dz
-
-    rows = steps * batch
-    return compiled(
-        products,
-        draw(rows, features),
-        draw(rows, gates),
-        draw(features, gates),
-        draw(hidden, gates),
-    )
-
-
-def floor_flops(cell: str, shape: Shape) -> float:
-    """Returns the floating point operations of the floor."""
-    batch, steps, features, hidden = shape
-    per_row = 2 * NUM_GATES[cell] * hidden * (3 * hidden + 2 * features)
-    return float(batch * steps * per_row)
 
 
 def _nnx(cell: str, shape: Shape) -> Contender:

@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from experiments.benchmark import peers
+from experiments.benchmark import floors, peers
 from experiments.benchmark.report import ratios
 from experiments.lab.racing import Contender, geometric_mean, race, summary
 from rnnshare import Tied
@@ -69,10 +69,10 @@ def test_ratios_are_of_medians_and_to_the_best_peer():
 def test_the_floor_holds_five_products(cell):
     shape = (2, 3, 5, 7)
     batch, steps, features, hidden = shape
-    gates = peers.NUM_GATES[cell] * hidden
+    gates = floors.NUM_GATES[cell] * hidden
     rows = batch * steps
     of_hidden, of_inputs = rows * hidden * gates, rows * features * gates
-    assert peers.floor_flops(cell, shape) == 2 * (3 * of_hidden + 2 * of_inputs)
+    assert floors.floor_flops(cell, shape) == 2 * (3 * of_hidden + 2 * of_inputs)
 
 
 @pytest.mark.slow
