@@ -1,10 +1,11 @@
 """What is concluded from the map of drift (Q5); the experiment's claims."""
 
 import numpy as np
+import pandas as pd
 
 from experiments.drift_map import figure
 from experiments.drift_map.limit_claim import LIMIT
-from experiments.drift_map.measure import KINDS, Measured, differences, measure
+from experiments.drift_map.measure import CASE, KINDS, Measured, differences, measure
 from experiments.drift_map.plan import PILOT_SEEDS, PLANS, Plan
 from experiments.drift_map.telling import (
     FAMILIES,
@@ -58,17 +59,22 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
         mean_interval(np.exp(told.loc[best].to_numpy(float)), scale="log"),
         "test loss of the best untied over that of the best tied model "
         f"({say_case(best)}; {seeds})",
-        " ".join(map_sentences(plan, result)),
+        " ".join(map_sentences(plan, result, arms_of(found.runs))),
         plan.num_seeds,
         "\n\n".join(details),
         data=result,
     )
 
 
+def arms_of(runs: pd.DataFrame) -> pd.Series:
+    """Returns the best arm of each kind, a row a (kind, T, d, N)."""
+    return runs.groupby(["kind", *CASE])["arm"].first()
+
+
 def map_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     """Returns the ratios of the map, a row a comparison, T and drift."""
     result = verdict.data
-    arms = found.runs.groupby(["kind", "T", "d", "N"])["arm"].first()
+    arms = arms_of(found.runs)
     heads = [f"N = {size:,}: ratio [95 %], win; arms" for size in plan.sizes]
     table: list = [("comparison", "T", "drift d", *heads, "N* [95 %]")]
     for (name, kinds), own in zip(

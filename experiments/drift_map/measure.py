@@ -157,7 +157,7 @@ def of_kinds(
 
 
 def _runs(lab: Lab, settings: dict, num_seeds: int, first: int) -> pd.DataFrame:
-    columns = ["kind", "arm", *CASE, "seed", "test_loss", "lost"]
+    columns = ["kind", "arm", *CASE, "seed", "test_loss", "best_step", "lost"]
     if not settings:
         return pd.DataFrame(columns=columns)
     runs = train(lab, settings, ["kind", "arm", *CASE], num_seeds, first)

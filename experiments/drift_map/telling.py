@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.drift_map.measure import LOST, WHOLE, Measured
+from experiments.drift_map.measure import LOST, STEP_BIAS, WHOLE, Measured
 from experiments.drift_map.plan import PLANS, Plan
 from experiments.lab.frames import LEVEL, say_lost
 from experiments.lab.power import POWER, repeats_needed, say_repeats
@@ -79,8 +79,14 @@ def where(wins: pd.Series, side: int) -> str:
     )
 
 
-def map_sentences(plan: Plan, result: MapResult) -> list[str]:
-    """Returns what the map showed, sentence by sentence."""
+def map_sentences(plan: Plan, result: MapResult, arms: pd.Series) -> list[str]:
+    """Returns what the map showed, sentence by sentence.
+
+    Args:
+      plan: of it.
+      result: what the rule makes of it.
+      arms: the best of each kind, a row a (kind, T, d, N).
+    """
     wins, partial = result.tests.wins, result.partial.wins
     told = [
         "On the drifting rule the best untied model wins against the best tied one of "
@@ -89,11 +95,13 @@ def map_sentences(plan: Plan, result: MapResult) -> list[str]:
         f"{plan.rank} or a bias a step) wins against the better of both in "
         f"{where(partial, -1)}, and loses in {where(partial, 1)}."
     ]
-    both = int(((wins < 0) & (partial < 0)).sum())
-    if both:
+    both = wins.index[(wins < 0) & (partial < 0)]
+    if len(both):
+        clocks = sum(arms["Partial", *case] == STEP_BIAS for case in both)
         told.append(
             f"Of the {(wins < 0).sum()} cells that untied wins, partly untied beats it "
-            f"in {both}."
+            f"in {len(both)}, in {clocks} of them by a bias a step alone: a tied model "
+            "with a clock."
         )
     if (wins[wins.index.get_level_values("d") == 0] < 0).any():
         told.append("An untied win without drift is a surprise.")
@@ -138,11 +146,24 @@ def map_details(plan: Plan, found: Measured) -> list[str]:
         f"by a cosine over {plan.num_steps:,} steps, and the parameters of the least "
         "validation loss are kept.",
         settings_told(found.chosen, plan),
+        _time(plan, found.runs),
         "N* is where the line through the mean log ratios, over log N, first changes "
         "to untied's favour; its interval is of resampled seeds, and infinite where it "
         "does not."
         + say_lost(pd.concat([found.runs, found.fresh])["lost"], LOST, "\n\n"),
     ]
+
+
+def _time(plan: Plan, runs: pd.DataFrame) -> str:
+    """Returns how many runs of each N would go on learning."""
+    late = runs["best_step"] > 0.95 * plan.num_steps
+    shares = late.groupby(runs["N"]).mean()
+    told = ", ".join(f"{share:.0%} at N = {n:,}" for n, share in shares.items())
+    return (
+        f"At their best in the last twentieth of the {plan.num_steps:,} steps: {told}. "
+        "Where that is most of them a ratio is one of what the steps reach, not of "
+        "what the examples tell."
+    )
 
 
 def what_would_decide(plan: Plan, apart: pd.DataFrame) -> str:

@@ -46,7 +46,8 @@ def collect(
         (_, first), *others = sorted(ranked, key=lambda item: item[0])
         # This run's finding stands beside a better one that was kept.
         own = [f for (_, half, place), f in others if not half and not place]
-        beside = tuple(dataclasses.replace(f, related=()) for f in own[:1])
+        # What is kept is better than what it says would decide.
+        beside = tuple(dataclasses.replace(f, related=(), decides="") for f in own[:1])
         best.append(dataclasses.replace(first, related=(*first.related, *beside)))
     return best
 

@@ -107,6 +107,7 @@ COMPUTE = Claim(
         "and nats of different tasks added, and one generated data set carried 88 % of "
         "the mean; under the former rule: inconclusive (0.184 [0.157, 0.211] nats)."
     ),
+    full_decides=False,  # it has one source more
     judge=judge_compute,
     draw=draw_differences,
     table=compute_table,

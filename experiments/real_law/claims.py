@@ -78,18 +78,23 @@ def judge(plan: Plan, found: Measured) -> Verdict:
     untied = int(decided["untied"].sum())
     tied, sources = len(decided) - untied, decided["source"].nunique()
     others = [scores[who].accuracy for who in ("size", "linear models")]
-    verdict = verdict_of(result.accuracy, others, sources, min(untied, tied))
+    fewest = min(untied, tied)
+    verdict = verdict_of(result.accuracy, others, sources, fewest)
+    effect, label = result.accuracy, "balanced accuracy of the law's predictions"
+    if sources < SOURCES or fewest < EACH:  # too few to have one
+        effect = Interval(*3 * (float(len(decided)),))
+        label = f"pairs, of {len(result.pairs)}, that tied or untied wins"
     return Verdict(
         verdict,
-        result.accuracy,
-        "balanced accuracy of the law's predictions of the winner",
+        effect,
+        label,
         f"Of {len(result.pairs)} pairs of a real source and a size, tied {plan.cell}s "
         f"win {tied} and untied ones {untied}; the others are undecided. The law "
         f"predicts {result.accuracy.estimate:.0%} of the winners, in the mean over "
         f"tied and untied; the size alone {others[0]:.0%}, cross-validated linear "
         f"models {others[1]:.0%}.",
         len(decided),
-        "\n\n".join(_details(plan, result, verdict, sources, min(untied, tied))),
+        "\n\n".join(_details(plan, result, verdict, sources, fewest)),
         "pairs",
         data=result,
     )

@@ -53,6 +53,8 @@ class Result(NamedTuple):
       slope: of log N* on the log of the ratio, those beyond the N tried as censored;
         None of too few points.
       within: the same of those within alone, which flattens it.
+      parted: those of log s^2 and of log (1 - 1/T) / b, each with a slope of its own.
+      shown: cells, noises and drifts with an N at which untied is ahead (Holm).
       ahead: (cell, s, N) at d = 0 at which untied was ahead.
       confirmed: those of them that fresh seeds confirm.
     """
@@ -60,6 +62,8 @@ class Result(NamedTuple):
     crossings: list[Crossing]
     slope: Interval | None
     within: Interval | None
+    parted: tuple[Interval | None, Interval | None]
+    shown: int
     ahead: list[tuple]
     confirmed: list[tuple]
 
@@ -77,6 +81,7 @@ def read(plan: Plan, found: Measured) -> Result:
         ratio = noise**2 * (1 - 1 / scored) / bias if drift else math.inf
         every.append(Crossing(cell, noise, drift, ratio, star, side))
     points = _points(plan, every)
+    moving = tests(apart[apart.index.get_level_values("d") > 0])
     confirmed: list[tuple] = []
     if not found.fresh.empty:
         again = contrast(found.fresh, "log_excess", by=["cell", "s", "N"])
@@ -85,6 +90,8 @@ def read(plan: Plan, found: Measured) -> Result:
         every,
         censored_slope(points),
         common_slope(points),
+        _parted(plan, every),
+        len(moving[moving["wins"] < 0].droplevel("N").index.unique()),
         ahead_without_drift(found.runs),
         confirmed,
     )
@@ -99,6 +106,17 @@ def _points(plan: Plan, every: list[Crossing]) -> Points:
         np.log([one.ratio for one in moving]),
         np.log(measured),
         np.array([one.side for one in moving], int),
+    )
+
+
+def _parted(plan: Plan, every: list[Crossing]) -> tuple:
+    """Returns the exponents of the noise and of the drift, which the law has alike."""
+    points = _points(plan, every)
+    noise = np.log([one.noise**2 for one in every if one.drift > 0])
+    drift = points.x - noise
+    return tuple(
+        censored_slope(points._replace(x=x, beside=other[:, None]))
+        for x, other in ((noise, drift), (drift, noise))
     )
 
 
@@ -152,6 +170,14 @@ def _summary(plan: Plan, result: Result, inside: list, moving: list) -> str:
         told += (
             f"; with the others as censored, N* grows as noise over drift to the power "
             f"of {result.slope:.2f}"
+        )
+    told += f". Untied is shown ahead (Holm) in {result.shown} of them"
+    noise, drift = result.parted
+    if noise and drift:
+        told += (
+            f". Parted, which no rule foresaw, N* grows as s^2 to the power of "
+            f"{noise:.2f} and as 1 / b to that of {drift:.2f}, where the law has 1 for "
+            "both"
         )
     return (
         f"{told}. Without drift untied was ahead at {len(result.ahead)} of "

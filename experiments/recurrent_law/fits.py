@@ -18,17 +18,27 @@ class Points(NamedTuple):
       x: [P], predicted.
       y: [P], measured; of a censored point the end of what was tried.
       side: [P], 0 where it was found, -1 where it lies below y, +1 where above.
+      beside: [P, M], other logarithms that y may follow, each with a slope of its own;
+        None for none.
     """
 
     group: npt.NDArray[np.int_]
     x: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
     side: npt.NDArray[np.int_]
+    beside: npt.NDArray[np.float64] | None = None
 
     @property
     def found(self) -> "Points":
         """Those that are not censored."""
-        return Points(*(values[self.side == 0] for values in self))
+        found = self.side == 0
+        own: Any = (None if v is None else v[found] for v in self)
+        return Points(*own)
+
+    @property
+    def others(self) -> npt.NDArray[np.float64]:
+        """`beside`, or [P, 0]."""
+        return np.empty((len(self.x), 0)) if self.beside is None else self.beside
 
 
 def common_slope(points: Points) -> Interval | None:
@@ -40,9 +50,12 @@ def common_slope(points: Points) -> Interval | None:
 
     own = points.found
     groups = np.unique(own.group)
-    freedom = len(own.x) - len(groups) - 1
-    x, y = (_centred(own.group, values) for values in (own.x, own.y))
-    if freedom < 1 or not x @ x:
+    freedom = len(own.x) - len(groups) - own.others.shape[1] - 1
+    if freedom < 1:
+        return None
+    free = np.column_stack([own.group[:, None] == groups, own.others])
+    x, y = (v - free @ np.linalg.lstsq(free, v)[0] for v in (own.x, own.y))
+    if x @ x <= 1e-12 * (own.x @ own.x):  # the others say all that x does
         return None
     slope = float(x @ y / (x @ x))
     error = np.sqrt(np.sum((y - slope * x) ** 2) / freedom / (x @ x))
@@ -65,35 +78,29 @@ def censored_slope(points: Points) -> Interval | None:
     first = common_slope(points)
     if first is None:
         return None
-    groups, number = np.unique(points.group, return_inverse=True)
-    count, parts = len(points.found.x), len(np.unique(points.found.group))
-    freedom = count - parts - 1
+    groups = np.unique(points.group)
+    free = np.column_stack([points.group[:, None] == groups, points.others])
+    count = len(points.found.x)
+    freedom = count - len(np.unique(points.found.group)) - points.others.shape[1] - 1
     known = points.side == 0
 
     def profile(slope: float) -> float:
-        """The least cost at a slope: it is convex in a / sigma and 1 / sigma."""
+        """The least cost at a slope: it is convex in the others / sigma, 1 / sigma."""
         rest = points.y - slope * points.x
 
         def cost(given: npt.NDArray[np.float64]) -> tuple[float, Any]:
-            *intercepts, inverse = given
+            *others, inverse = given
             if inverse <= 0:
                 return np.inf, np.zeros_like(given)
-            z = inverse * rest - np.array(intercepts)[number]
+            z = inverse * rest - free @ np.array(others)
             tail = stats.norm.logcdf(-points.side * z)
             value = np.sum(np.where(known, z**2 / 2, -tail)) - count * np.log(inverse)
             by_z = np.where(known, z, points.side * np.exp(stats.norm.logpdf(z) - tail))
-            by_group = np.bincount(number, by_z, len(groups))
-            return value, np.append(-by_group, by_z @ rest - count / inverse)
+            return value, np.append(-free.T @ by_z, by_z @ rest - count / inverse)
 
-        own = rest[known]
-        inverse = 1 / max(float(own.std()), 1e-3)
-        means = [
-            rest[(number == g) & known].mean()
-            if known[number == g].any()
-            else own.mean()
-            for g in range(len(groups))
-        ]
-        begin = np.append(inverse * np.array(means), inverse)
+        fitted = np.linalg.lstsq(free[known], rest[known])[0]
+        inverse = 1 / max(float((rest - free @ fitted)[known].std()), 1e-3)
+        begin = np.append(inverse * fitted, inverse)
         return float(optimize.minimize(cost, begin, jac=True, method="BFGS").fun)
 
     near = first.estimate
@@ -110,9 +117,3 @@ def censored_slope(points: Points) -> Interval | None:
         ends.append(optimize.brentq(lambda x: profile(x) - room, middle, far))
     # Digits beyond these are the search's, which other processors round otherwise.
     return Interval(*(round(float(x), 4) for x in (middle, *ends)))
-
-
-def _centred(group: npt.NDArray, values: npt.NDArray) -> npt.NDArray[np.float64]:
-    """Returns values less the mean of their group."""
-    means = {g: values[group == g].mean() for g in np.unique(group)}
-    return values - np.array([means[g] for g in group], float)

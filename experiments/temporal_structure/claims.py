@@ -112,6 +112,7 @@ def _details(plan: Plan, runs: pd.DataFrame) -> str:
         "a little of the class at every step, the same at each dial, which is what the "
         f"bag can use. Equal width (H = {plan.hidden_features}), rates tuned by "
         "validation for each model and data.\n\n"
+        "Both data sets are generated: no real one is among them.\n\n"
         "A fixed order that is the same for all examples keeps what an RNN could learn "
         f"by heart. Mean test accuracy on MNIST-1D: {order}."
         + say_lost(runs["diverged"], "guessing", "\n\n")

@@ -3,10 +3,11 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.depth.claims import EXPERIMENT, SHARE, verdict_of_share
-from experiments.depth.cost_claim import COST, verdict_of_costs
+from experiments.depth.cost_claim import COST, MATCHINGS, verdict_of_costs
 from experiments.depth.deeper import deeper_readings
 from experiments.depth.fits import fieller, fit_recurrence
 from experiments.depth.models import StackSetting
@@ -85,17 +86,23 @@ def test_the_rule_of_a_recurrence(phi, verdict):
 @pytest.mark.parametrize(
     ("wins", "count", "verdict"),
     [
-        ([-1, -1, -1, 0], 4, "supported"),
-        ([-1, -1, 0, 0], 4, "inconclusive"),
-        ([-1, -1, -1], 6, "inconclusive"),  # the others are not counted
-        ([-1, -1, -1, 1], 4, "inconclusive"),
-        ([1, 1, 1, 0], 4, "refuted"),
-        ([1, 1, 1, -1], 4, "inconclusive"),
-        ([], 4, "inconclusive"),
+        ([-2, -2, 0], 3, "supported"),
+        ([-2, -1, 0], 3, "inconclusive"),  # at one matching only
+        ([-2, -2], 4, "inconclusive"),  # the others are not counted
+        ([-2, -2, 2], 3, "inconclusive"),
+        ([2, 2, 0], 3, "refuted"),
+        ([2, 2, -2], 3, "inconclusive"),
+        ([], 2, "inconclusive"),
     ],
 )
 def test_the_rule_of_costs(wins, count, verdict):
-    assert verdict_of_costs(np.array(wins), count) == verdict
+    rows = {
+        ("Mixer", f"data {case}", matching): np.sign(both) * (place < abs(both))
+        for case, both in enumerate(wins)
+        for place, matching in enumerate(MATCHINGS)
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "data", "equal"])
+    assert verdict_of_costs(pd.Series(rows.values(), index, int), count) == verdict
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from experiments.drift_map.measure import (
     LIMIT_ARMS,
     LOW_RANK,
     NARROW,
+    STEP_BIAS,
     TIED,
     UNTIED,
     WHOLE,
@@ -38,7 +39,7 @@ def runs_of(losses_at, kinds=(*KINDS, WHOLE), first=0):
     """Returns runs of `losses_at(kind, T, d, N)`, six seeds each."""
     rows = [
         {"kind": k, "arm": k, "T": t, "d": d, "N": n, "seed": first + s}
-        | {"test_loss": value, "lost": False}
+        | {"test_loss": value, "best_step": 4 * n, "lost": False}
         for k in kinds
         for t in PLAN.steps
         for d in PLAN.drifts
@@ -97,11 +98,16 @@ def test_each_verdict_of_the_map_is_reached(untied, fresh, verdict, wins):
 def test_partial_untying_is_held_against_the_better_of_both_and_decides_nothing():
     """Its wins and losses are told, with how many of untied's cells it takes."""
     cells = [[0.2, 0.1], [0.1, -0.1]]
-    found = MAP.judge(PLAN, made_up(cells, partial=-0.3))
+    made = made_up(cells, partial=-0.3)
+    short = (made.runs["kind"] == "Partial") & (made.runs["T"] == 10)
+    made.runs.loc[short, "arm"] = STEP_BIAS
+    found = MAP.judge(PLAN, made)
     assert found.verdict == "supported"
-    assert "Of the 2 cells that untied wins, partly untied beats it in 2" in (
-        found.summary
-    )
+    assert (
+        "Of the 2 cells that untied wins, partly untied beats it in 2, in 1 of them by "
+        "a bias a step alone"
+    ) in found.summary
+    assert "the 400 steps: 0% at N = 50, 100% at N = 1,000." in found.details
     assert joint_sentence(found.data) == (
         "untied wins where d = 0.2 (2 of 4 cells, N = 1,000), tied where d = 0 (4 of 4 "
         "cells, N = 50 to 1,000) and d = 0.2 (2 of 4 cells, N = 50), partial untying, "
@@ -125,6 +131,7 @@ def test_arms_are_chosen_by_tuning_seeds_and_untied_wins_run_again_on_fresh_ones
             asked.append((settings, first, len(repeats)))
             return [
                 {"seed": r.seed, **dict.fromkeys(("test_loss", "validation_loss"), x)}
+                | {"best_step": 1}
                 for s in settings
                 for r in repeats
                 for x in [self.loss(s, s.make_task(r.split), r)]
@@ -169,6 +176,7 @@ def test_a_cell_is_run_on_its_own_task():
         def train(self, settings, repeats):
             return [
                 {"seed": r.seed, "test_loss": int(s.make_task(r.split).num_examples)}
+                | {"best_step": 1}
                 for s in settings
                 for r in repeats
             ]

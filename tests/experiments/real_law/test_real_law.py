@@ -143,6 +143,7 @@ def test_sources_of_which_the_law_is_right_support_it():
         PLANS["quick"], Measured(found.differences[few], found.readings[few])
     )
     assert less.verdict == "inconclusive" and "the rule asks for 9" in less.details
+    assert less.effect == (12.0, 12.0, 12.0) and "of 12, that" in less.label
 
 
 def test_fewer_is_a_part_of_the_training_set_alone():

@@ -65,6 +65,21 @@ def test_points_beyond_the_sizes_are_counted_as_censored():
     assert slope.low < 1.0 < slope.high < 1.2
 
 
+def test_two_powers_are_told_apart():
+    rng = np.random.default_rng(2)
+    group, x = np.repeat([0, 1], 100), rng.uniform(0, 3, 200)
+    other = 0.5 * x + rng.uniform(0, 3, 200)
+    true = 0.7 * x + 1.9 * other + group + rng.normal(0, 0.5, 200)
+    y = np.clip(true, 1.0, 6.0)
+    side = np.sign(true - y).astype(int)
+    first = censored_slope(Points(group, x, y, side, other[:, None]))
+    second = censored_slope(Points(group, other, y, side, x[:, None]))
+    assert first.low < 0.7 < first.high and first.high - first.low < 0.4
+    assert second.low < 1.9 < second.high and second.high - second.low < 0.4
+    # What the others say all of has no slope of its own.
+    assert censored_slope(Points(group, x, y, side, 2 * x[:, None])) is None
+
+
 def test_without_censored_points_the_interval_is_that_of_least_squares():
     rng = np.random.default_rng(1)
     group, x = np.repeat([0, 1], 6), np.tile(np.arange(6.0), 2)
