@@ -45,7 +45,8 @@ class LinearCell(GatedCell):
 
         Returns:
           a, a pytree like the carry whose batch axes may be 1, or left out; b, one like
-          the carry.
+          the carry. Where a is above 1, its products over time may overflow, which
+          implementation='associative' forms and 'fused' does not.
         """
         raise TypeError(
             "LinearCell is abstract. Use MinGRUCell, MinLSTMCell or LRUCell."
