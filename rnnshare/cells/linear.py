@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from rnnshare.cells.blueprint import Blueprint
 from rnnshare.cells.gated import GatedCell, Product, affine, is_plain
+from rnnshare.unrolling.linear import with_batch_axes
 
 Output = Callable[[jax.Array], jax.Array]
 
@@ -43,7 +44,9 @@ class LinearCell(GatedCell):
           from_input: [*B, G], what `input` made of x.
 
         Returns:
-          a, a pytree like the carry whose batch axes may be 1; b, one like the carry.
+          a, a pytree like the carry whose batch axes may be 1, or left out; b, one like
+          the carry. Where a is above 1, its products over time may overflow, which
+          implementation='associative' forms and 'fused' does not.
         """
         raise TypeError(
             "LinearCell is abstract. Use MinGRUCell, MinLSTMCell or LRUCell."
@@ -79,7 +82,8 @@ class LinearCell(GatedCell):
     ) -> tuple[Any, jax.Array]:
         """Runs one step from what `input` made of x; see `read` for `output`."""
         a, b = self.coefficients(from_input)
-        h = jax.tree.map(jnp.add, self.multiply(a, carry), b)
+        through = self.multiply(with_batch_axes(a, b), carry)
+        h = jax.tree.map(jnp.add, through, b)
         return h, self.read(h, from_input, output)
 
 

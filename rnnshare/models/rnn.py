@@ -117,7 +117,8 @@ class RNN(SharedModule):
           start: the absolute step of the first input, to run a sequence in chunks.
           num_steps: the steps of the whole sequence of which the inputs are a chunk,
             where `start` is traced; see `unroll`.
-          rngs: for an initial carry that is drawn.
+          rngs: for an initial carry that is drawn: the stream 'carry', or 'default';
+            without either it is the same in each call.
 
         Returns:
           The outputs [*B, T, H] ([T, *B, H] if time_major), zero in the padding; with
@@ -226,7 +227,9 @@ def step_of(cell: Blueprint) -> Any:
 
 def _initialize(cell: nnx.RNNCellBase, inputs: jax.Array, rngs: Any) -> Carry:
     # Flax's cells ask for random numbers even where their carry starts at zero.
-    rngs = nnx.Rngs(0) if rngs is None else rngs
+    streams = isinstance(rngs, nnx.Rngs)
+    if rngs is None or (streams and "carry" not in rngs and "default" not in rngs):
+        rngs = nnx.Rngs(0)  # a model's rngs may be for dropout alone
     if isinstance(rngs, nnx.Rngs):
         rngs = rngs.carry.fork()  # as nnx.RNN hands them over
     try:

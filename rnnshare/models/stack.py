@@ -1,5 +1,6 @@
 """`Stack`: one block after the other, their weights under a sharing over depth."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -41,7 +42,8 @@ class Stack(SharedModule):
     Its weights, `stored` and `load` are those of a `SharedModule`. The passes are one
     loop, compiled once whatever the depth.
 
-    Dtypes: the input is cast to the dtype that the block returns; nothing else is cast.
+    Dtypes: the input is cast to the dtype that the block returns, integers to floating
+    numbers too, but not the other way; nothing else is cast.
 
         stack = Stack(functools.partial(Block, 64), Untied(6), 6, rngs=nnx.Rngs(0))
 
@@ -104,7 +106,8 @@ class Stack(SharedModule):
           What the last pass returns, shaped as x.
 
         Raises:
-          TypeError: if depth is no integer, or rngs are no `nnx.Rngs`.
+          TypeError: if depth is no integer, rngs are no `nnx.Rngs`, or the block
+            returns integers for floating numbers, or real ones for complex ones.
           ValueError: if a pass has no weights, or the block does not return what is
             shaped as x.
         """
@@ -147,7 +150,27 @@ class Stack(SharedModule):
                 "pass takes what the last one returned. Give the block as many outputs "
                 "as inputs, and change their number before or after the stack."
             )
-        return jax.tree.map(lambda leaf, r: leaf.astype(r.dtype), x, returned)
+        return jax.tree.map(functools.partial(_cast, self.block), x, returned)
+
+
+def _cast(blueprint: Blueprint, x: jax.Array, returned: Any) -> jax.Array:
+    """Returns x in the dtype that is returned for it; raises if that loses its kind."""
+    if x.dtype == returned.dtype:
+        return x
+    if _kind(x.dtype) > _kind(returned.dtype):
+        raise TypeError(
+            f"{describe(blueprint.bind())} returns {returned.dtype} for {x.dtype}, but "
+            "each pass takes what the last one returned, and x is none. Pass x as "
+            f"{returned.dtype}, or return {x.dtype}."
+        )
+    return x.astype(returned.dtype)
+
+
+def _kind(dtype: Any) -> int:
+    """Returns how much a dtype's kind can say: a kind says all that lesser ones do."""
+    kinds = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
+    fits = (i for i, kind in enumerate(kinds) if jnp.issubdtype(dtype, kind))
+    return next(fits, len(kinds))
 
 
 def _step_of(blueprint: Blueprint, rngs: nnx.Rngs | None) -> Step:

@@ -20,6 +20,7 @@ from rnnshare.sharing.combinations import (
     Mixture,
 )
 from rnnshare.sharing.corrections import LowRank, Scaled, TimeInput, is_kernel
+from rnnshare.sharing.measures import as_rows, double_of
 from rnnshare.sharing.partition import Partition
 from rnnshare.sharing.selections import Selection
 from rnnshare.sharing.templates import Tied, Untied
@@ -45,7 +46,8 @@ def convert(
     set, a truncated singular value decomposition, clusters of steps, least squares on
     functions of time. `measures.distance` of both expansions says what that lost.
 
-    Runs on the host in float64, and so not under `jit`.
+    Runs on the host in float64 (of complex weights, complex128), and so not under
+    `jit`; each leaf is stored in the dtype that the target's `init` gives it.
 
     Args:
       stored: what `source` stores.
@@ -67,9 +69,12 @@ def convert(
             f"Use num_steps={target.num_steps}."
         )
     each = expand(source, stored, count)
-    found = project(target, jax.tree.map(_as_float64, each), key)
-    dtype = jax.tree.leaves(each)[0].dtype
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), found)
+    found = project(target, jax.tree.map(_as_double, each), key)
+    one = jax.tree.map(lambda w: w[0], each)
+    like = jax.eval_shape(lambda key: target.init(key, lambda _: one), key)
+    return jax.tree.map(
+        lambda leaf, w: jnp.asarray(np.asarray(leaf), w.dtype), found, like
+    )
 
 
 @functools.singledispatch
@@ -80,7 +85,8 @@ def project(target: Any, weights: Weights, key: jax.Array) -> Stored:
 
     Args:
       target: the sharing; dispatched on.
-      weights: float64 leaves [T, ...], the weights of the steps 0..T-1.
+      weights: float64 (or complex128) leaves [T, ...], the weights of the steps
+        0..T-1.
       key: for the random parts.
     """
     raise TypeError(
@@ -174,8 +180,8 @@ def _(target: LowRank, weights, key):
         u, s, v = np.linalg.svd(w.reshape(len(w), -1, w.shape[-1]), full_matrices=False)
         rank = min(target.rank, s.shape[1])
         alive = (s[:, :rank] > 0)[:, None]
-        new_u = np.array(drawn["u"], np.float64)
-        new_v = np.zeros(drawn["v"].shape)
+        new_u = np.array(drawn["u"], w.dtype)
+        new_v = np.zeros(drawn["v"].shape, w.dtype)
         # Where nothing is to be corrected, U stays as drawn, or V would not move.
         root = np.sqrt(s[:, None, :rank])
         new_u[:, :, :rank] = np.where(alive, u[:, :, :rank] * root, new_u[:, :, :rank])
@@ -189,15 +195,15 @@ def _(target: LowRank, weights, key):
 def _(target: Scaled, weights, key):
     base, left = _base_and_rest(target, weights, key)
     count = len(jax.tree.leaves(weights)[0])
-    each = jax.tree.map(_as_float64, expand(target.base, base, count))
+    each = jax.tree.map(_as_double, expand(target.base, base, count))
 
     def gain(w, b, rest):
         if not is_kernel(w[0]):
             return rest
         axes = tuple(range(1, w.ndim - 1))
-        size = np.sum(b * b, axes)
-        along = np.sum((w - b) * b, axes)
-        return {"gain": 1.0 + np.divide(along, size, where=size > 0, out=0.0 * size)}
+        size = np.sum((b * b.conj()).real, axes)
+        along = np.sum((w - b) * b.conj(), axes)
+        return {"gain": 1.0 + np.divide(along, size, where=size > 0, out=0 * along)}
 
     return {"base": base, "correction": jax.tree.map(gain, weights, each, left)}
 
@@ -216,7 +222,7 @@ def _base_and_rest(target: Any, weights: Weights, key: Any) -> tuple[Stored, Wei
     base = project(target.base, weights, key)
     # The base's values as they will be stored, so that the rest makes up for rounding.
     each = expand(target.base, jax.tree.map(jnp.asarray, base), count)
-    return base, jax.tree.map(lambda w, b: w - _as_float64(b), weights, each)
+    return base, jax.tree.map(lambda w, b: w - _as_double(b), weights, each)
 
 
 def _span(target: Sharing, source: Sharing) -> int:
@@ -229,24 +235,23 @@ def _span(target: Sharing, source: Sharing) -> int:
     return math.lcm(*whole) if whole else _NEITHER
 
 
-def _as_float64(leaf: Any) -> np.ndarray:
-    return np.asarray(leaf).astype(np.float64)
+def _as_double(leaf: Any) -> np.ndarray:
+    return np.asarray(leaf).astype(double_of(leaf))
 
 
 def _rows(weights: Weights) -> np.ndarray:
-    """Returns [T, P], every step's weights in one row."""
-    leaves = jax.tree.leaves(weights)
-    return np.concatenate([w.reshape(len(w), -1) for w in leaves], axis=1)
+    """Returns [T, P], every step's weights in one row; see `as_rows`."""
+    return np.concatenate([as_rows(w) for w in jax.tree.leaves(weights)], axis=1)
 
 
 def _unrows(rows: np.ndarray, weights: Weights) -> Weights:
     """Returns rows [K, P] as leaves [K, ...] in the structure of weights [T, ...]."""
     leaves = jax.tree.leaves(weights)
     structure: Any = jax.tree.structure(weights)
-    ends = np.cumsum([math.prod(w.shape[1:]) for w in leaves])[:-1]
-    pieces = np.split(rows, ends, axis=1)
+    ends = np.cumsum([w[0].nbytes // rows.itemsize for w in leaves])[:-1]
+    pieces = map(np.ascontiguousarray, np.split(rows, ends, axis=1))
     return structure.unflatten(
-        piece.reshape(len(rows), *w.shape[1:])
+        piece.view(w.dtype).reshape(len(rows), *w.shape[1:])
         for piece, w in zip(pieces, leaves, strict=True)
     )
 

@@ -2,7 +2,7 @@
 
 Weights are a pytree of leaves [T, ...], as `rnnshare.expand` returns them. Measures
 are computed in float64 NumPy; w_t, the weight set of step t, is all its leaves,
-flattened and joined.
+flattened and joined, a complex number as its two parts.
 
 Shape letters: T steps.
 """
@@ -234,5 +234,16 @@ def _rows(weights: Weights) -> np.ndarray:
             f"{', '.join(str(a.shape) for a in leaves)}. Pass leaves of [T, ...], as "
             "rnnshare.expand(sharing, stored, T) returns them, and not what is stored."
         )
-    rows = [a.reshape(len(a), -1).astype(np.float64) for a in leaves]
-    return np.concatenate(rows, axis=1) + 0.0  # -0.0 becomes 0.0
+    rows = np.concatenate([as_rows(a) for a in leaves], axis=1)
+    return rows + 0.0  # -0.0 becomes 0.0
+
+
+def as_rows(leaf: Any) -> np.ndarray:
+    """Returns a leaf [T, ...] as float64[T, P]; a complex number is two reals."""
+    rows = np.reshape(leaf, (len(leaf), -1))
+    return np.ascontiguousarray(rows, double_of(leaf)).view(np.float64)
+
+
+def double_of(leaf: Any) -> type:
+    """Returns float64, or complex128 if a leaf is complex."""
+    return np.complex128 if np.iscomplexobj(leaf) else np.float64

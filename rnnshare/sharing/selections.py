@@ -5,6 +5,7 @@ Shape letters: T steps, K templates; a weight set is any pytree of arrays.
 
 import abc
 import dataclasses
+from collections.abc import Mapping, Set
 from typing import Any
 
 import jax
@@ -191,7 +192,8 @@ def _as_indices(indices: Any) -> tuple[int, ...]:
       TypeError: if it is no sequence of integers.
       ValueError: if it is empty, or names no template, or not all of them.
     """
-    given = list(indices) if np.iterable(indices) else None
+    in_order = np.iterable(indices) and not isinstance(indices, Set | Mapping)
+    given = list(indices) if in_order else None
     if given is None or any(
         isinstance(i, bool | np.bool_) or not isinstance(i, int | np.integer)
         for i in given
@@ -200,16 +202,17 @@ def _as_indices(indices: Any) -> tuple[int, ...]:
             f"Schedule: indices is {indices!r}. Give one integer a step, as in "
             "Schedule((0, 1, 1, 0))."
         )
+    given = [int(i) for i in given]  # a narrow integer of NumPy's wraps round
     if not given or min(given) < 0:
         raise ValueError(
             f"Schedule: indices is {indices!r}. Give one index from 0 on for each of "
             "at least one step, as in Schedule((0, 1, 1, 0))."
         )
-    unread = sorted({*range(max(given))} - {*given})
-    if unread:
+    read = sorted(set(given))
+    if read[-1] >= len(read):
+        unread = next(k for k, index in enumerate(read) if k != index)
         raise ValueError(
-            f"Schedule: indices {tuple(map(int, given))} name {max(given) + 1} "
-            f"templates, but no step reads number {unread[0]}. Number them from 0 on, "
-            "without a gap."
+            f"Schedule: indices {tuple(given)} name {read[-1] + 1} templates, but no "
+            f"step reads number {unread}. Number them from 0 on, without a gap."
         )
-    return tuple(map(int, given))
+    return tuple(given)

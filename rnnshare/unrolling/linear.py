@@ -71,6 +71,16 @@ def best_linear(sharing: Sharing, per_step: Any, inputs: jax.Array) -> str:
     return "associative" if isinstance(inputs.shape[0], int) else "fused"
 
 
+def with_batch_axes(a: Any, b: Any) -> Any:
+    """Returns a with 1 for each batch axis of b that it has left out.
+
+    Else the axis of time, which comes in front, would stand where one of B does.
+    """
+    return jax.tree.map(
+        lambda a, b: jnp.expand_dims(a, tuple(range(b.ndim - jnp.ndim(a)))), a, b
+    )
+
+
 def linear_unroll(
     step: LinearStep,
     sharing: Sharing,
@@ -108,7 +118,8 @@ def linear_unroll(
 
     def coefficients(per_step_t: Any, from_input: jax.Array) -> Any:
         weights = sharing.merge(common, per_step_t)
-        return step.linear_cell(weights).coefficients(from_input)
+        a, b = step.linear_cell(weights).coefficients(from_input)
+        return with_batch_axes(a, b), b
 
     def output(h: jax.Array) -> jax.Array:
         return map_all_steps(sharing, common, per_step, step.output_map, h)

@@ -42,10 +42,20 @@ def test_a_positive_carry_stays_positive():
 
 def test_the_unit_is_stable_whatever_its_parameters():
     unit = cell(LRUCell)
-    for nu in (-30, -3, 0, 3, 30):
-        unit.nu[...] = jnp.full(5, nu, jnp.float32)
-        a, _ = unit.coefficients(jnp.zeros((1, 15)))
+    phase = np.exp(np.asarray(unit.theta[...], np.float64))
+
+    @jax.jit
+    def maps(nu):
+        made = nnx.clone(unit)
+        made.nu[...] = nu
+        return made.coefficients(jnp.zeros((1, 15)))[0]
+
+    for nu in (-100, -30, -3, 0, 3, 30, 100):
+        nus = jnp.full(5, nu, jnp.float32)
+        a, slope = jax.jvp(maps, (nus,), (jnp.ones(5),))
         assert np.all(np.hypot(*a) <= 1 + 1e-6)
+        real = np.exp(-np.exp(float(nu))) * np.cos(phase)
+        assert_close((a[0][0], slope[0][0]), (real, -np.exp(float(nu)) * real))
 
 
 def test_the_unit_starts_in_a_ring_and_is_normalised():
@@ -76,6 +86,9 @@ def test_no_draw_has_an_infinite_logarithm(edge, monkeypatch):
 def test_errors():
     with pytest.raises(ValueError, match="Use 0 <= min_radius < max_radius <= 1"):
         cell(LRUCell, min_radius=0.9, max_radius=0.5)
+    for phase in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"max_phase is .*\. Use more than 0"):
+            cell(LRUCell, max_phase=phase)
     with pytest.raises(ValueError, match=r"MinGRUCell: hidden_features is 0\. Use at"):
         cell(MinGRUCell, 1, 0)
 

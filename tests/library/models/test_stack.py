@@ -252,6 +252,31 @@ def test_x_may_be_a_pytree():
     assert_close(stack(pair), by_hand(Masked, Tied(), stack.stored, pair))
 
 
+class Noisy(nnx.Module):
+    """A block that carries its random key along."""
+
+    def __init__(self, *, rngs):
+        self.linear = nnx.Linear(F, F, rngs=rngs)
+
+    def __call__(self, pair):
+        x, key = pair
+        own, key = jax.random.split(key)
+        return self.linear(x) + jax.random.normal(own, x.shape), key
+
+
+def test_a_key_may_be_carried():
+    stack, pair = (
+        Stack(Noisy, Tied(), 2, rngs=nnx.Rngs(0)),
+        (inputs(), jax.random.key(1)),
+    )
+    (found, key), (expected, last) = (
+        stack(pair),
+        by_hand(Noisy, Tied(), stack.stored, pair, 2),
+    )
+    assert_close(found, expected)
+    assert key == last
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.int32])
 def test_dtypes_are_those_of_the_loop(dtype):
     """The block says them: its float32 weights make float32 of any input."""

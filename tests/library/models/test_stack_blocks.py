@@ -51,6 +51,19 @@ class Table(nnx.Module):
         return x + self.table
 
 
+class Rounded(Holding):
+    def __init__(self, *, rngs):
+        super().__init__(functools.partial(nnx.Linear, F, F), rngs=rngs)
+
+    def __call__(self, x):
+        return jnp.round(super().__call__(x)).astype(jnp.int32)
+
+
+class Modulus(Rounded):
+    def __call__(self, x):
+        return jnp.abs(x)
+
+
 def stacked(make, sharing=Tied(), depth=DEPTH):
     return lambda: Stack(make, sharing, depth, rngs=nnx.Rngs(0))
 
@@ -116,6 +129,15 @@ ERRORS = {
         lambda: stacked(functools.partial(nnx.Linear, F, 5))()(inputs()),
         r"Linear\(4, 5\) returns \(2, 4, 5\) for \(2, 4, 4\), but each pass takes what "
         r"the last one returned\. Give the block as many outputs as inputs",
+    ),
+    "integers for floating numbers": (
+        lambda: stacked(Rounded)()(inputs()),
+        r"Rounded\(\) returns int32 for float32, but each pass takes what the last one "
+        r"returned, and x is none\. Pass x as int32, or return float32\.",
+    ),
+    "real numbers for complex ones": (
+        lambda: stacked(Modulus)()(jax.lax.complex(inputs(), inputs())),
+        r"Modulus\(\) returns float32 for complex64, .* Pass x as float32",
     ),
     "a key for rngs": (
         lambda: stack_of("MLP", "Tied")(inputs(), rngs=jax.random.key(0)),

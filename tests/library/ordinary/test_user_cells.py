@@ -178,6 +178,12 @@ def test_a_drawn_initial_carry(streams):
         )
 
 
+def test_rngs_for_dropout_alone_are_none_for_the_carry():
+    c = Case(Tied(), DrawnStart, batch=B)
+    found = c.run(c.state, c.inputs, rngs=nnx.Rngs(dropout=5))
+    assert_same(found, c.run(c.state, c.inputs))
+
+
 def test_an_initial_carry_that_is_not_given_is_asked_for():
     rnn = RNN(NoStart, rngs=nnx.Rngs(0))
     kinds = (ValueError, TypeError, NotImplementedError)

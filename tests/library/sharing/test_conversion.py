@@ -13,6 +13,7 @@ from rnnshare import (
     LSTMCell,
     Mixture,
     Partition,
+    Scaled,
     Schedule,
     Segments,
     Tied,
@@ -142,6 +143,29 @@ def test_what_the_target_can_say_is_kept(name):
         assert_close(found, weights, tolerance)
     else:
         assert_equal(found, weights)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(Schedule(range(3)), LowRank(3, 2), Scaled(3, base=Untied(3))),
+        *(Mixture(3, 3), Mixture(3, 3, kind="free"), Basis(3, period=3)),
+    ],
+    ids=repr,
+)
+def test_each_leaf_keeps_its_dtype(target):
+    """Complex ones their imaginary parts, next to real ones of two precisions."""
+    real, imaginary, biases = (generic((3, 2, 2), seed) for seed in range(3))
+    weights = {
+        "kernel": real + 1j * imaginary,
+        "bias": biases[:, 0],
+        "half": jnp.asarray(biases[:, 1], jnp.bfloat16),
+    }
+    found = through(Untied(3), target, weights, num_steps=3)
+    assert describe(found) == describe(weights)
+    half, expected = found.pop("half"), weights.pop("half")
+    assert_close(half.astype(jnp.float32), expected.astype(jnp.float32), 0.02)
+    assert_close(found, weights, 1e-5)
 
 
 @pytest.mark.parametrize(

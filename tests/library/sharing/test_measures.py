@@ -111,6 +111,10 @@ def test_tied_and_orthogonal_weights_have_known_measures():
     assert measures.effective_num_steps(unequal) == pytest.approx(121 / 83)
     np.testing.assert_allclose(measures.step_norms(unequal), [3.0, 1.0, 1.0])
 
+    turned = {"w": np.array([[3.0], [3.0j]])}  # by a right angle
+    assert measures.effective_num_steps(turned) == pytest.approx(2.0)
+    np.testing.assert_allclose(measures.step_norms(turned), [3.0, 3.0])
+
     opposite = np.array([[1.0, 2.0], [-1.0, -2.0]])
     assert measures.distance_from_tied(opposite) == pytest.approx(1.0)
     assert measures.effective_num_steps(opposite) == pytest.approx(1.0)

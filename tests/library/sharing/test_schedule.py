@@ -115,7 +115,9 @@ def test_its_tying_matrix():
     np.testing.assert_array_equal(matrix == 1.0, indices[:, None] == indices[None])
 
 
-@pytest.mark.parametrize("indices", [3, "012", (0, True), (0, 1.0), None], ids=repr)
+@pytest.mark.parametrize(
+    "indices", [3, "012", (0, True), (0, 1.0), {0, 1}, None], ids=repr
+)
 def test_what_is_no_schedule(indices):
     with pytest.raises(TypeError, match="Give one integer a step, as in Schedule"):
         Schedule(indices)

@@ -77,6 +77,14 @@ ERRORS = {
         lambda: Schedule((0, 3, 1, 3)),
         r"\(0, 3, 1, 3\) name 4 templates, but no step reads number 2\. Number them",
     ),
+    "schedule with a wide gap": (
+        lambda: Schedule((10**12, 0)),
+        r"name 1000000000001 templates, but no step reads number 1\.",
+    ),
+    "schedule of bytes": (
+        lambda: Schedule(np.array([0, 255], np.uint8)),
+        r"\(0, 255\) name 256 templates, but no step reads number 1\.",
+    ),
     "past the schedule": (
         lambda: expand(Schedule((0, 1)), {}, 3),
         r"Schedule\(indices=\(0, 1\)\) holds weights for 2 steps, but the inputs",

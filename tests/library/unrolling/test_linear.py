@@ -11,7 +11,16 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnshare import RNN, Cyclic, LowRank, LRUCell, Mixture, Tied, Untied
+from rnnshare import (
+    RNN,
+    Cyclic,
+    LinearCell,
+    LowRank,
+    LRUCell,
+    Mixture,
+    Tied,
+    Untied,
+)
 from rnnshare.sharing.drawing import equations_of
 from tests.cases import with_slow
 from tests.library.law_cases import (
@@ -94,6 +103,47 @@ def test_a_short_length_leaves_later_weights_alone():
     for leaf in jax.tree.leaves(grads):
         assert not np.any(leaf[4:])
         assert np.all(np.any(np.reshape(leaf[:4], (4, -1)), axis=1))
+
+
+class Decay(LinearCell):
+    """A moving sum, whose decays are numbers of a unit: [H], without batch axes."""
+
+    gates = ("b",)
+
+    def __init__(self, *sizes, rngs, **options):
+        super().__init__(*sizes, rngs=rngs, **options)
+        self.decay = nnx.Param(jax.random.uniform(rngs.params(), (H,)))
+
+    def coefficients(self, from_input):
+        return self.decay[...], from_input
+
+
+@pytest.mark.parametrize("implementation", ["scan", "fused", "associative"])
+def test_batch_axes_may_be_left_out(implementation):
+    """Of as many sequences as steps too, where one would stand for the other."""
+    rnn = RNN(functools.partial(Decay, D, H), Untied(T), rngs=nnx.Rngs(0),
+              implementation=implementation)  # fmt: skip
+    inputs, pull = generic((T, T, D), 1), generic((T, T, H), 2)
+    graphdef, state = nnx.split(rnn)
+
+    @jax.jit
+    def loss(stored):
+        layer = nnx.merge(graphdef, jax.tree.map(lambda leaf: leaf, state))
+        layer.stored = stored
+        outputs = layer(jnp.asarray(inputs), time_major=True)
+        return jnp.sum(outputs * pull), outputs
+
+    (_, found), gradients = jax.value_and_grad(loss, has_aux=True)(rnn.stored)
+    each = jax.tree.map(lambda w: np.asarray(w, np.float64), rnn.stored)
+    h, slope, expected = np.zeros((T + 1, T, H)), np.zeros((T, H)), np.zeros((T, H))
+    for t in range(T):
+        b = inputs[t] @ each["input"]["kernel"][t] + each["input"]["bias"][t]
+        h[t] = each["decay"][t] * h[t - 1] + b
+    for t in reversed(range(T)):
+        slope = slope + pull[t]
+        expected[t] = np.sum(slope * h[t - 1], axis=0)
+        slope = slope * each["decay"][t]
+    assert_close((found, gradients["decay"]), (h[:T], expected))
 
 
 def test_auto_is_the_fastest(monkeypatch):
