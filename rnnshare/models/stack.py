@@ -159,8 +159,8 @@ def _cast(blueprint: Blueprint, x: jax.Array, returned: Any) -> jax.Array:
         return x
     if _kind(x.dtype) > _kind(returned.dtype):
         raise TypeError(
-            f"{describe(blueprint.bind())} returns {returned.dtype} for {x.dtype}, but "
-            "each pass takes what the last one returned, and x is none. Pass x as "
+            f"{describe(blueprint.bind())} returns {returned.dtype} for {x.dtype}, so "
+            f"that the first pass would take x cut to {returned.dtype}. Pass x as "
             f"{returned.dtype}, or return {x.dtype}."
         )
     return x.astype(returned.dtype)
