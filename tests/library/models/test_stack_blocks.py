@@ -132,8 +132,8 @@ ERRORS = {
     ),
     "integers for floating numbers": (
         lambda: stacked(Rounded)()(inputs()),
-        r"Rounded\(\) returns int32 for float32, but each pass takes what the last one "
-        r"returned, and x is none\. Pass x as int32, or return float32\.",
+        r"Rounded\(\) returns int32 for float32, so that the first pass would take x "
+        r"cut to int32\. Pass x as int32, or return float32\.",
     ),
     "real numbers for complex ones": (
         lambda: stacked(Modulus)()(jax.lax.complex(inputs(), inputs())),
