@@ -1,4 +1,6 @@
-"""A tied RNN against a bag of steps, along a dial of dependence and on MNIST-1D."""
+"""A tied RNN against a bag of steps, along a dial of dependence and on images."""
+
+from typing import Any
 
 import pandas as pd
 
@@ -14,11 +16,15 @@ from rnnshare.training import Call, Setting
 
 BAG = "bag of steps"
 IN_ORDER, OTHER, EACH = "plain", "one other order", "shuffled for each"
-# What is done to the time of MNIST-1D.
-MNIST = {
-    IN_ORDER: tasks.mnist1d,
-    OTHER: Call(tasks.mnist1d, shuffled=True),
-    EACH: Call(tasks.mnist1d, shuffled_each=True),
+MNIST, DIGITS = "MNIST-1D", "digits"  # generated, and real
+# What is done to their time.
+IMAGES: dict[str, dict[str, Any]] = {
+    MNIST: {
+        IN_ORDER: tasks.mnist1d,
+        OTHER: Call(tasks.mnist1d, shuffled=True),
+        EACH: Call(tasks.mnist1d, shuffled_each=True),
+    },
+    DIGITS: {IN_ORDER: tasks.digits, EACH: Call(tasks.digits, shuffled_each=True)},
 }
 CASE = ["data", "dial", "time"]
 
@@ -26,17 +32,21 @@ CASE = ["data", "dial", "time"]
 def measure(plan: Plan, lab: Lab) -> pd.DataFrame:
     """Returns a row a training: model, data, dial, time, seed, accuracy, diverged.
 
-    MNIST-1D has no dial: 0. What diverged has the accuracy of guessing.
+    Images have no dial: 0. What diverged has the accuracy of guessing.
     """
     dialled = {
         ("rotation", dial, time): rotation_of(plan, dial, time)
         for dial in plan.dial
         for time in (IN_ORDER, EACH)
     }
-    mnist = {("MNIST-1D", 0.0, time): make for time, make in MNIST.items()}
+    images = [
+        {(data, 0.0, time): make for time, make in by_time.items()}
+        for data, by_time in IMAGES.items()
+    ]
     found = []
     for name, cell in {**standard_cells(*plan.cells), BAG: BagOfSteps}.items():
-        for made, num_steps in (dialled, plan.num_steps), (mnist, plan.mnist_num_steps):
+        for made in (dialled, *images):
+            num_steps = plan.num_steps if made is dialled else plan.mnist_num_steps
             found.append(
                 accuracies(plan, lab, cell, made, num_steps).assign(model=name)
             )

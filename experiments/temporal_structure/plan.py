@@ -13,7 +13,7 @@ class Plan:
       hidden_features: H, of the RNN and of the bag.
       num_examples: of the rotation.
       num_steps: of training on the rotation.
-      mnist_num_steps: of training on MNIST-1D.
+      mnist_num_steps: of training on images.
       rates: learning rates to choose from.
       dial: dependences of the rotation, from 0 up.
       num_tuning: tuning seeds of each rate.

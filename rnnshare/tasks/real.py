@@ -6,6 +6,8 @@ validation set is taken out of the training part by class as well. All splits of
 set have equal shapes, so models trained on them share one compilation.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rnnshare.tasks.base import generated
@@ -68,15 +70,10 @@ def mnist1d(
     Raises:
       ValueError: if both ways to shuffle are asked for.
     """
-    if shuffled and shuffled_each:
-        raise ValueError("mnist1d: shuffled and shuffled_each exclude each other.")
-    name, change = "mnist1d", unchanged
+    name = "mnist1d"
     if max_translation is not None:
         name += f"_translation_{max_translation}"
-    if shuffled:
-        name, change = f"{name}_shuffled", _in_one_order
-    if shuffled_each:
-        name, change = f"{name}_shuffled_each", _each_in_its_order
+    name, change = _in_time(name, shuffled, shuffled_each)
     return split_pool(
         data.mnist1d, name, split, validation_fraction, change, (max_translation,)
     )
@@ -119,15 +116,27 @@ def surnames(split: int = 0, *, validation_fraction: float = 0.2) -> ArrayTask:
 
 
 @generated(source="sha256")
-def digits(split: int = 0, *, validation_fraction: float = 0.2) -> ArrayTask:
+def digits(
+    split: int = 0,
+    *,
+    shuffled: bool = False,
+    shuffled_each: bool = False,
+    validation_fraction: float = 0.2,
+) -> ArrayTask:
     """Returns scikit-learn's digits row by row: 8 steps of 8; 1438 train, 359 test.
 
     Args:
       split: see the module; no split of these digits is published.
+      shuffled: see `mnist1d`.
+      shuffled_each: see `mnist1d`.
       validation_fraction: of the training part.
+
+    Raises:
+      ValueError: if both ways to shuffle are asked for.
     """
+    name, change = _in_time("digits", shuffled, shuffled_each)
     return split_pool(
-        data.digits, "digits", split, validation_fraction, standardise=False
+        data.digits, name, split, validation_fraction, change, standardise=False
     )
 
 
@@ -153,6 +162,17 @@ def outlines(
     return split_pool(
         data.outlines, name, split, validation_fraction, arguments=(name,)
     )
+
+
+def _in_time(name: str, shuffled: bool, shuffled_each: bool) -> tuple[str, Any]:
+    """Returns the name of the data with their steps in that order, and the change."""
+    if shuffled and shuffled_each:
+        raise ValueError(f"{name}: shuffled and shuffled_each exclude each other.")
+    if shuffled:
+        return f"{name}_shuffled", _in_one_order
+    if shuffled_each:
+        return f"{name}_shuffled_each", _each_in_its_order
+    return name, unchanged
 
 
 def _in_one_order(inputs: np.ndarray, split: int) -> np.ndarray:

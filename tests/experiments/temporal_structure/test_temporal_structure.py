@@ -10,11 +10,19 @@ from experiments.temporal_structure import figure, measure
 from experiments.temporal_structure.claims import (
     EXPERIMENT,
     STRUCTURE,
-    on_mnist,
+    on_images,
     on_rotation,
     verdict_of,
 )
-from experiments.temporal_structure.measure import BAG, EACH, IN_ORDER, OTHER
+from experiments.temporal_structure.measure import (
+    BAG,
+    DIGITS,
+    EACH,
+    IMAGES,
+    IN_ORDER,
+    MNIST,
+    OTHER,
+)
 from experiments.temporal_structure.plan import PLANS
 from rnnshare.analysis.statistics import mean_interval
 from rnnshare.models.sequence_model import BagOfSteps
@@ -34,13 +42,18 @@ def gaps(along, shuffled, plain, each):
     for r in PLAN.dial:
         rows["rotation", r, EACH] = shuffled + np.resize(JITTER, along.shape[1])
     for time, mean in ((IN_ORDER, plain), (OTHER, 0.0), (EACH, each)):
-        rows["MNIST-1D", 0.0, time] = mean + np.resize(JITTER, along.shape[1])
+        for data in (MNIST, DIGITS) if time != OTHER else (MNIST,):
+            rows[data, 0.0, time] = mean + np.resize(JITTER, along.shape[1])
     index = pd.MultiIndex.from_tuples(rows, names=measure.CASE)
     return pd.DataFrame(np.array(list(rows.values())), index)
 
 
 def outcomes(*gaps):
-    return [judge(gap) for gap in gaps for judge in (on_rotation, on_mnist)]
+    return [
+        outcome
+        for gap in gaps
+        for outcome in (on_rotation(gap), *(on_images(gap, data) for data in IMAGES))
+    ]
 
 
 GROWS, FLAT = (0.0, 0.08, 0.18, 0.21), (0.0, 0.0, 0.0, 0.0)
@@ -122,10 +135,10 @@ def test_gaps_are_paired_by_task_and_seed():
     np.testing.assert_allclose(means["GRU", "rotation", 0.2, EACH], [0.6, 0.61, 0.62])
     np.testing.assert_allclose(means[BAG, "MNIST-1D", 0, IN_ORDER], [0.25, 0.26, 0.27])
     gap = measure.gaps(found, "GRU")
-    assert gap.shape == (2 * 4 + 3, 3)
+    assert gap.shape == (2 * 4 + 3 + 2, 3)
     np.testing.assert_allclose(gap, 0.5)
-    # All models choose from the same rates on each of the eleven data.
-    assert lab.rates == [([3e-3, 1e-2], 2)] * 33
+    # All models choose from the same rates on each of the thirteen data.
+    assert lab.rates == [([3e-3, 1e-2], 2)] * 39
 
 
 def test_what_diverged_counts_as_guessing_and_is_told():
@@ -135,8 +148,8 @@ def test_what_diverged_counts_as_guessing_and_is_told():
     assert lost["rotation", 1].tolist() == [0.5] * 3
     assert lost["MNIST-1D", 2].tolist() == [0.1] * 3
     verdict = STRUCTURE.judge(PLAN, found)
-    assert "6 of 165 runs diverged and count as guessing" in verdict.details
-    assert len(STRUCTURE.table(PLAN, found, verdict)) == 12
+    assert "6 of 195 runs diverged and count as guessing" in verdict.details
+    assert len(STRUCTURE.table(PLAN, found, verdict)) == 14
     assert STRUCTURE.draw(PLAN, found, verdict).axes
 
 

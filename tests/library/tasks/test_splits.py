@@ -35,6 +35,7 @@ by_data = pytest.mark.parametrize(
         (functools.partial(mnist_rows, shifted=True), data.mnist_rows),
         (surnames, texts.surnames),
         (digits, data.digits),
+        (functools.partial(digits, shuffled_each=True), data.digits),
         (
             functools.partial(outlines, name="GunPoint"),
             functools.partial(data.outlines, "GunPoint"),
@@ -47,6 +48,7 @@ by_data = pytest.mark.parametrize(
         "shifted",
         "surnames",
         "digits",
+        "digits, shuffled_each",
         "outlines",
     ],
 )
