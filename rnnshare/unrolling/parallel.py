@@ -242,14 +242,14 @@ class _Carries:
         Args:
           *given: as above, the carries that the steps read, and own, all [T, *B, S].
         """
-        *given, before, own = given
-        common, per_step, inputs, carry, padding = given
+        common, per_step, inputs, carry, padding, before, own = given
+        moving = given[:-2]
 
         def step_at(*scanned: Any) -> Any:
             return lambda h: self.run_step(common, carry, padding, h, *scanned)[0]
 
         return solve_linearised(
-            lambda before: self.run_steps(*given, before)[0],
+            lambda before: self.run_steps(*moving, before)[0],
             step_at,
             before,
             (per_step, inputs, _is_real(padding)),
