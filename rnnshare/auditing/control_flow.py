@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CARRIED = Unknown("what is computed of it is carried from step to step")
 COLLECTED = Unknown("what is computed of it is collected in another way at every step")
-CHOSEN = Unknown("whether it is read depends on a condition on the inputs")
+CHOSEN = Unknown("whether it is read depends on a condition that is not worked out")
 _MOST_STEPS = 100_000  # of a while loop that is walked step by step
 
 
@@ -73,7 +73,7 @@ def while_loop(
     carry = start
     for step in range(_MOST_STEPS):
         goes_on, results, noted = run(carry)
-        if goes_on.known is None:
+        if goes_on.known is None or goes_on.shape:  # under vmap some go on, or none do
             break
         if not goes_on.known:
             walk.loops[loop] = walk.loops[loop].with_length(step)

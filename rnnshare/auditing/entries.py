@@ -131,8 +131,17 @@ def _audit(
     for value in results:
         if not value.is_data:
             walk.note(value.sources)
-    paths = [name(path) for path, leaf in leaves if _is_parameter(leaf)]
+    paths = _names([path for path, leaf in leaves if _is_parameter(leaf)], name)
     return collect(walk.events, walk.loops, paths, shapes)
+
+
+def _names(paths: list, name: Callable[[Any], str]) -> list[str]:
+    """Returns the paths, in full where several look the same: 'a/b' may be a key."""
+    found = list(map(name, paths))
+    return [
+        jax.tree_util.keystr(path) if found.count(short) > 1 else short
+        for path, short in zip(paths, found, strict=True)
+    ]
 
 
 def _weights(number: int, shape: Shape) -> Value:
@@ -157,4 +166,5 @@ def _name(path: Any) -> str:
 
 
 def _name_of_variable(path: Any) -> str:
-    return _name(path[:-1])  # the last key is that of the variable's value
+    value = jax.tree_util.GetAttrKey  # of the variable, which may hold a pytree
+    return _name([key for key in path if not isinstance(key, value)])

@@ -127,15 +127,20 @@ class Interpreter:
         """Returns one result of a primitive, and notes what weights it made data of."""
         moves = moves_of(name, params, values, shapes, number)
         shape = shapes[number]
-        both = [(moved(m, v), v.is_data) for m, v in zip(moves, values, strict=True)]
+        both = [
+            (moved(m, v), v.is_data)
+            for m, v in zip(moves, values, strict=True)
+            if m is not None
+        ]
         weights = merged(sources for sources, is_data in both if not is_data)
         of_data = [sources for sources, is_data in both if is_data]
         if not of_data:
             known = keep_small(_known(name, params, values, moves, number))
             return Value(shape, known, False, weights if 0 not in shape else {})
-        if number == 0:
+        if number == 0 or name in ONE_OF_MANY:
             self.note(weights)
-        kept = merged([weights, *of_data]) if _keeps(name, of_data) else {}
+        keeps = _keeps(name, of_data) and 0 not in shape
+        kept = merged([weights, *of_data]) if keeps else {}
         followed = {n: found for n, found in kept.items() if isinstance(found, tuple)}
         return Value(shape, None, True, followed)
 

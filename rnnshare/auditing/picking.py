@@ -14,7 +14,10 @@ from rnnshare.auditing.values import Value
 Params = Mapping[str, Any]
 Values = Sequence[Value]
 Moves = list[Move | Unknown | None]  # None: nothing of the operand
-BY_DATA = Unknown("it is picked by an index that depends on the inputs")
+BY_DATA = Unknown(
+    "it is picked by an index that is not worked out, as it depends on the inputs, or "
+    "on what is not followed"
+)
 
 
 def static_slice(params: Params, values: Values, shape: Shape, _: int) -> Moves:

@@ -20,7 +20,7 @@ from rnnshare.auditing.parts import Unknown
 from rnnshare.auditing.picking import Moves, Params, Values
 from rnnshare.auditing.values import keys_of
 
-CHOSEN = Unknown("whether it is read depends on the inputs")
+CHOSEN = Unknown("whether it is read depends on a mask that is not worked out")
 
 SAME = {
     "copy", "copy_p", "layout_constraint", "mesh_cast", "name", "pvary", "reshard",

@@ -22,7 +22,7 @@ from rnnshare.training import memory
 from rnnshare.training.groups import Pairs, train
 from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.names import WAY_OUT
-from rnnshare.training.rows import JsonLines
+from rnnshare.training.rows import JsonLines, json_line
 
 ROWS = "rows.jsonl"  # of one worker
 _FLAGS, _DEVICES = "XLA_FLAGS", "jax_num_cpu_devices"
@@ -181,7 +181,7 @@ def merge_workers(rows: JsonLines) -> int:
     folder, before = workers_of(rows.path), len(rows.rows)
     if not folder.is_dir():
         return 0
-    known = {row.get("key") for row in rows.rows}
+    known = set(map(_identity, rows.rows))
     for worker in sorted(path for path in folder.iterdir() if path.is_dir()):
         with contextlib.ExitStack() as stack:
             alive = False
@@ -190,9 +190,9 @@ def merge_workers(rows: JsonLines) -> int:
             except LockedError:
                 alive = True
             for row in JsonLines(worker / ROWS).rows:
-                if row.get("key") not in known:
+                if _identity(row) not in known:
                     rows.append(row)
-                    known.add(row.get("key"))
+                    known.add(_identity(row))
             if not alive:
                 (worker / ROWS).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it has checkpoints
@@ -200,6 +200,12 @@ def merge_workers(rows: JsonLines) -> int:
     with contextlib.suppress(OSError):  # workers are left
         folder.rmdir()
     return len(rows.rows) - before
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    """Returns what there is one row of: of another schema's rows the whole row."""
+    key, schema = row.get("key"), row.get("schema")
+    return json_line(row) if key is None else f"{schema} {key}"
 
 
 def workers_of(path: pathlib.Path) -> pathlib.Path:

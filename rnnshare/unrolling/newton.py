@@ -81,7 +81,7 @@ class Convergence(NamedTuple):
     Attributes:
       converged: bool[], whether the last correction was within the tolerance.
       iterations: int32[], how many there were.
-      error: [], the largest entry of the last correction.
+      error: [], the largest entry of the last correction; inf if one is not finite.
     """
 
     converged: jax.Array
@@ -112,17 +112,22 @@ def newton_carries(
 
     def within(h: jax.Array, error: jax.Array) -> jax.Array:
         scale = jnp.maximum(jnp.max(jnp.abs(h), initial=0), 1)
-        return error <= solver.tolerance * scale
+        return jnp.isfinite(error) & (error <= solver.tolerance * scale)
+
+    def largest(d: jax.Array) -> jax.Array:
+        # A maximum of NaNs need not be one in a compiled program.
+        size = jnp.where(jnp.isfinite(d), jnp.abs(d), jnp.inf)
+        return jnp.max(size, initial=0)
 
     def goes_on(state: Any) -> jax.Array:
         h, iterations, error = state
-        moves = ~within(h, error) & ~jnp.isnan(error)
-        return moves & (iterations < solver.max_iterations)
+        moves = ~within(h, error) & jnp.isfinite(error)
+        return (iterations == 0) | (moves & (iterations < solver.max_iterations))
 
     def improve(state: Any) -> Any:
         h, iterations, _ = state
         d = correct(h)
-        return h + d, iterations + 1, jnp.max(jnp.abs(d), initial=0)
+        return h + d, iterations + 1, largest(d)
 
     guess = jnp.broadcast_to(carry, (count, *carry.shape))
     begin = (guess, jnp.int32(0), jnp.full((), jnp.inf, carry.dtype))

@@ -8,7 +8,9 @@ d f_t being what weights and inputs of step t add. So the backward pass is a lin
 recurrence too, `g_t = J_{t+1}^T g_{t+1} + ...`, and runs as an associative scan over
 the Jacobians, S x S of each step and sequence for S numbers in a carry. The carries
 themselves come of the scan ('parallel_backward'), or of Newton's iterations
-('parallel'); the derivative is exact at what they are.
+('parallel'); the derivative is exact at what they are. What the associative scan finds
+is put into the recurrence: where it does not solve it, as its products overflow or the
+step mixes sequences, a loop does.
 """
 
 import dataclasses
@@ -21,21 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnshare.sharing.base import Sharing
-from rnnshare.unrolling.loop import masked_step
-from rnnshare.unrolling.newton import (
-    Convergence,
-    Newton,
-    jacobians,
-    newton_carries,
-    say_if_not,
-)
+from rnnshare.unrolling.linearised import solve_linearised
+from rnnshare.unrolling.loop import masked_step, scan_unroll
+from rnnshare.unrolling.newton import Convergence, Newton, newton_carries, say_if_not
 from rnnshare.unrolling.padding import Padding, fill_padding
-from rnnshare.unrolling.recurrences import (
-    MATRICES,
-    by_associative_scan,
-    linear_recurrence,
-    previous,
-)
+from rnnshare.unrolling.recurrences import previous
 
 
 def why_not_parallel(inputs: Any, carry: Any) -> str | None:
@@ -70,7 +62,7 @@ def parallel_unroll(
     """Does what the scan of `rnnshare.unroll` does; see there.
 
     Args:
-      step: any that treats sequences apart.
+      step: any; one that mixes sequences is not run in parallel.
       sharing: any.
       common: what its `split` returns.
       per_step: what its `split` returns.
@@ -83,15 +75,13 @@ def parallel_unroll(
       unroll: see `jax.lax.scan`, which runs where Newton's iterations do not.
     """
     del remat
-    if inputs.shape[0] == 0:
-        solver = None  # there is nothing to solve
-    rules = _Carries(step, sharing, inputs.shape[1:-1], solver, reverse, unroll)
-    given = rules.given(common, per_step, inputs, carry, padding)
+    given = common, per_step, inputs, carry
+    if inputs.shape[0] == 0:  # there is nothing to solve
+        return scan_unroll(step, sharing, *given, padding=padding)
+    rules, given = _prepare(step, sharing, *given, padding, solver, reverse, unroll)
     h = rules.find_with_derivative(*given)
-    before = previous(h, reverse, rules.flat(carry))[: len(h)]
+    before = previous(h, reverse, rules.flat(carry))
     _, outputs = rules.run_steps(*given, before)
-    if inputs.shape[0] == 0:
-        return carry, outputs
     return rules.unflat(h[0 if reverse else -1], carry), outputs
 
 
@@ -108,35 +98,62 @@ def find_convergence(
     reverse: bool = False,
 ) -> Convergence:
     """Returns how Newton's iterations end; the arguments are `parallel_unroll`'s."""
-    rules = _Carries(step, sharing, inputs.shape[1:-1], solver, reverse)
-    return rules.by_newton(*rules.given(common, per_step, inputs, carry, padding))[1]
+    given = common, per_step, inputs, carry, padding
+    rules, given = _prepare(step, sharing, *given, solver, reverse)
+    return rules.by_newton(*given)[1]
+
+
+def _prepare(
+    step: Any,
+    sharing: Sharing,
+    common: Any,
+    per_step: Any,
+    inputs: jax.Array,
+    carry: Any,
+    padding: Padding | None,
+    solver: Newton | None,
+    reverse: bool,
+    unroll: int = 1,
+) -> tuple["_Carries", tuple[Any, ...]]:
+    """Returns the rules, and what their methods take: arrays, the padding filled.
+
+    What the step closes over, as a user's may, is given to it beside what is common: a
+    derivative rule does not see what it is not given.
+    """
+
+    def run(common: Any, padding: Padding | None, carry: Any, scanned: Any) -> Any:
+        return masked_step(step, sharing, common, padding)(carry, scanned)
+
+    inputs, per_step = (
+        fill_padding(inputs, padding),
+        jax.tree.map(jnp.asarray, per_step),
+    )
+    first = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
+        (per_step, inputs, _is_real(padding)),
+    )
+    body, closed_over = jax.closure_convert(run, common, padding, carry, first)
+    rules = _Carries(body, inputs.shape[1:-1], solver, reverse, unroll)
+    return rules, ((common, closed_over), per_step, inputs, carry, padding)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Carries:
     """The carries after all steps, flat, [T, *B, S], and their derivative.
 
-    Methods take what `given` returns. The fields are arguments of `parallel_unroll`.
+    Methods take what `_prepare` returns.
+
+    Attributes:
+      body: `body(common, padding, carry, (per_step_t, x_t, is_real_t), *closed_over)`,
+        one step.
+      batch: B; the others are arguments of `parallel_unroll`.
     """
 
-    step: Any
-    sharing: Sharing
+    body: Any
     batch: tuple[int, ...]
     solver: Newton | None
     reverse: bool
     unroll: int = 1
-
-    def given(
-        self,
-        common: Any,
-        per_step: Any,
-        inputs: Any,
-        carry: Any,
-        padding: Padding | None,
-    ) -> tuple[Any, ...]:
-        """Returns the arguments as arrays, the padding of the inputs filled."""
-        inputs = fill_padding(inputs, padding)
-        return common, jax.tree.map(jnp.asarray, per_step), inputs, carry, padding
 
     def find_with_derivative(self, *given: Any) -> jax.Array:
         """Does what `find` does; its derivative is `derive`, to any order."""
@@ -156,15 +173,14 @@ class _Carries:
     def by_scan(self, *given: Any) -> jax.Array:
         """Returns the carries, one after the other."""
         common, per_step, inputs, carry, padding = given
-        body = masked_step(self.step, self.sharing, common, padding)
 
-        def keep(carry: Any, scanned: Any) -> tuple[Any, jax.Array]:
-            carry, _ = body(carry, scanned)
-            return carry, self.flat(carry)
+        def keep(h: jax.Array, scanned: Any) -> tuple[jax.Array, jax.Array]:
+            h, _ = self.run_step(common, carry, padding, h, *scanned)
+            return h, h
 
         scanned = (per_step, inputs, _is_real(padding))
         return jax.lax.scan(
-            keep, carry, scanned, reverse=self.reverse, unroll=self.unroll
+            keep, self.flat(carry), scanned, reverse=self.reverse, unroll=self.unroll
         )[1]
 
     def by_newton(self, *given: Any) -> tuple[jax.Array, Convergence]:
@@ -178,6 +194,23 @@ class _Carries:
             self.solver,
         )
 
+    def run_step(
+        self,
+        common: Any,
+        carry: Any,
+        padding: Padding | None,
+        before: jax.Array,
+        *scanned: Any,
+    ) -> tuple[jax.Array, Any]:
+        """Returns the flat carry and the output of one step, of the flat carry before.
+
+        Of `carry` the shapes alone are read.
+        """
+        common, closed_over = common
+        old = self.unflat(before, carry)
+        new, y = self.body(common, padding, old, scanned, *closed_over)
+        return self.flat(new), y
+
     def run_steps(self, *given: Any) -> tuple[jax.Array, Any]:
         """Returns carries and outputs of all steps, each run by itself.
 
@@ -185,12 +218,7 @@ class _Carries:
           *given: as above, and `before` [T, *B, S], the carries that the steps read.
         """
         common, per_step, inputs, carry, padding, before = given
-        body = masked_step(self.step, self.sharing, common, padding)
-
-        def one(before: jax.Array, *scanned: Any) -> tuple[jax.Array, Any]:
-            new, y = body(self.unflat(before, carry), scanned)
-            return self.flat(new), y
-
+        one = functools.partial(self.run_step, common, carry, padding)
         return jax.vmap(one)(before, per_step, inputs, _is_real(padding))
 
     def derive(self, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
@@ -202,12 +230,31 @@ class _Carries:
         def advance(common: Any, per_step: Any, inputs: Any, before: Any) -> jax.Array:
             return self.run_steps(common, per_step, inputs, carry, padding, before)[0]
 
-        at, along = (*moving, before), (*tangents[:3], jnp.zeros_like(before))
-        _, own = jax.jvp(advance, at, along)
-        _, maps = jacobians(functools.partial(advance, *moving), before)
-        d_carry = self.flat(tangents[3])
-        return h, linear_recurrence(
-            MATRICES, maps, own, d_carry, by_associative_scan, reverse=self.reverse
+        with jax.default_matmul_precision("highest"):  # as S products in a row need it
+            begins = previous(jnp.zeros_like(h), self.reverse, self.flat(tangents[3]))
+            at, along = (*moving, before), (*tangents[:3], begins)
+            _, own = jax.jvp(advance, at, along)
+            return h, self.solve(*primals, before, own)
+
+    def solve(self, *given: Any) -> jax.Array:
+        """Returns the solution of `d_t = J_t d_{t-1} + own_t`, d of no step being 0.
+
+        Args:
+          *given: as above, the carries that the steps read, and own, all [T, *B, S].
+        """
+        common, per_step, inputs, carry, padding, before, own = given
+        moving = given[:-2]
+
+        def step_at(*scanned: Any) -> Any:
+            return lambda h: self.run_step(common, carry, padding, h, *scanned)[0]
+
+        return solve_linearised(
+            lambda before: self.run_steps(*moving, before)[0],
+            step_at,
+            before,
+            (per_step, inputs, _is_real(padding)),
+            own,
+            reverse=self.reverse,
         )
 
     def flat(self, carry: Any) -> jax.Array:

@@ -48,8 +48,8 @@ def test_every_parameter_has_a_sentence():
         "after [2, 2]: once, outside of loops",
         "before [2, 2]: 2 times outside of loops, the same numbers each time: shared",
         "cyclic [2, 2, 2]: by index along axis 0 at the 3 steps of loop 0: 0, 1, 0",
-        "data [2, 2, 2]: unknown in loop 0: it is picked by an index that depends on "
-        "the inputs",
+        "data [2, 2, 2]: unknown in loop 0: it is picked by an index that is not "
+        "worked out, as it depends on the inputs, or on what is not followed",
         "even [2, 2]: the same numbers at 2 of the 3 steps of loop 0 (0, 2)",
         "one step [2, 2]: at step 1 of loop 0 alone",
         "own [3, 2, 2]: a slice of axis 0 at each step of loop 0: not shared",
@@ -98,7 +98,7 @@ def test_products_before_the_loop_are_told():
 @pytest.mark.parametrize(
     ("ask", "error", "text"),
     [
-        (lambda: found().tying("data"), ValueError, "which .* depends on the in"),
+        (lambda: found().tying("data"), ValueError, "which .* not worked out"),
         (lambda: found().tying("unread"), ValueError, "unread: not read. Print"),
         (lambda: found().tying("tied", 1), ValueError, "tied: not read in loop 1"),
         (lambda: found().tying("tie"), KeyError, "parameter 'tie'. Use one of 'af"),

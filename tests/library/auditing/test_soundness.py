@@ -194,3 +194,32 @@ def test_weights_that_fade_from_step_to_step_are_read_at_every_step():
         return jax.lax.scan(step, (w, x[0]), x)[0][1]
 
     assert audit_function(run, W[0], X).tying("params").all()
+
+
+def test_weights_beside_data_in_one_primitive_stay_weights():
+    for beside in (jax.lax.optimization_barrier, jax.device_put):
+        found = audit_function(
+            over_time(lambda w, h, x, t, f=beside: x + jnp.dot(*f((h, w[t % K])))), W, X
+        )
+        assert found["params"].reads[0].index == tuple(STEPS % K)
+
+
+def test_no_two_parameters_have_one_name():
+    params = {"a": {"b/c": W[0]}, "a/b": {"c": W[1]}, "d": W[2]}
+    found = audit_function(lambda p, x: x @ p["a"]["b/c"], params, X)
+    assert [(p.path, len(p.reads)) for p in found.parameters] == [
+        ("['a']['b/c']", 1), ("['a/b']['c']", 0), ("d", 0),
+    ]  # fmt: skip
+
+
+def test_empty_data_and_loops_that_end_apart_under_vmap():
+    def run(w, x):
+        empty = (x[:0] @ w[0]).reshape(0)
+
+        def repeat(n, h):
+            return jax.lax.fori_loop(0, n, lambda i, h: h @ w[i], h)
+
+        return empty, jax.vmap(repeat)(jnp.arange(T, dtype=jnp.int32), x)
+
+    reads = audit_function(run, W, X)["params"].reads
+    assert [read.how for read in reads if read.loop == 0] == ["unknown"]

@@ -155,6 +155,17 @@ def test_a_study_without_an_executor_takes_in_what_workers_left(tmp_path, whole)
     assert names_in(tmp_path) == {"r.jsonl"}
 
 
+def test_rows_of_other_schemas_are_not_lost(tmp_path):
+    rows = JsonLines(tmp_path / "trained.jsonl")
+    left = JsonLines(tmp_path / "trained.workers" / "one" / workers.ROWS)
+    left.path.parent.mkdir(parents=True)
+    kept = [{"old": 1}, {"old": 2}, *({"schema": n, "key": "a"} for n in (1, 2))]
+    for row in kept:
+        left.append(row)
+    assert merge_workers(rows) == 4 and rows.rows == kept
+    assert merge_workers(rows) == 0 and names_in(tmp_path) == {"trained.jsonl"}
+
+
 def test_refusals(tmp_path):
     rows, executor = JsonLines(tmp_path / "r.jsonl"), InThisProcess()
     with pytest.raises(ValueError, match="a mesh is of this process's devices"):

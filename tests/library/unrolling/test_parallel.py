@@ -177,6 +177,53 @@ def test_the_log_can_be_left_out(caplog):
 
 
 @pytest.mark.slow
+def test_a_step_may_mix_sequences_and_close_over_what_is_trained():
+    """As one that normalises over the batch does."""
+    inputs, carry = generic((T, B, H), 1), generic((B, H), 2)
+
+    def gradient(name):
+        def loss(scale, kernel):
+            def step(kernel, h, x):
+                h = jnp.tanh(scale * (h @ kernel) + x)
+                h -= jnp.mean(h, 0, keepdims=True)
+                return h, h
+
+            return pulled(
+                unroll(step, Tied(), kernel, inputs, carry, implementation=name)
+            )
+
+        return jax.grad(jax.jit(loss), (0, 1))(jnp.float32(0.5), generic((H, H), 3))
+
+    found, expected = gradient("parallel"), gradient("scan")
+    assert_close(found, expected, 1e-4)
+
+
+def test_products_that_overflow_are_not_used():
+    """Of 40 at each of 100 steps, where the loss reads the first few."""
+    inputs, carry = jnp.full((100, 1, 1), 0.1), jnp.zeros((1, 1))
+
+    def step(gain, h, x):
+        h = jnp.sin(gain * h + x)
+        return h, h
+
+    def gradient(name):
+        def loss(gain):
+            return jnp.sum(
+                unroll(step, Tied(), gain, inputs, carry, implementation=name)[1][:3]
+            )
+
+        return jax.jit(jax.value_and_grad(loss))(jnp.float32(40))
+
+    assert_close(gradient("parallel_backward"), gradient("scan"), 1e-4)
+
+    def saturating(gain, h, x):
+        h = jnp.tanh(gain * h + x)
+        return h, h
+
+    told = newton_convergence(saturating, Tied(), jnp.float32(40), inputs, carry)
+    assert not told.converged and not np.isfinite(told.error)
+
+
 def test_under_vmap_each_falls_back_for_itself():
     c, (stored, inputs, carry), solver = diverging(log=False)
     two = jax.tree.map(lambda w: jnp.stack([w, jnp.float32(0.05) * w]), stored)
@@ -219,6 +266,16 @@ def test_padding_is_inert_and_no_steps_are_none(name):
     last, outputs = c.run(stored, inputs[:0], carry, implementation=name)
     np.testing.assert_array_equal(last, carry)
     assert outputs.shape == (0, B, H)
+
+
+def test_no_steps_have_a_gradient():
+    c = case("Untied", "GRU")
+    stored, inputs, carry = c.arguments
+
+    def loss(carry):
+        return pulled(c.run(stored, inputs[:0], carry, implementation="parallel"))
+
+    assert_close(jax.grad(loss)(carry), jax.grad(lambda c: pulled((c,)))(carry))
 
 
 def test_a_layer_takes_a_solver():
