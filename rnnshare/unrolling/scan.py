@@ -78,7 +78,7 @@ def unroll(
         (see `unrolling.cudnn`) is NVIDIA's LSTM, on their GPUs under `Tied`;
         'parallel_backward' runs the backward pass of any cell in parallel over time,
         and 'parallel', or a `Newton` of other numbers, both passes (see
-        `unrolling.parallel`), if the step treats sequences apart; 'auto' is fused
+        `unrolling.parallel`), or a loop where the step mixes sequences; 'auto' is fused
         where that is possible and `remat` not True, else the scan, and of a
         `LinearCell` the fastest (see `best_linear`). In blocks it is asked of a block:
         what templates its steps read is known if they are those of every block. But for
