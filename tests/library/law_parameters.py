@@ -17,18 +17,18 @@ OF_RUNNING = {
 # What a stored gradient may flow through: a selection, a mean of all steps, a sum of
 # templates, a product of factors, functions of time, and an input.
 OF_GRADIENTS = {"Segments", "Untied-mean", "Mixture", "LowRank", "Basis", "TimeInput"}
-BOTH_ENDS = ("Tied", "Untied")
 
 
 def parameters(
     pairs: list[tuple[str, str]],
     sharings: Container[str],
-    of_all_cells: Sequence[str] = BOTH_ENDS,
+    of_all_cells: Sequence[str] = ("Untied",),
 ) -> list[Any]:
     """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
 
-    Every sharing stands with the LSTM all the same, and every cell tied and untied;
-    what a partition of several parts obeys, one of one does.
+    Every sharing stands with the LSTM all the same, and every cell untied (tied it is in
+    the law of lengths, and against Flax's); what a partition of several parts obeys, one
+    of one does.
 
     Args:
       pairs: names of a sharing and of a cell.
