@@ -26,9 +26,9 @@ def parameters(
 ) -> list[Any]:
     """Returns pytest's parameters of pairs; those marked slow add no new kind of one.
 
-    Every sharing stands with the LSTM all the same, and every cell untied (tied it is in
-    the law of lengths, and against Flax's); what a partition of several parts obeys, one
-    of one does.
+    Every sharing stands with the LSTM all the same, and every cell untied (tied it is
+    in the law of lengths, and against Flax's); what a partition of several parts obeys,
+    one of one does.
 
     Args:
       pairs: names of a sharing and of a cell.
