@@ -53,6 +53,8 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
     else:  # no slope: what is left is the local rule
         gap = mean_interval(_apart(runs).mean(0))
         label = "tied less untied accuracy at steps never shown"
+    times = np.median(needed["Untied"][:, used] / needed["Tied"][:, used], 0)
+    more = ", ".join(f"{x:.1f} at T = {t}" for x, t in zip(times, steps, strict=True))
     steeper = gap.estimate >= STEEPER and gap.low > 0
     told = "; ".join(f"{arm} {v.mean():.2f}" for arm, v in slopes.items())
     accuracies = [found.rule.unseen]
@@ -67,9 +69,14 @@ def judge_positions(plan: Plan, found: Measured) -> Verdict:
         f"A rule shown at half of {plan.rule_steps} steps is known at the others "
         f"by tied weights and not by untied ones in {sum(moves.values())} of "
         f"{len(moves)} cells. The examples needed to find a signal in one of T "
-        f"steps grow as T to the power of: {told or 'not measured'}.",
+        f"steps grow as T to the power of: {told or 'not measured'}."
+        + (
+            f" Untied needs, in the median, as many times tied's: {more}."
+            if more
+            else ""
+        ),
         plan.num_seeds,
-        f"The slope is over T = {', '.join(map(str, steps))}, where every "
+        f"The slope is that over T = {', '.join(map(str, steps))} alone, where every "
         f"seed of both came to {plan.accuracy:.0%} with at most "
         f"{plan.most_examples:,} examples; LSTM, equal width "
         f"({plan.hidden_features}), rate and start tuned by validation."
