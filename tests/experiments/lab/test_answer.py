@@ -66,7 +66,11 @@ def test_a_claim_that_two_studies_judge_is_the_joint_ones(tmp_path):
 @pytest.mark.parametrize("verdict", ["supported", "refuted", "inconclusive"])
 def test_the_lead_says_what_each_verdict_says(verdict):
     keys = [*answer.WHY, *answer.WHETHER]
-    why, whether = answer.lead([finding(key, verdict=verdict) for key in keys])
+    findings = [finding(key, verdict=verdict) for key in keys]
+    why, whether, alone = answer.lead(findings)
+    assert alone == "All of this is of the quick preset alone."
+    better = [finding(keys[0], "full", verdict=verdict), *findings[1:]]
+    assert len(answer.lead(better)) == 2
     assert ("0.500" in why) == (verdict == "supported")
     assert verdict in why or verdict == "supported"
     assert "{" not in why + whether
