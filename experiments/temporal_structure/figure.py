@@ -1,4 +1,4 @@
-"""The figure of a difference along a dial and, beside it, on other data."""
+"""The figure of a difference along a dial and, below it, on other data."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def draw_gaps(
     xlabels: tuple[str, str],
     ylabel: str,
 ) -> "Figure":
-    """Draws a difference along a dial and, beside it, on other data, with intervals.
+    """Draws a difference along a dial and, below it, on other data, with intervals.
 
     Args:
       curves: label -> (x [X], differences [X, S]); a label that begins with a sharing's
@@ -39,8 +39,8 @@ def draw_gaps(
       xlabels: of the dial and of the data beside.
       ylabel: the difference, with its unit.
     """
-    figure = new_figure(height=4.3 + 0.14 * len(curves))
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+    figure = new_figure(height=6.6 + 0.14 * len(curves))
+    left, right = figure.subplots(2, 1)
     markers, handles = "osD^v", {}
     for index, (label, (x, values)) in enumerate(curves.items()):
         hollow, colour = label.endswith("shuffled"), colour_of(label)
@@ -67,14 +67,14 @@ def draw_gaps(
         )
     for panel in (left, right):
         panel.axhline(0.0, color=INK, lw=1.2, zorder=0)
-    right.set_xticks(range(len(names)), [textwrap.fill(name, 8) for name in names])
+    right.set_xticks(range(len(names)), [textwrap.fill(name, 12) for name in names])
     right.set_xlim(-0.4, len(names) - 0.5)
     dress(left, xlabels[0], ylabel, grid="y")
-    dress(right, xlabels[1], "", grid="y")
+    dress(right, xlabels[1], ylabel, grid="y")
     note(left, "refuted if flat", (0.04, 0.95), (0, 0), "left", MUTED, "axes fraction")
     for text, height in (
-        ("refuted if the last", 0.6),
-        ("is over half the first", 0.53),
+        ("refuted if over half of what is", 0.95),
+        ("plain is left when each is shuffled", 0.85),
     ):
         note(right, text, (0.98, height), (0, 0), "right", MUTED, "axes fraction")
     legend_below(figure, handles)
