@@ -85,7 +85,7 @@ def run(
     done = by_key(rows)
     options: dict[str, Any] = {
         "per_device": per_device,
-        "compiler_options": compiler_options,
+        "compiler_options": compiler_options and dict(compiler_options),
         "checkpoint_every": checkpoint_every,
     }
     to_submit: dict[str, Pairs] = {}

@@ -23,6 +23,7 @@ from rnnshare.training.groups import Pairs, train
 from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.names import WAY_OUT
 from rnnshare.training.rows import JsonLines, json_line
+from rnnshare.training.setting import Setting
 
 ROWS = "rows.jsonl"  # of one worker
 _FLAGS, _DEVICES = "XLA_FLAGS", "jax_num_cpu_devices"
@@ -136,34 +137,40 @@ def train_by(
     """
     for pairs in programs.values():
         _refuse_what_does_not_pickle(pairs)
-    parent, futures = Parent.here(), []
-    errors: list[Exception] = []
+    parent, futures = Parent.here(), dict[str, Any]()
+    errors: dict[str, Exception] = {}  # by the name of the worker
     try:
         for name, pairs in programs.items():
             folder = workers_of(rows.path).absolute() / name
             folder.mkdir(parents=True, exist_ok=True)
             args = (train_group, pairs, folder, parent, options)
-            with _collected(errors):
-                futures.append(executor.submit(*args))
-        for future in futures:
-            with _collected(errors):
+            with _collected(errors, name):
+                futures[name] = executor.submit(*args)
+        for name, future in futures.items():
+            with _collected(errors, name):
                 future.result()
     except BaseException:  # Ctrl-C
-        for future in futures:
+        for future in futures.values():
             if hasattr(future, "cancel"):
                 future.cancel()
         raise
     finally:
         merge_workers(rows)
-    lost = {k for pairs in programs.values() for k in pairs} - {
-        row.get("key") for row in rows.rows
+    done = {row.get("key") for row in rows.rows}
+    lost = {
+        name: left
+        for name, pairs in programs.items()
+        if (left := [pair for key, pair in pairs.items() if key not in done])
     }
     if lost:
-        why = _in_a_line(errors[0]) if errors else "no rows are in their folders"
+        first = next((name for name in lost if name in errors), next(iter(lost)))
+        error, setting = errors.get(first), lost[first][0][0]
+        why = _in_a_line(error) if error else "no rows are in their folders"
         raise WorkerError(
-            f"{rows.path}: {len(lost)} trainings were not done by their workers: {why}."
-            " All other rows are kept; the same call goes on from them."
-        ) from (errors[0] if errors else None)
+            f"{rows.path}: {sum(map(len, lost.values()))} trainings were not done by "
+            f"their workers. Of {_named(setting)}: {why}. All other rows are kept; the "
+            "same call goes on from them."
+        ) from error
 
 
 def merge_workers(rows: JsonLines) -> int:
@@ -225,17 +232,23 @@ def _refuse_what_does_not_pickle(pairs: Pairs) -> None:
 
 
 @contextlib.contextmanager
-def _collected(errors: list[Exception]) -> Iterator[None]:
+def _collected(errors: dict[str, Exception], name: str) -> Iterator[None]:
     """Keeps an error for when all workers have ended."""
     try:
         yield
     except Exception as error:
-        errors.append(error)
+        errors.setdefault(name, error)
+
+
+def _named(setting: Setting) -> str:
+    """Returns what tells a setting from those of other programs."""
+    columns = setting.columns()
+    return ", ".join(str(columns[name]) for name in ("task", "cell", "sharing"))
 
 
 def _in_a_line(error: Exception) -> str:
     """Returns what went wrong, of a text that may hold a worker's traceback."""
     lines = [line for line in str(error).splitlines() if line.strip(" -")]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    found = named[-1:] or lines[:2] or [type(error).__name__]
+    found = named[-1:] or [": ".join([type(error).__name__, *lines[:1]]), *lines[1:2]]
     return " ".join(line.strip() for line in found).rstrip(".")

@@ -72,8 +72,13 @@ def solve_linearised(
 
 
 def _solves(system: Any, d: jax.Array, own: jax.Array) -> jax.Array:
-    """Whether d solves a linear system, but for rounding."""
-    wrong, size = jnp.abs(system(d) - own), jnp.abs(d)
-    tolerance = math.sqrt(jnp.finfo(d.dtype).eps) * jnp.max(size)
+    """Whether d solves a linear system, each step of each sequence but for rounding.
+
+    By its own size: beside a large sequence, or step, a small one may be all wrong.
+    """
+    info, wrong = jnp.finfo(d.dtype), jnp.abs(system(d) - own)
+    size = jnp.max(jnp.abs(d) + jnp.abs(own), axis=-1, keepdims=True, initial=0)
+    underflow = d.shape[-1] * float(info.tiny)
+    tolerance = math.sqrt(info.eps) * size + underflow
     # Each by itself: a maximum of NaNs need not be one in a compiled program.
-    return jnp.all(jnp.isfinite(size)) & jnp.all(wrong <= tolerance)
+    return jnp.all(jnp.isfinite(d)) & jnp.all(wrong <= tolerance)

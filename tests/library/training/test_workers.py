@@ -112,8 +112,9 @@ def test_what_a_worker_had_is_kept_and_gone_on_from(
         )
     if failed:
         assert str(raised.value) == (
-            f"{path}: 2 trainings were not done by their workers: all of it. All other "
-            "rows are kept; the same call goes on from them."
+            f"{path}: 2 trainings were not done by their workers. Of adding_5, "
+            "GRUCell, Untied(num_steps=5): MemoryError: all of it. All other rows are "
+            "kept; the same call goes on from them."
         )
     assert executor.cancelled == (0 if failed else 2)
     assert len(keys_in(path)) == 6
@@ -224,9 +225,10 @@ See logs"""
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("A process ended.", "A process ended"),
+        ("'loss'", "ValueError: 'loss'"),
+        ("A process ended.", "ValueError: A process ended"),
         ("", "ValueError"),
-        (KILLED, "Job 3 with path /x has not produced any output"),
+        (KILLED, "ValueError: Job 3 with path /x has not produced any output"),
         (FAILED, "a.LockedError: /x is held"),
     ],
 )

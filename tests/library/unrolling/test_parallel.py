@@ -198,6 +198,28 @@ def test_a_step_may_mix_sequences_and_close_over_what_is_trained():
     assert_close(found, expected, 1e-4)
 
 
+def test_sequences_that_mix_are_right_beside_one_of_a_large_gradient():
+    """Where two of three exchange what they carry, and the third has 1e4 of it."""
+    inputs, carry = generic((T, 3, H), 1), generic((3, H), 2)
+    sizes = jnp.array([[1e4], [1.0], [1.0]])
+
+    def step(kernel, h, x):
+        other = jnp.stack([jnp.zeros(H), h[2], h[1]])
+        h = jnp.tanh(h @ kernel + other + x)
+        return h, h
+
+    def gradient(name):
+        def loss(carry):
+            kernel = generic((H, H), 3)
+            run = unroll(step, Tied(), kernel, inputs, carry, implementation=name)
+            return jnp.sum(sizes * run[0])
+
+        return jax.jit(jax.grad(loss))(carry)
+
+    found, expected = gradient("parallel_backward"), gradient("scan")
+    np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-4, atol=1e-6)
+
+
 def test_products_that_overflow_are_not_used():
     """Of 40 at each of 100 steps, where the loss reads the first few."""
     inputs, carry = jnp.full((100, 1, 1), 0.1), jnp.zeros((1, 1))
@@ -268,14 +290,19 @@ def test_padding_is_inert_and_no_steps_are_none(name):
     assert outputs.shape == (0, B, H)
 
 
-def test_no_steps_have_a_gradient():
+def test_no_steps_and_no_sequences_have_a_gradient():
     c = case("Untied", "GRU")
     stored, inputs, carry = c.arguments
 
-    def loss(carry):
-        return pulled(c.run(stored, inputs[:0], carry, implementation="parallel"))
+    def gradient(inputs, carry):
+        def loss(carry):
+            return pulled(c.run(stored, inputs, carry, implementation="parallel"))
 
-    assert_close(jax.grad(loss)(carry), jax.grad(lambda c: pulled((c,)))(carry))
+        return jax.grad(loss)(carry)
+
+    expected = jax.grad(lambda c: pulled((c,)))(carry)
+    assert_close(gradient(inputs[:0], carry), expected)
+    assert gradient(inputs[:, :0], carry[:0]).shape == (0, H)
 
 
 def test_a_layer_takes_a_solver():
