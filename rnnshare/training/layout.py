@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 AXIS = "batch"  # of the mesh over which one replica lies
@@ -80,11 +81,16 @@ def lay_out(
       spread_steps: see there.
 
     Raises:
+      TypeError: if a number of devices or replicas is no integer.
       ValueError: if they do not go together, or do not divide the devices, B, or T.
     """
-    if per_device < 1:
-        raise ValueError(f"fit: per_device is {per_device}. Use at least 1.")
-    count = devices_per_replica
+    counts = {"per_device": per_device, "devices_per_replica": devices_per_replica}
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"fit: {name} is {value!r}. Use an integer, at least 1.")
+        if value < 1:
+            raise ValueError(f"fit: {name} is {value}. Use at least 1.")
+    count = int(devices_per_replica)
     if count == 1 and not spread_steps:
         return mesh, ONE_DEVICE
     if count == 1:
@@ -107,7 +113,7 @@ def lay_out(
     if spread_steps:
         sizes |= {f"the {task.num_steps} steps that are spread": task.num_steps}
     for what, size in sizes.items():
-        if count < 1 or size % count:
+        if size % count:
             raise ValueError(
                 f"fit: devices_per_replica={count} does not divide {what}. Use a "
                 f"divisor of {size}."

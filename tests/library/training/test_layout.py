@@ -59,12 +59,13 @@ def test_stacks_lie_over_the_devices_and_the_rest_on_each():
     ("options", "message"),
     [
         ({"devices_per_replica": 3}, "does not divide the 2 devices there are"),
-        ({"devices_per_replica": 0}, "devices_per_replica=0 does not divide"),
+        ({"devices_per_replica": -1}, "devices_per_replica is -1. Use at least 1"),
         ({"devices_per_replica": 2, "batch": 5}, "the batch_size of 5. Use a divisor"),
         ({"devices_per_replica": 2, "spread_steps": True}, "the 7 steps that are spr"),
         ({"spread_steps": True}, "and it has one. Use devices_per_replica=2"),
         ({"devices_per_replica": 2, "per_device": 2}, "cannot lie over devices_per_re"),
         ({"per_device": 0}, "per_device is 0. Use at least 1"),
+        ({"devices_per_replica": "2"}, "devices_per_replica is '2'. Use an integer"),
     ],
     ids=str,
 )
@@ -74,5 +75,5 @@ def test_what_does_not_go_together(options, message):
         **options,
     }  # fmt: skip
     batch_size = options.pop("batch")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         lay_out(jax.make_mesh((2,), ("replica",)), Adding(7), batch_size, **options)
