@@ -2,12 +2,15 @@
 
 Question: why are the weights shared across time, and would un-shared ones do better?
 Command:  make answer, or python -m experiments.answer --preset=quick
-Time:     about 40 minutes on 2 cores (quick); hours (full).
+Time:     about 40 minutes on 2 cores (quick), half an hour with two experiments at
+          once, both estimates; hours (full).
 Expect:   WORKDIR/report.html with a verdict for every claim, each from the best
           evidence kept: that of a full preset, where there is one, over this run's.
 """
 
 import pathlib
+import re
+import sys
 import time
 
 from absl import flags
@@ -32,30 +35,31 @@ _COLLECT = common.define_bool(
     "Only join what the folders hold, and write the table of verdicts as README.md "
     "beside the report; nothing is run.",
 )
-for _key in ("replicas_per_device", *cluster.KEYS):
+_JOBS = common.define_integer(
+    "jobs",
+    None,
+    "Experiments at once, each a process; those that take times run alone. By default "
+    "2, and 1 where there is a GPU or a TPU, whose memory a process takes for itself.",
+    most=64,
+)
+for _key in ("jobs", "replicas_per_device", *cluster.KEYS):
     common.only(_key, {"collect": False})
+_OWN = {"evidence", "collect", "jobs"}  # what experiments do not know
 
 QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
     "better?"
 )
-# In the order in which they run.
+TIMED = "resources", "truncated_bptt"  # they take times, and run alone
+READERS = "real_law", "core_claim", "cell_comparison"  # of what the others trained
+# In the order in which they run: the longest first.
 EXPERIMENTS = (
-    "identities",
-    "resources",  # before the process is large, since it takes times
-    *("law", "recurrent_law"),
-    *(
-        "drift_map",
-        "real_data",
-        "real_law",
-        "core_claim",
-        "temporal_structure",
-        "spectrum",
-    ),
-    *("length_generalisation", "position_generalisation", "over_fitting"),
-    *("gap_decomposition", "cell_comparison", "truncated_bptt", "cell_state"),
-    *("universality", "translation"),
-    "depth",
+    *TIMED,
+    *("real_data", "drift_map", "depth", "spectrum", "position_generalisation"),
+    *("over_fitting", "gap_decomposition", "temporal_structure"),
+    *("length_generalisation", "recurrent_law", "translation", "universality"),
+    *("cell_state", "law", "identities"),
+    *READERS,
 )
 # Of a claim that several experiments judge: who joins what the others found.
 OWNER = {"Q5": "core_claim"}
@@ -115,29 +119,13 @@ def prepare():
 
 def main() -> None:
     """Runs every experiment of the preset, and writes report and figures."""
-    import jax
-
-    from experiments.lab import report, script
-    from experiments.lab.finding import write_findings
+    from experiments.lab import report
     from rnnshare.training import environment, write_atomically
 
     preset, folder = common.PRESET.value, common.workdir()
-    experiments = {name: script.load(name) for name in EXPERIMENTS}
-    if not _COLLECT.value:
-        with common.user_errors():
-            for experiment in experiments.values():
-                experiment.check()
-            cluster.check()
     began = time.perf_counter()
-    for name, experiment in () if _COLLECT.value else experiments.items():
-        # Each compiled program holds memory maps, of which Linux grants 65,530.
-        jax.clear_caches()
-        print(name.replace("_", " "), flush=True)
-        script.check_folder(folder / preset / name)
-        found = experiment.findings(preset, folder)
-        write_findings(found, folder / preset / name)
-        for finding in found:
-            print(f"  {finding.id}: {finding.verdict}", flush=True)
+    if not _COLLECT.value:
+        measure(folder / preset)
     minutes = (time.perf_counter() - began) / 60
     findings = collect(folder, evidence_folders(folder, preset))
     page = report.write(
@@ -162,6 +150,49 @@ def main() -> None:
     print(f"The report is {page}")
     if _COLLECT.value:
         write_atomically(folder / "README.md", table_page(findings))
+
+
+def measure(folder):
+    """Runs every experiment into its folder below this one, some at once.
+
+    One that fails is told; then those that read of it are not begun.
+    """
+    from experiments.lab import script, side_by_side
+
+    with common.user_errors():
+        for name in EXPERIMENTS:
+            script.load(name).check()
+            script.check_folder(folder / name)
+        cluster.check()
+    given = [flags.FLAGS[name] for name in flags.FLAGS if name not in _OWN]
+    words = [word for f in given if f.present for word in f.serialize().splitlines()]
+    python = [sys.executable, "-m"]
+    jobs = _JOBS.value or (1 if has_accelerator() else 2)
+    together = [name for name in EXPERIMENTS if name not in (*TIMED, *READERS)]
+    for names, at_once in ((TIMED, 1), (together, jobs), (READERS, 1)):
+        commands = {name: [*python, f"experiments.{name}", *words] for name in names}
+        codes = side_by_side.run(commands, at_once, tell)
+        if failed := [name for name, code in codes.items() if code]:
+            common.fail(
+                f"{', '.join(failed)} ended with an error, told above. The others' "
+                "rows and findings are kept; the same command goes on from them."
+            )
+
+
+def tell(name, line):
+    """Prints a line that an experiment wrote; of a verdict, no more than that."""
+    found = re.match(r"(\w+: (supported|refuted|inconclusive))\.", line)
+    if found:
+        line = found[1]
+    elif "\t" in line or line.startswith(("The report is ", "interrupted: ")):
+        return  # they stand in the report
+    print(f"{name}: {line}", flush=True)
+
+
+def has_accelerator():
+    """Returns whether this machine seems to have a GPU or a TPU; asks no driver."""
+    devices = pathlib.Path("/dev")
+    return any(any(devices.glob(f"{kind}[0-9]*")) for kind in ("nvidia", "accel"))
 
 
 TABLE_PAGE = """\
