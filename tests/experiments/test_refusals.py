@@ -154,6 +154,8 @@ BY_HAND = {
     "answer": {
         "--collect --cluster=local": "--cluster is not read with --collect",
         "--collect --replicas_per_device=2": "is not read with --collect",
+        "--collect --jobs=2": "--jobs is not read with --collect",
+        "--jobs=0": "--jobs",
         "--evidence=~nobody_here": "is of a user who has no home",
     },
     "compare": {

@@ -2,11 +2,15 @@
 
 import dataclasses
 import pathlib
+import types
 
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from experiments import answer
 from experiments.claims import CLAIMS
+from experiments.lab import script, side_by_side
 from experiments.lab.finding import Finding, read_findings, write_findings
 
 
@@ -77,6 +81,34 @@ def test_the_lead_says_what_each_verdict_says(verdict):
     for text in (why, whether):
         assert len(text.split(". ")) >= 3
     assert answer.lead([]) == ["Why? ", "Would un-shared do better? "]
+
+
+def test_an_experiment_that_fails_is_told_and_nothing_reads_of_it(
+    monkeypatch, tmp_path, capsys
+):
+    stages = []
+
+    def run(commands, jobs, tell):
+        stages.append((list(commands), jobs))
+        tell("depth", "D1: supported. As it should be.")
+        tell("depth", "a\ttable")
+        tell("depth", "told")
+        return {name: int(name == "depth") for name in commands}
+
+    monkeypatch.setattr(side_by_side, "run", run)
+    # Their data are not looked for.
+    monkeypatch.setattr(script, "load", lambda name: types.SimpleNamespace(check=tuple))
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as ended:
+        flags.FLAGS.mark_as_parsed()
+        flags.FLAGS.jobs = 3
+        answer.measure(tmp_path)
+    assert ended.value.code == 2
+    (alone, one), (together, three) = stages  # none reads of them
+    assert (alone, one, three) == (list(answer.TIMED), 1, 3)
+    assert {*alone, *together, *answer.READERS} == {*answer.EXPERIMENTS}
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["depth: D1: supported", "depth: told"] * 2
+    assert told.err.startswith("error: depth ended with an error, told above.")
 
 
 def test_each_experiment_has_its_rooms():
