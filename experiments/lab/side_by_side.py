@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 _LAST = 10.0  # seconds that a process has to end when it is told to
@@ -22,20 +23,27 @@ def run(
       tell: `tell(name, line)` of each line that one writes to stdout or stderr.
     """
     running: dict[str, subprocess.Popen] = {}
-    ends = False
+    ends, lock = False, threading.Lock()
+
+    def begin(name: str) -> subprocess.Popen | None:
+        with lock:  # or one would begin after all were ended
+            if ends:
+                return None
+            running[name] = subprocess.Popen(
+                commands[name],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            return running[name]
 
     def one(name: str) -> int:
-        if ends:
+        process = begin(name)
+        if process is None:
             return 1
-        with subprocess.Popen(
-            commands[name],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            running[name] = process
+        with process:
             assert process.stdout is not None  # for the type checker
             try:
                 for line in process.stdout:
@@ -54,7 +62,8 @@ def run(
                 future.result()  # raises what ended the wait
             return {name: future.result() for name, future in futures.items()}
         finally:
-            ends = True
+            with lock:
+                ends = True
             for process in running.values():
                 process.terminate()
             for process in running.values():

@@ -34,6 +34,7 @@ INTEGERS = {
     "benchmark.long_race": "num_steps batch_size hidden_features rounds",
     "compare": "forecast hidden_features batch_size period",
     "identities": "replicas_per_device workers",
+    "answer": "jobs",
 }
 FLOATS = {
     "train": "drift dropout learning_rate weight_decay clip_norm checkpoint_every",

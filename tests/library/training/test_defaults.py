@@ -76,7 +76,7 @@ Translation: trained_below=10000
 Truncation: carry='hand_on'
 Untied: same_init=False beyond='error'
 WordOrder: num_held_out=1000 num_facts=1 one_hot=False
-digits: split=0 validation_fraction=0.2
+digits: split=0 shuffled=False shuffled_each=False validation_fraction=0.2
 drift: split=0 amount=0.05 path='random_walk' num_steps=30 num_features=3 num_lags=10
     num_examples=1000 period=5 test_steps=None num_rows=1000 noise=0.0
 drift_stream: split=0 amount=0.05 num_steps=20 num_features=3 num_lags=5
