@@ -156,7 +156,7 @@ def measure(folder):
 
     One that fails is told; then those that read of it are not begun.
     """
-    from experiments.lab import script, side_by_side
+    from experiments.lab import machine, script, side_by_side
 
     with common.user_errors():
         for name in EXPERIMENTS:
@@ -166,7 +166,7 @@ def measure(folder):
     given = [flags.FLAGS[name] for name in flags.FLAGS if name not in _OWN]
     words = [word for f in given if f.present for word in f.serialize().splitlines()]
     python = [sys.executable, "-m"]
-    jobs = _JOBS.value or (1 if has_accelerator() else 2)
+    jobs = _JOBS.value or (1 if machine.has_accelerator() else 2)
     together = [name for name in EXPERIMENTS if name not in (*TIMED, *READERS)]
     for names, at_once in ((TIMED, 1), (together, jobs), (READERS, 1)):
         commands = {name: [*python, f"experiments.{name}", *words] for name in names}
@@ -186,12 +186,6 @@ def tell(name, line):
     elif "\t" in line or line.startswith(("The report is ", "interrupted: ")):
         return  # they stand in the report
     print(f"{name}: {line}", flush=True)
-
-
-def has_accelerator():
-    """Returns whether this machine seems to have a GPU or a TPU; asks no driver."""
-    devices = pathlib.Path("/dev")
-    return any(any(devices.glob(f"{kind}[0-9]*")) for kind in ("nvidia", "accel"))
 
 
 TABLE_PAGE = """\

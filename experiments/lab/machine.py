@@ -30,6 +30,12 @@ def use_devices() -> None:
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
 
+def has_accelerator() -> bool:
+    """Returns whether this machine seems to have a GPU or a TPU; asks no driver."""
+    devices = pathlib.Path("/dev")
+    return any(any(devices.glob(f"{kind}[0-9]*")) for kind in ("nvidia", "accel"))
+
+
 def use_cache() -> None:
     """Keeps compiled programs from one run to the next, as --compilation_cache says.
 
