@@ -83,6 +83,8 @@ def test_the_tables_say_what_the_claims_say():
     table = (RESULTS / "README.md").read_text()
     findings = read_findings(RESULTS)
     assert [f.id for f in findings] == list(answer.CLAIMS)
+    best = answer.collect(RESULTS, [RESULTS])  # also of what was kept since then
+    assert [f.folder for f in findings] == [f.folder for f in best]
     for finding in findings:
         (row,) = re.findall(rf"^\| \[{finding.id}\]\(.*$", table, re.MULTILINE)
         assert finding.verdict in row and report.escape(format_effect(finding)) in row
