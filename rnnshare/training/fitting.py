@@ -9,6 +9,7 @@ A large accelerator takes several replicas at once (`per_device`), under `vmap`:
 then fuses a replica's arithmetic in other ways, and the last bits differ.
 """
 
+import inspect
 import math
 import operator
 import pathlib
@@ -75,7 +76,8 @@ def fit(
 
     Args:
       make_model: `make_model(rngs=...)`; a hashable one that compares equal (a frozen
-        dataclass) shares its compilation with earlier calls.
+        dataclass) shares its compilation with earlier calls. What it makes is called
+        as `model(inputs, seq_lengths=..., rngs=...)`, as a `SequenceModel` is.
       recipe: how to train.
       replicas: the tasks must agree but for their arrays, as resampled splits do. Sets
         that a task draws are held while its replica trains (`rnnshare.tasks.held`): up
@@ -114,7 +116,7 @@ def fit(
       ValueError: on a seed outside [0, 2**32), a learning rate that float32 holds as 0,
         negative or infinite, no replica a device, or checkpoints of another training.
       TypeError: on a seed that is no integer, or a learning rate that is no number, as
-        a schedule.
+        a schedule; on a model that cannot be called so.
       Interrupted: if a signal came, inside `handle_signals`: after the chunk, and a
         checkpoint of it.
     """
@@ -131,6 +133,7 @@ def fit(
     per_device = min(per_device, math.ceil(len(replicas) / mesh.devices.shape[0]))
     rates = rates_to_tell_apart(recipe.make_optimizer, [r for _, _, r in replicas])
     loop = Loop(make_model, recipe, rates, gradient_norms, layout)
+    _check_model(loop)
     tasks = [task for task, _, _ in replicas]
     kind: Any = type(tasks[0])
     options = tuple(sorted((compiler_options or {}).items()))
@@ -204,6 +207,22 @@ def _agree_on(progress: Progress) -> None:
             f"fit: process {jax.process_index()} goes on from step {progress.step}, "
             f"the first one from step {step}. Give all processes the same folder."
         )
+
+
+def _check_model(loop: Loop) -> None:
+    if isinstance(loop.make_model, nnx.Module):
+        raise TypeError(
+            f"make_model is a model, a {type(loop.make_model).__name__}. Give the "
+            "function that makes it, with a keyword argument rngs."
+        )
+    model = loop.blueprint.bind()
+    try:
+        inspect.signature(model).bind(None, seq_lengths=None, rngs=None)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(model).__name__} cannot be called as model(inputs, "
+            f"seq_lengths=..., rngs=...): {error}. Call it in a module that can."
+        ) from None
 
 
 def _check(replicas: Sequence[Triple]) -> None:

@@ -275,6 +275,18 @@ def test_a_seed_that_is_no_integer_is_refused(seed):
         train([(TASK, seed, 1e-2)])
 
 
+@pytest.mark.parametrize(
+    ("make_model", "text"),
+    [
+        (setting(Tied()).make_model()(rngs=nnx.Rngs(0)), "is a model, a SequenceModel"),
+        (functools.partial(nnx.Linear, 2, 1), "Linear cannot be called as .*'seq_leng"),
+    ],
+)
+def test_what_is_no_maker_of_a_sequence_model_is_refused(make_model, text):
+    with pytest.raises(TypeError, match=text):
+        fit(make_model, RECIPE, [(TASK, 0, 1e-2)])
+
+
 def test_blueprint_of_a_model_counts_what_is_trained():
     made = setting(Untied(6))
     model = made.make_model()(rngs=nnx.Rngs(0))
