@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnshare.training.checkpoints import Checkpoint, Checkpoints
 from rnnshare.training.identity import key_of
+from rnnshare.training.layout import ONE_DEVICE
 from rnnshare.training.loop import Loop, Replica, TrainState
 
 Row = dict[str, Any]
@@ -149,7 +150,9 @@ class Keeper:
 
     def _restored(self, found: Checkpoint) -> list[TrainState]:
         """Returns the states of a checkpoint in the order of what was begun."""
-        like = jax.eval_shape(self._loop.init, self._replica(0))
+        # Of the shapes alone: how they lie over devices is the programs' concern.
+        loop = dataclasses.replace(self._loop, layout=ONE_DEVICE)
+        like = jax.eval_shape(loop.init, self._replica(0))
         places = [str(i) for i in range(len(found.facts["begun"]))]
         restored = found.restore(dict.fromkeys(places, like))
         return [restored[place] for place in places]

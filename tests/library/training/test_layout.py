@@ -1,5 +1,7 @@
 """One replica over several devices: the numbers of one, and what each device holds."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -30,6 +32,33 @@ def test_over_two_devices_it_is_that_of_one(sharing, spread):
         lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6),
         (two.params, [dict(row, diverged=0) for row in two.metrics]),
         (one.params, [dict(row, diverged=0) for row in one.metrics]),
+    )
+
+
+LAYOUTS = {
+    "one": {},
+    "two": {"devices_per_replica": 2},
+    "spread": {"devices_per_replica": 2, "spread_steps": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    with_slow([*itertools.product(LAYOUTS, LAYOUTS)], [("one", "spread")]),
+)
+def test_it_goes_on_over_other_devices(before, after, tmp_path):
+    def train(num_steps, **options):
+        recipe = Recipe(num_steps, 4, 2, patience=None)
+        setting = Setting(lambda split: TASK, LSTMCell, Untied(T), 4, 1, recipe)
+        return fit(setting.make_model(), recipe, [(TASK, 0, 1e-2)], **options)
+
+    kept = {"checkpoints": tmp_path, "checkpoint_every": 0}
+    train(4, **kept, **LAYOUTS[before])
+    found, expected = train(6, **kept, **LAYOUTS[after]), train(6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6),
+        found.params,
+        expected.params,
     )
 
 
