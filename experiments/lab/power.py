@@ -4,6 +4,7 @@ The effect and the spread are taken as they were observed, so a number of repeat
 guess of the right size, and no promise.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,18 @@ def repeats_within(values: Any, room: float, level: float = LEVEL) -> int | None
     half = stats.t.isf(level / 2, counts - 1) * values.std(ddof=1) / np.sqrt(counts)
     enough = counts[half <= left]
     return int(enough[0]) if len(enough) else None
+
+
+def say_why_not(plan: Any, plans: Mapping[str, Any]) -> str:
+    """Returns why what would decide was not run, in a sentence.
+
+    Args:
+      plan: that was run.
+      plans: the presets.
+    """
+    if plan.num_seeds < plans["full"].num_seeds:
+        return "The full preset, which has more, was not run, for want of hours."
+    return "More than these did not fit into a night."
 
 
 def say_repeats(count: int | None, of: str = "seeds") -> str:

@@ -4,6 +4,7 @@ import numpy as np
 
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEARNT, learnt_first
+from experiments.lab.power import say_why_not
 from experiments.length_generalisation.measure import (
     GOOD,
     LAST,
@@ -81,12 +82,12 @@ def judge_sharing(plan: Plan, found: Measured) -> Verdict:
         f"{chosen}{'' if chosen else ', no other tried'}. {_LEMMA} Within "
         f"{100 * CLOSE:g} points of tied at twice the trained length: {counts} of "
         f"{learnt.sum()}."
-        + _more_cases(verdict, words)
+        + _more_cases(plan, verdict, words)
         + diverged(found, plan.languages, before="\n\n"),
     )
 
 
-def _more_cases(verdict: str, words: list[str]) -> str:
+def _more_cases(plan: Plan, verdict: str, words: list[str]) -> str:
     """Returns what would decide cases that decide nothing, and why it was not run."""
     if verdict != "inconclusive":
         return ""
@@ -95,7 +96,7 @@ def _more_cases(verdict: str, words: list[str]) -> str:
         f"\n\nWhat would decide: it needs {short} more of the {len(words)} cases "
         f"supported, and {words.count('undecided')} are undecided because one side "
         "did not learn the trained lengths. More seeds would not change that; more "
-        "updates, as of the full preset, would, and take longer than this budget."
+        f"updates would. {say_why_not(plan, PLANS)}"
     )
 
 

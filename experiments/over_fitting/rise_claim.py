@@ -5,10 +5,10 @@ import pandas as pd
 
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import contrast, say_lost
-from experiments.lab.power import repeats_needed, say_repeats
+from experiments.lab.power import repeats_needed, say_repeats, say_why_not
 from experiments.over_fitting import figure
 from experiments.over_fitting.measure import Measured, over_grid, untied_less_tied
-from experiments.over_fitting.plan import Plan
+from experiments.over_fitting.plan import PLANS, Plan
 from experiments.over_fitting.rises import rise
 from rnnshare.analysis.statistics import Interval, mean_interval
 
@@ -83,7 +83,7 @@ def judge_rise(plan: Plan, found: Measured) -> Verdict:
         told = "; ".join(f"{cell} {i:.3f}" for cell, i in each.items())
         details += f"\n\nUntied's rise less tied's, {name} ({unit}): {told}."
     if verdict == "inconclusive":
-        details += _undecided(frames)
+        details += f"{_undecided(frames)} {say_why_not(plan, PLANS)}"
     return Verdict(
         verdict,
         larger,
@@ -114,8 +114,7 @@ def _undecided(frames: dict[str, pd.DataFrame]) -> str:
             told.append(f"{cell}, {name}: {way}")
     return (
         f"\n\nWhat is not shown, at the effects and spreads seen: {'; '.join(told)}. "
-        "What is the other way no number of seeds decides; more cells and sizes are in "
-        "the full preset, which was not run, for want of hours."
+        "What is the other way no number of seeds decides."
     )
 
 

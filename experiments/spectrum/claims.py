@@ -10,7 +10,7 @@ import pandas as pd
 
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
 from experiments.lab.frames import LEVEL, say_lost
-from experiments.lab.power import repeats_needed, say_repeats
+from experiments.lab.power import repeats_needed, say_repeats, say_why_not
 from experiments.spectrum.figure import TradeOffPoint, draw_trade_off
 from experiments.spectrum.measure import (
     BASELINES,
@@ -123,7 +123,7 @@ def judge_beyond(plan: Plan, found: Measured) -> Verdict:
         )
         details += (
             f" For 80 % power in the first step of Holm's method: {needed} (in the "
-            "direction seen). The full preset was not run, for want of hours."
+            f"direction seen). {say_why_not(plan, PLANS)}"
         )
     return Verdict(
         verdict,
