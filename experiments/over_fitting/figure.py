@@ -99,8 +99,9 @@ def draw_along(
             (handles[label],) = axes[i, j].plot(x, middle, **look)
             band = {"color": look["color"], "alpha": 0.15, "lw": 0}
             axes[i, j].fill_between(x, low, high, **band)
-        labels = xlabel if i == rows - 1 else "", "" if j else ylabel
-        dress(axes[i, j], *labels, "y", f"{row}, {column}")
+        below = xlabel if (i, j) == (rows - 1, columns // 2) else ""
+        dress(axes[i, j], below, "" if j else row, "y", "" if i else column)
+    figure.supylabel(ylabel, fontsize=FONT, color=INK)
     legend_below(figure, handles)
     return figure
 
