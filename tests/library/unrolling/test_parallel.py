@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from rnnshare import RNN, GRUCell, Untied
+from rnnshare import RNN, GRUCell, LowRank, Untied
 from rnnshare.sharing.drawing import equations_of
 from rnnshare.unrolling import Newton
 from tests.cases import with_slow
@@ -86,8 +86,9 @@ def test_long_sequences_at_the_default_initialisation(diagonal):
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 3])
 @pytest.mark.parametrize("batch", [(), (2, 3)])
-def test_chunks_and_batch_axes(batch, start):
-    c = case(Untied(32), "LSTM")
+@pytest.mark.parametrize("sharing", [Untied(32), LowRank(32)], ids=repr)
+def test_chunks_and_batch_axes(sharing, batch, start):
+    c = case(sharing, "LSTM")
     inputs = generic((T, *batch, D), 4)
     carry = (generic((*batch, H), 5), generic((*batch, H), 6))
     lengths = np.arange(np.prod(batch, dtype=int), dtype=np.int32).reshape(batch)
