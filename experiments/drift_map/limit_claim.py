@@ -42,7 +42,8 @@ def judge_limit(plan: Plan, found: Measured) -> Verdict:
         f"met once, at d = {plan.drifts[-1]:g}",
         f"After {plan.streaming_steps:,} batches of ever new examples (T = "
         f"{plan.limit_steps}, equal width, the rate annealed to 0), untied less tied "
-        f"test loss is {_told(every)}.{_control(still, room)}{_wide(wide)}",
+        f"test loss is {_told(every)}.{_control(still, room)}{_wide(wide)}"
+        f"{_no_better_wide(found)}",
         plan.num_seeds,
         "\n\n".join(limit_details(plan, found, verdict, apart, room)),
         data=(every, moving.p),
@@ -75,6 +76,25 @@ def _wide(wide: Any) -> str:
     return (
         f" At equal width only: at d = {' and '.join(catches)} the wide tied model is "
         f"no worse than untied ({_told(wide)})."
+    )
+
+
+def _no_better_wide(found: Measured) -> str:
+    """Returns where the wide tied model loses to the narrow one, which tells no width.
+
+    Its rate was tuned at another drift, and is too high or too low there.
+    """
+    means = found.streaming.groupby(["d", "arm"])["test_loss"].mean().unstack()
+    worse = means[means[WIDE] > means[TIED]]
+    if worse.empty:
+        return ""
+    told = "; ".join(
+        f"d = {d:g}: {row[WIDE]:.5f} against {row[TIED]:.5f}"
+        for d, row in worse.iterrows()
+    )
+    return (
+        f" The wide one is above the narrow one ({told}) at the rate that it was tuned "
+        "to at the middle d: there it says nothing of width."
     )
 
 
