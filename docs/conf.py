@@ -52,17 +52,19 @@ def copy_what_lives_elsewhere() -> None:
     readme = (ROOT / "README.md").read_text()
     for figure in re.findall(r"!\[[^]]*\]\(([^)]*)\)", readme):
         _copy(ROOT / figure, made / figure)
-    # README's answer, as a page: from its heading to the next one.
-    answer = readme.partition("## The answer\n")[2].partition("\n## ")[0]
-    pictures = readme.partition("\n## ")[0]
-    lead = re.search(r"!\[[^]]*\]\([^)]*\)", pictures)
-    assert lead is not None, "README's lead has no figure"
     table = (ROOT / "experiments" / "results" / "README.md").read_text()
-    table = "\n|" + table.partition("\n|")[2].partition("\n\n")[0]
-    rows = re.sub(r"\[(\w+)\]\(report\.md#\w+\)", r"\1", table)
-    answer = re.sub(r"\nEvery verdict: .*\n", "\n", answer)
-    page = f"# The answer\n\n{lead[0]}\n\n{answer}\n\n## Every verdict\n{rows}\n"
-    (made / "answer.md").write_text(page)
+    (made / "answer.md").write_text(answer_page(readme, table))
+
+
+def answer_page(readme: str, results: str) -> str:
+    """Returns README's answer as a page, with the table of the kept results' README."""
+    answer = readme.partition("## The answer\n")[2].partition("\n## ")[0]
+    lead = re.search(r"!\[[^]]*\]\([^)]*\)", readme.partition("\n## ")[0])
+    assert lead is not None, "README's lead has no figure"
+    table = "\n|" + results.partition("\n|")[2].partition("\n\n")[0]
+    page = f"# The answer\n\n{lead[0]}\n\n{answer}\n\n## Every verdict\n{table}\n"
+    # Files of the repository that are no pages of the site are named.
+    return re.sub(r"(?<!!)\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", page)
 
 
 def _copy(source: pathlib.Path, to: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import runpy
 
 import jax
 import pytest
@@ -53,3 +54,15 @@ def test_every_public_name_has_an_example_that_runs(wing):
 def test_there_are_pages_and_blocks():
     assert {page.stem for page in PAGES} >= {"index", "recipes", "extend", "data"}
     assert len(BLOCKS) > 12
+
+
+def test_the_answer_links_to_its_figures_alone():
+    """Other files of the repository are no pages of the site, whose build refuses."""
+    made = runpy.run_path(str(ROOT / "docs" / "conf.py"))["answer_page"]
+    page = made(
+        (ROOT / "README.md").read_text(),
+        (ROOT / "experiments" / "results" / "README.md").read_text(),
+    )
+    links = re.findall(r"\]\((?!https?:)([^)]*)\)", page)
+    assert len(links) >= 2 and page.count("\n| ") > 40
+    assert all(re.fullmatch(r"experiments/.*\.png", link) for link in links), links
