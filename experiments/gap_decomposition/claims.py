@@ -134,8 +134,8 @@ def judge_parts(plan: Plan, found: Measured) -> Verdict:
     }
     bars = {
         metric: [
-            _bar("all\nthat count", pooled[metric]),
-            *(_bar(f"{cell}\nN = {n}", parts[metric][cell, t, n])
+            _bar("all that count", pooled[metric]),
+            *(_bar(f"{cell}, T = {t}, N = {n}", parts[metric][cell, t, n])
               for cell, t, n in pairs["loss"]),
         ]
         for metric in GUESSING
@@ -186,8 +186,7 @@ def parts_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
     for metric, bars in verdict.data.items():
         for bar in bars:
             shown = (f"{part:z.3f}" for part in bar.parts)
-            label = bar.label.replace("\n", " ")
-            table.append((label, UNITS[metric], *shown, f"{bar.share:.2f}"))
+            table.append((bar.label, UNITS[metric], *shown, f"{bar.share:.2f}"))
     return tuple(table)
 
 
@@ -201,16 +200,17 @@ def draw_parts(plan: Plan, found: Measured, verdict: Verdict):
         {labels[metric]: bars for metric, bars in verdict.data.items()},
         PARTS,
         {labels[metric]: level for metric, level in GUESSING.items()},
-        "On top: grey / coloured, the share of unseen steps\nat which both are equal "
-        f"(supported below {FEW:g}, refuted above {MUCH:g})",
+        "At the ends: grey / coloured, the share of unseen steps\nat which both are "
+        f"equal (supported below {FEW:g}, refuted above {MUCH:g})",
     )
 
 
 def _losses(by_case):
     """Returns what the gaps were split from: a case's mean losses after 4 s."""
     told = [
-        f"{cell}, N = {size} {model} " + ", ".join(f"{x:.3f}" for x in row.mean(0))
-        for (cell, _, size), values in by_case.items()
+        f"{cell}, T = {steps}, N = {size} {model} "
+        + ", ".join(f"{x:.3f}" for x in row.mean(0))
+        for (cell, steps, size), values in by_case.items()
         for model, row in zip(("tied", "untied"), values[:, 1], strict=True)
     ]
     return (

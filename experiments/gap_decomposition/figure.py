@@ -12,7 +12,6 @@ from rnnshare.plotting.style import (
     MUTED,
     colour_of,
     dress,
-    grid_of,
     legend_below,
     mark_level,
     new_figure,
@@ -63,10 +62,10 @@ def draw_parts(
     levels: Mapping[str, float],
     title: str,
 ) -> "Figure":
-    """Draws each gap as a stacked bar, negative parts below 0, its share on top.
+    """Draws each gap as a stacked bar, negative parts left of 0, its share at its end.
 
     Args:
-      panels: label of the y axis, with its unit -> the bars.
+      panels: label of the x axis, with its unit -> the bars, the same in each panel.
       names: of the four parts.
       levels: panel -> the gap of an untied model at chance where nothing was shown.
       title: what the shares say.
@@ -74,19 +73,21 @@ def draw_parts(
     Raises:
       ValueError: unless there are four names, and as many parts in each bar.
     """
-    figure = new_figure(height=1.5 + 2.9 * len(panels))
-    axes = grid_of(figure, len(panels), 1)
-    for panel, (ylabel, bars) in zip(axes, panels.items(), strict=True):
+    labels = [bar.label for bars in panels.values() for bar in bars]
+    labels = labels[: len(labels) // len(panels)]
+    figure = new_figure(height=2.8 + 0.34 * len(labels))
+    figure.suptitle(title, fontsize=FONT - 1, color=INK)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for panel, (xlabel, bars) in zip(axes, panels.items(), strict=True):
         for place, bar in enumerate(bars):
             _stack(panel, place, bar)
-        panel.axhline(0.0, color=INK, lw=1.2, zorder=0)
-        level = panel.axhline(levels[ylabel], color=INK, lw=1.2, ls=":", zorder=0)
-        panel.set_xticks(range(len(bars)), [bar.label for bar in bars])
-        panel.set_xlim(-0.5, len(bars) - 0.2)
-        panel.margins(y=0.1)
-        dress(panel, "", ylabel, grid="y")
-    axes[0].set_title(title, fontsize=FONT - 1, color=INK)
-    handles = [axes[0].bar(np.nan, np.nan, color=colour) for colour in _COLOURS]
+        panel.axvline(0.0, color=INK, lw=1.2, zorder=0)
+        level = panel.axvline(levels[xlabel], color=INK, lw=1.2, ls=":", zorder=0)
+        panel.margins(x=0.22)  # for the shares
+        dress(panel, xlabel, "", grid="x")
+    axes[0].set_yticks(range(len(labels)), labels)
+    axes[0].set_ylim(len(labels) - 0.4, -0.6)  # the first on top
+    handles = [axes[0].barh(np.nan, np.nan, color=colour) for colour in _COLOURS]
     legend = dict(zip(names, handles, strict=True))
     text = "untied at chance where nothing\nwas shown, all else perfect"
     legend_below(figure, {**legend, text: level})
@@ -100,10 +101,11 @@ def _stack(panel: Any, place: int, bar: Bar) -> None:
     for part, colour, shift in zip(bar.parts, _COLOURS, shifts, strict=True):
         up = part.estimate >= 0
         base, tops[up] = tops[up], tops[up] + part.estimate
-        panel.bar(place, part.estimate, 0.44, base, color=colour, edgecolor="white")
-        x = place + shift
-        panel.plot([x, x], [base + part.low, base + part.high], color=INK, lw=1.5)
-    note(panel, f"{bar.share.estimate:.2f}", (place, tops[True]), (0, 9), "center", INK)
+        panel.barh(place, part.estimate, 0.6, base, color=colour, edgecolor="white")
+        y = place + shift
+        panel.plot([base + part.low, base + part.high], [y, y], color=INK, lw=1.5)
+    end = max([0.0, *(tops[True] + i.high - i.estimate for i in bar.parts[-1:])])
+    note(panel, f"{bar.share.estimate:.2f}", (end, place), (5, 0), "left", INK)
 
 
 def draw_agreement(points: Sequence[GapPoint], text: str, level: float) -> "Figure":
