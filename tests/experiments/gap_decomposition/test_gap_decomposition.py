@@ -1,6 +1,7 @@
 """The split of the tied-untied gap, the correlation of two gaps, and their verdicts."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -212,7 +213,10 @@ def test_the_parts_are_told_and_drawn(gaps, longer, verdict, share, tmp_path):
     assert told.effect.estimate == pytest.approx(share, abs=0.03)
     assert ("80 % power" in told.details) == (verdict == "inconclusive")
     table = GAP.table(PLAN, found, told)
-    cases = [f"{c} N = {n}" for c in PLAN.cells for n in PLAN.sizes]
+    cases = [
+        f"{cell}, T = {t}, N = {n}"
+        for cell, t, n in itertools.product(PLAN.cells, PLAN.lengths, PLAN.sizes)
+    ]
     cases = ["all that count", *cases]
     assert [row[:2] for row in table[1:]] == [
         (case, unit) for unit in ("nats", "error rate") for case in cases
