@@ -117,19 +117,25 @@ def test_updates_fit_the_time():
     assert updates_for(60, 1.0, 8) == SHORTEST
 
 
-def rule(kind, count=400):
-    """Inputs and an answer a step, by a rule that is one, or has a period of 4."""
+def rule(kind, count=400, still=()):
+    """Inputs and an answer a step, by a rule that is one, or has a period of 4.
+
+    Some steps may be still, as the sun's light is by night: their inputs are 0.
+    """
     weights = np.tile(RNG.standard_normal((4, 2)), (3, 1))
     if kind == "one":
         weights = np.tile(weights[:1], (12, 1))
-    y = np.einsum("ntd,td->nt", X[:count], weights)
+    x = X[:count].copy()
+    x[:, still] = 0
+    y = np.einsum("ntd,td->nt", x, weights)
     y += 0.3 * RNG.standard_normal(y.shape)
-    return from_arrays(X[:count], y, readout="every")(0)
+    return from_arrays(x, y, readout="every")(0)
 
 
 def test_a_period_is_found_where_there_is_one():
     assert find_period(rule("four")) == 4
     assert find_period(rule("one")) is None
+    assert find_period(rule("four", still=[0])) == 4
 
 
 def test_the_law_tells_the_side():
