@@ -100,6 +100,19 @@ def test_an_arm_that_diverged_is_left_out():
     assert "'low rank' diverged on some seed" in found.reasons[0]
 
 
+def test_where_all_but_tied_arms_diverged_nothing_is_told():
+    losses = {"tied": 0.5, "tied,_wide": 0.4, "low_rank": None}
+    found = recommend(outcome(**losses), 1.0, 0.0)
+    assert found.reasons[-1] == "Too little was trained." and found.arm is None
+
+
+def test_a_loss_of_0_is_one_that_rounding_hides():
+    found = recommend(with_unshared(tied=0.0, low_rank=0.0, unshared=0.3), 1.0, 0.0)
+    assert found.arm == "tied" and found.ratio == (1.0, 1.0, 1.0)
+    other = recommend(outcome(tied=0.5, low_rank=0.0), 1.0, 0.0)
+    assert other.arm == "low rank" and 0 < other.ratio.high < 1
+
+
 @pytest.mark.parametrize("period", [None, 4])
 def test_arms_are_in_the_order_of_their_weight(period):
     arms = arms_of(12, 2, 8, period)
