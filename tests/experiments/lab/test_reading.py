@@ -183,6 +183,17 @@ def test_what_is_not_as_it_should_be_is_refused(table, options, error, tmp_path)
     assert str(tmp_path / "d.csv") in str(raised.value)
 
 
+def test_files_of_arrays_that_are_none_are_refused(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, inputs=X, targets=LABELS.astype(object))
+    whole = path.read_bytes()
+    np.save(tmp_path / "d.npy", X)
+    for content in (whole, whole[:-30], (tmp_path / "d.npy").read_bytes(), b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"d.npz cannot be read as arrays: .*Save"):
+            read(path)
+
+
 def test_files_that_are_none_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"use a file that ends in .csv, .parquet"):
         read(tmp_path / "d.xlsx")
