@@ -188,7 +188,7 @@ def prepare():
 def main(setting, task, seeds) -> None:
     """Trains, and prints what came of it; the first of several processes does so."""
     from experiments.lab import board, run_folder
-    from rnnshare.training import fit
+    from rnnshare.training import fit, key_of
     from rnnshare.training.processes import is_first
 
     if not is_first():
@@ -201,7 +201,7 @@ def main(setting, task, seeds) -> None:
         names = {**setting.columns(), "split": _SPLIT.value, "seed": _SEED.value}
         folder, path = None, common.WORKDIR.value
         if path is not None:
-            names["num_seeds"] = len(seeds)
+            names |= {"num_seeds": len(seeds), "data": key_of(task)}
             with common.user_errors():
                 opened = run_folder.opened(path, names, seeds, restart=_RESTART.value)
                 folder = stack.enter_context(opened)

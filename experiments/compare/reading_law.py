@@ -103,7 +103,7 @@ def find_period(task: Task, least: float = 0.5) -> int | None:
 
 
 def _step_weights(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns [T, D], ridge weights of every step."""
+    """Returns [T, D], ridge weights of every step; 0 of inputs that never vary."""
     count, num_steps, features = inputs.shape
     x = inputs - inputs.mean(0)
     y = targets - targets.mean(0)
@@ -111,13 +111,18 @@ def _step_weights(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         flat = x.reshape(count, -1)
         gram = flat.T @ flat
         gram += 0.01 * np.trace(gram) / len(gram) * np.eye(len(gram)) * num_steps**0.5
-        return np.linalg.solve(gram, flat.T @ y).reshape(num_steps, features)
+        return _solved(gram, flat.T @ y).reshape(num_steps, features)
     found = []
     for step in range(num_steps):
         gram = x[:, step].T @ x[:, step]
         gram += 0.01 * np.trace(gram) / features * np.eye(features)
-        found.append(np.linalg.solve(gram, x[:, step].T @ y[:, step]))
+        found.append(_solved(gram, x[:, step].T @ y[:, step]))
     return np.array(found)
+
+
+def _solved(gram: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Returns the least weights w of `gram w = along`, of any rank."""
+    return np.linalg.lstsq(gram, along, rcond=None)[0]
 
 
 def _untold(why: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rnnshare.analysis import Interval, resampled_interval
 CANNOT_TELL = "cannot tell"
 SHARED = ("tied", "tied, wide")
 UNSHARED = "un-shared"
+LEAST = float(np.finfo(np.float32).eps)  # a loss below it is told from none by rounding
 
 
 class Recommendation(NamedTuple):
@@ -49,16 +50,16 @@ def recommend(outcome: Outcome, chance: float, overlap: float) -> Recommendation
     """
     names = list(outcome.settings)
     validation = {name: outcome.losses(name, "validation") for name in names}
-    test = {name: outcome.losses(name) for name in names}
+    test = {name: np.maximum(outcome.losses(name), LEAST) for name in names}
     lost = [name for name in names if not np.isfinite(test[name]).all()]
     names = [name for name in names if name not in lost]
     told = [f"'{name}' diverged on some seed, and is left out." for name in lost]
-    if "tied" not in names or len(names) < 2 or len(test["tied"]) < FEWEST:
+    others = [name for name in names if name not in SHARED]
+    if "tied" not in names or not others or len(test["tied"]) < FEWEST:
         return Recommendation(
             None, CANNOT_TELL, None, (*told, "Too little was trained."), None
         )
     mean = {name: float(validation[name].mean()) for name in names}
-    others = [name for name in names if name not in SHARED]
     shared = min((n for n in names if n in SHARED), key=mean.__getitem__)
     other = min(others, key=mean.__getitem__)
 

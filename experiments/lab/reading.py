@@ -1,6 +1,7 @@
 """Files of data as arrays: tables of a row a sequence or of a row a step, .npz, .ts."""
 
 import pathlib
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,8 +83,14 @@ def read(
 
 
 def _read_npz(path: pathlib.Path, forecast: int) -> Given:
-    with np.load(path) as found:
-        arrays = {name: found[name] for name in found.files}
+    try:
+        with path.open("rb") as file, np.load(file) as found:
+            arrays = {name: found[name] for name in found.files}
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read as arrays: {error}. Save numbers, or words of the "
+            "dtype str, as numpy.savez(path, inputs=..., targets=...)."
+        ) from None
     needed = {"inputs"} if forecast else {"inputs", "targets"}
     missing = sorted(needed - set(arrays))
     if missing:

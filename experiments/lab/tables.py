@@ -2,6 +2,7 @@
 
 import difflib
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ def long(
     """Returns what a table of a row a step holds; shorter sequences are padded."""
     target = _known(path, table, target, "--target")
     for name, flag in ((sequence, "--sequence"), (time, "--time")):
-        _known(path, table, name, flag)
+        _refuse_missing(path, table[_known(path, table, name, flag)], name)
     own = {sequence, time} if forecast else {sequence, time, target}
     names = list(features) or [name for name in table.columns if name not in own]
     for name in names:
@@ -82,7 +83,11 @@ def long(
             f"{path}: {sequence} {row[sequence]!r} has two rows of {time} "
             f"{row[time]!r}. Each step has one row."
         )
-    table = table.sort_values([sequence, time], kind="stable")
+
+    def in_order(column: Any) -> Any:
+        return _in_order(path, column) if column.name == time else column
+
+    table = table.sort_values([sequence, time], kind="stable", key=in_order)
     x = _numbers(path, table, names)
     y = _numbers(path, table, [target])[:, 0] if forecast else _column(
         path, table, target
@@ -95,7 +100,7 @@ def long(
     real = np.arange(num_steps) < lengths[:, None]
     inputs = np.where(real[..., None], x[rows], 0).astype(np.float32)
     targets = y[rows]
-    times = np.unique(table[time].to_numpy())
+    times = table[time].drop_duplicates().sort_values(key=in_order)
     shown = tuple(map(str, times if len(times) == num_steps else range(num_steps)))
     ragged = None if real.all() else lengths.astype(np.int32)
     if forecast:
@@ -129,7 +134,7 @@ def parted(
     rest = table.drop(columns=[groups])
     if sequence is None:
         return _column(path, table, groups), rest
-    _known(path, table, sequence, "--sequence")
+    _refuse_missing(path, table[_known(path, table, sequence, "--sequence")], sequence)
     owners = _column(path, table, groups)
     names, first, place = np.unique(
         table[sequence].to_numpy(), return_index=True, return_inverse=True
@@ -142,6 +147,32 @@ def parted(
             "a column that has one value for each sequence."
         )
     return owners[first], rest
+
+
+def _in_order(path: pathlib.Path, column: Any) -> Any:
+    """Returns times that stand in their order: of words, what they say.
+
+    Words are dates by ISO 8601, or all the same but for a number or a time of day: as
+    words, 10:00 would be before 9:00, and t10 before t2.
+    """
+    import pandas as pd
+
+    if column.dtype.kind in "iufbmM" or getattr(column.dtype, "ordered", False):
+        return column
+    words = column.astype(str)
+    kinds = words.str.replace(r"\d+", "0", regex=True).unique()
+    if len(kinds) == 1 and re.fullmatch(r"[^\d-]*0((:0)*|[^\d:/.-]*)", kinds[0]):
+        numbers = words.str.findall(r"\d+").map(lambda found: tuple(map(int, found)))
+        places = {one: place for place, one in enumerate(sorted(set(numbers)))}
+        return numbers.map(places)
+    try:
+        return pd.to_datetime(words, format="ISO8601", utc=True)
+    except ValueError:
+        raise ValueError(
+            f"{path}: column {column.name!r} holds {words.iloc[0]!r}, and words do not "
+            "say the order of the steps. Write numbers, or dates as 2024-01-31 or "
+            "2024-01-31T09:00."
+        ) from None
 
 
 def _known(path: pathlib.Path, table: Any, name: str | None, flag: str) -> str:

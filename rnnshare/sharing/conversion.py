@@ -22,8 +22,10 @@ from rnnshare.sharing.combinations import (
 from rnnshare.sharing.corrections import LowRank, Scaled, TimeInput, is_kernel
 from rnnshare.sharing.measures import as_rows, double_of
 from rnnshare.sharing.partition import Partition
+from rnnshare.sharing.projections import clusters, least_squares, means
 from rnnshare.sharing.selections import Selection
 from rnnshare.sharing.templates import Tied, Untied
+from rnnshare.sharing.unseen import apply_beyond
 
 _SHARP = 20.0  # a logit that leaves other templates 2e-9 of the mixture
 _NEITHER = 64  # steps to compare where neither sharing has a number of them
@@ -100,19 +102,18 @@ def _(target: Tied, weights, key):
     return jax.tree.map(lambda w: w.mean(0), weights)
 
 
-project.register(Untied, lambda target, weights, key: weights)
+project.register(Untied, lambda target, weights, key: _of_own_steps(target, weights))
 
 
 @project.register
 def _(target: Selection, weights, key):
-    steps = np.arange(len(jax.tree.leaves(weights)[0]))
-    if target.num_steps is not None:
-        steps = np.minimum(steps, target.num_steps - 1)
-    return _means(weights, target.template_of(steps), target.num_templates)
+    read = target.template_of(_steps_read(target, weights))
+    return means(weights, read, target.num_templates)
 
 
 @project.register
 def _(target: Mixture, weights, key):
+    weights = _of_own_steps(target, weights)
     rows = _rows(weights)
     count, rank = target.num_templates, len(rows)
     noise = np.asarray(jax.random.normal(key, (rank, count)), np.float64)
@@ -126,7 +127,7 @@ def _(target: Mixture, weights, key):
             scale = s[k] / math.sqrt(rank)  # coefficients of size one
             templates[k], coefficients[:, k] = scale * v[k], u[:, k] * math.sqrt(rank)
         return {TEMPLATES: _unrows(templates, weights), target.key: coefficients}
-    centres, owner = _clusters(rows, count)
+    centres, owner = clusters(rows, count)
     one_hot = _SHARP * (np.arange(count) == owner[:, None])
     # Equal templates mix to the same at any logits; unequal ones let them part.
     logits = noise if len(np.unique(owner)) == 1 else one_hot
@@ -135,6 +136,7 @@ def _(target: Mixture, weights, key):
 
 @project.register
 def _(target: Combination, weights, key):
+    weights = _of_own_steps(target, weights)
     count = len(jax.tree.leaves(weights)[0])
     stored: dict[str, Any] = {}
     if isinstance(target, Hypernetwork):
@@ -143,7 +145,7 @@ def _(target: Combination, weights, key):
     is_splines = isinstance(target, Basis) and target.kind == "bspline"
     one = np.ones(target.num_templates) if is_splines else np.eye(functions.shape[1])[0]
     return stored | {
-        TEMPLATES: jax.tree.map(lambda w: _least_squares(functions, w, one), weights)
+        TEMPLATES: jax.tree.map(lambda w: least_squares(functions, w, one), weights)
     }
 
 
@@ -155,10 +157,10 @@ def _(target: TimeInput, weights, key):
     one = np.eye(functions.shape[1])[0]
 
     def base(w):
-        return w.mean(0) if is_kernel(w[0]) else _least_squares(functions, w, one)[0]
+        return w.mean(0) if is_kernel(w[0]) else least_squares(functions, w, one)[0]
 
     def encoding(w):
-        return None if is_kernel(w[0]) else _least_squares(functions, w, one)[1:]
+        return None if is_kernel(w[0]) else least_squares(functions, w, one)[1:]
 
     return {
         "base": jax.tree.map(base, weights),
@@ -168,6 +170,7 @@ def _(target: TimeInput, weights, key):
 
 @project.register
 def _(target: LowRank, weights, key):
+    weights = _of_own_steps(target, weights)
     base, left = _base_and_rest(target, weights, key)
     if target.rank == 0:
         return {"base": base, "correction": jax.tree.map(lambda _: None, left)}
@@ -193,6 +196,7 @@ def _(target: LowRank, weights, key):
 
 @project.register
 def _(target: Scaled, weights, key):
+    weights = _of_own_steps(target, weights)
     base, left = _base_and_rest(target, weights, key)
     count = len(jax.tree.leaves(weights)[0])
     each = jax.tree.map(_as_double, expand(target.base, base, count))
@@ -214,6 +218,26 @@ def _(target: Partition, weights, key):
         label: project(target.members[label], part, key)
         for label, part in target.parts_of(weights).items()
     }
+
+
+def _steps_read(target: Any, weights: Weights) -> np.ndarray:
+    """Returns int[T], which of its own steps a sharing reads at each of the weights'.
+
+    A member of another sharing may hold fewer steps than that, or more.
+    """
+    steps = np.arange(len(jax.tree.leaves(weights)[0]))
+    return np.asarray(apply_beyond(target, steps))
+
+
+def _of_own_steps(target: Any, weights: Weights) -> Weights:
+    """Returns weights of the steps that a sharing holds, if it holds a number of them.
+
+    A step that is read at several has their mean, one that is read at none that of all.
+    """
+    count = len(jax.tree.leaves(weights)[0])
+    if target.num_steps in (None, count):
+        return weights
+    return means(weights, _steps_read(target, weights), target.num_steps)
 
 
 def _base_and_rest(target: Any, weights: Weights, key: Any) -> tuple[Stored, Weights]:
@@ -254,47 +278,3 @@ def _unrows(rows: np.ndarray, weights: Weights) -> Weights:
         piece.view(w.dtype).reshape(len(rows), *w.shape[1:])
         for piece, w in zip(pieces, leaves, strict=True)
     )
-
-
-def _means(weights: Weights, owner: np.ndarray, count: int) -> Weights:
-    """Returns the mean over the steps of each owner, of all steps where it has none."""
-
-    def mean(w: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [w[owner == k].mean(0) if np.any(owner == k) else w.mean(0)
-             for k in range(count)]
-        )  # fmt: skip
-
-    return jax.tree.map(mean, weights)
-
-
-def _clusters(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `count` centres and each row's: k-means from far apart rows (Lloyd)."""
-
-    def squared(centres: np.ndarray) -> np.ndarray:  # distances [T, K]
-        return np.stack([np.sum((rows - c) ** 2, axis=1) for c in centres], axis=1)
-
-    centres = rows[:1]
-    for _ in range(count - 1):
-        far = squared(centres).min(1)
-        centres = np.concatenate([centres, rows[[int(np.argmax(far))]]])
-    for _ in range(100):
-        owner = squared(centres).argmin(1)
-        moved = np.stack(
-            [rows[owner == k].mean(0) if np.any(owner == k) else centres[k]
-             for k in range(count)]
-        )  # fmt: skip
-        if np.array_equal(moved, centres):
-            break
-        centres = moved
-    return centres, owner
-
-
-def _least_squares(functions: np.ndarray, w: np.ndarray, one: np.ndarray) -> np.ndarray:
-    """Returns the templates [K, ...] whose sum by functions [T, K] is nearest to w.
-
-    `one` are the coefficients of a constant, which is fitted without rounding.
-    """
-    flat = w.reshape(len(w), -1)
-    rest = np.linalg.pinv(functions) @ (flat - flat[:1])
-    return (rest + one[:, None] * flat[:1]).reshape(-1, *w.shape[1:])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -146,6 +147,22 @@ def test_a_signal_keeps_what_was_trained_and_a_second_start_is_refused(tmp_path)
     (checkpoint,) = (folder / "checkpoints").iterdir()
     rows = (folder / "metrics.jsonl").read_text().splitlines()
     assert checkpoint.name == f"step_{strict_json(rows[-1])['step']:09d}"
+
+
+def test_other_data_are_refused_before_there_is_a_checkpoint(tmp_path, monkeypatch):
+    file, folder = tmp_path / "own.csv", tmp_path / "run"
+    rows = [f"{i % 7},{i % 5},{i % 2},{i // 2 % 2}" for i in range(20)]
+    file.write_text("\n".join(["a,b,y,z", *rows]))
+    flags = (f"--data={file}", "--features=a,b", f"--workdir={folder}")
+    killed = mock.Mock(side_effect=OSError("killed"))
+    monkeypatch.setattr("rnnshare.training.fit", killed)
+    assert "killed" in run_here("train", *flags, "--target=y").stderr
+    assert "killed" in run_here("train", *flags, "--target=y").stderr
+    refused = run_here("train", *flags, "--target=z")
+    assert refused.returncode == 2 and killed.call_count == 2
+    assert [line.split()[0] for line in refused.stderr.splitlines()[-3:-1]] == [
+        "name", "data"
+    ]  # fmt: skip
 
 
 def test_a_training_outlasts_those_who_read_of_it(tmp_path):

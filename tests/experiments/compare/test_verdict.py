@@ -100,6 +100,19 @@ def test_an_arm_that_diverged_is_left_out():
     assert "'low rank' diverged on some seed" in found.reasons[0]
 
 
+def test_where_all_but_tied_arms_diverged_nothing_is_told():
+    losses = {"tied": 0.5, "tied,_wide": 0.4, "low_rank": None}
+    found = recommend(outcome(**losses), 1.0, 0.0)
+    assert found.reasons[-1] == "Too little was trained." and found.arm is None
+
+
+def test_a_loss_of_0_is_one_that_rounding_hides():
+    found = recommend(with_unshared(tied=0.0, low_rank=0.0, unshared=0.3), 1.0, 0.0)
+    assert found.arm == "tied" and found.ratio == (1.0, 1.0, 1.0)
+    other = recommend(outcome(tied=0.5, low_rank=0.0), 1.0, 0.0)
+    assert other.arm == "low rank" and 0 < other.ratio.high < 1
+
+
 @pytest.mark.parametrize("period", [None, 4])
 def test_arms_are_in_the_order_of_their_weight(period):
     arms = arms_of(12, 2, 8, period)
@@ -117,19 +130,25 @@ def test_updates_fit_the_time():
     assert updates_for(60, 1.0, 8) == SHORTEST
 
 
-def rule(kind, count=400):
-    """Inputs and an answer a step, by a rule that is one, or has a period of 4."""
+def rule(kind, count=400, still=()):
+    """Inputs and an answer a step, by a rule that is one, or has a period of 4.
+
+    Some steps may be still, as the sun's light is by night: their inputs are 0.
+    """
     weights = np.tile(RNG.standard_normal((4, 2)), (3, 1))
     if kind == "one":
         weights = np.tile(weights[:1], (12, 1))
-    y = np.einsum("ntd,td->nt", X[:count], weights)
+    x = X[:count].copy()
+    x[:, still] = 0
+    y = np.einsum("ntd,td->nt", x, weights)
     y += 0.3 * RNG.standard_normal(y.shape)
-    return from_arrays(X[:count], y, readout="every")(0)
+    return from_arrays(x, y, readout="every")(0)
 
 
 def test_a_period_is_found_where_there_is_one():
     assert find_period(rule("four")) == 4
     assert find_period(rule("one")) is None
+    assert find_period(rule("four", still=[0])) == 4
 
 
 def test_the_law_tells_the_side():

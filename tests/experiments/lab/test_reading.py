@@ -11,6 +11,7 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((N, T, 2)).astype(np.float32).round(3)
 LABELS = np.array(["down", "up"] * (N // 2))
 LENGTHS = np.array([3, 5] * (N // 2))
+LONG = {"target": "y", "sequence": "who", "time": "hour"}
 
 
 def written(path, table):
@@ -69,6 +70,29 @@ def test_a_forecast_of_a_wide_table_is_of_its_own_steps(tmp_path):
     np.testing.assert_array_equal(given.inputs, X[:, :-2, :1])
     np.testing.assert_array_equal(given.targets, X[:, 2:, 0])
     assert given.readout == "every" and given.steps == ("h0", "h1", "h2")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["t2", "t9", "t10", "t11", "t100"],
+        ["8:50", "9:05", "10:00", "10:30", "23:59"],
+        ["2024-09-30", "2024-10-02", "2024-11-01T09:00", "2024-11-01T10:00", "2025"],
+    ],
+)
+def test_steps_are_in_the_order_of_what_words_of_time_say(times, tmp_path):
+    table = long(y=X[..., 0], hour=[times] * N)
+    found = read(written(tmp_path / "d.csv", table), **LONG)
+    np.testing.assert_array_equal(found.inputs, X)
+    assert list(found.steps) == times
+
+
+def test_times_of_which_words_do_not_say_the_order_are_refused(tmp_path):
+    for times in (["1/2/24", "12/1/24"], ["1:00 PM", "12:00 PM"], ["t-1", "t-2"]):
+        table = long(y=X[..., 0], hour=[[*times, "x", "y", "z"]] * N)
+        one = table[table.hour.isin(times)]
+        with pytest.raises(ValueError, match=r"Write numbers, or dates as 2024-01-31"):
+            read(written(tmp_path / "d.csv", one), **LONG)
 
 
 def test_a_forecast_of_a_long_table_is_of_one_feature(tmp_path):
@@ -143,12 +167,31 @@ HOLES = wide(label=LABELS).mask(wide(label=LABELS) == X[4, 2, 0])
             {"target": "y", "sequence": "who", "time": "hour", "forecast": 1},
             "a sequence has 1 steps, too few",
         ),
+        *(
+            (long(y=X[..., 0]).replace({name: {there: here}}), LONG, error)
+            for name, there, here, error in (
+                ("hour", 2, None, "column 'hour' misses 12 of 60 values"),
+                ("who", "p03", None, "column 'who' misses 5 of 60 values"),
+                ("hour", 2, "noon", "column 'hour' holds '.', and words do not say"),
+            )
+        ),
     ],
 )
 def test_what_is_not_as_it_should_be_is_refused(table, options, error, tmp_path):
     with pytest.raises(ValueError, match=error) as raised:
         read(written(tmp_path / "d.csv", table), **options)
     assert str(tmp_path / "d.csv") in str(raised.value)
+
+
+def test_files_of_arrays_that_are_none_are_refused(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, inputs=X, targets=LABELS.astype(object))
+    whole = path.read_bytes()
+    np.save(tmp_path / "d.npy", X)
+    for content in (whole, whole[:-30], (tmp_path / "d.npy").read_bytes(), b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"d.npz cannot be read as arrays: .*Save"):
+            read(path)
 
 
 def test_files_that_are_none_are_refused(tmp_path):

@@ -118,6 +118,21 @@ EXACT = {
     "Untied to full rank": (Untied(T), LowRank(T, 4), 1e-5),
     "Untied to full rank of Cyclic": (Untied(T), LowRank(T, 9, base=Cyclic(2)), 1e-5),
     "Cyclic to LowRank of Cyclic": (Cyclic(2), LowRank(T, 1, base=Cyclic(2)), 1e-6),
+    "a cycle to a base of its own steps": (
+        Schedule((1, 0, 0), beyond="cycle"),
+        Scaled(T, base=Schedule((1, 0, 0), beyond="cycle")),
+        1e-6,
+    ),
+    "Untied to LowRank of fewer": (
+        Untied(3, beyond="cycle"),
+        LowRank(T, 1, base=Untied(3, beyond="cycle")),
+        1e-6,
+    ),
+    "Untied to parts of other lengths": (
+        Untied(T),
+        Partition({"kernel": Untied(T)}, Untied(T + 2)),
+        0,
+    ),
     "Untied to Fourier": (Untied(T), Basis(T, period=T), 1e-5),
     "Untied to Chebyshev": (Untied(T), Basis(T, "chebyshev", period=T), 1e-5),
     "Drift to Drift": (Drift(), Drift(unit=7.0), 1e-6),
