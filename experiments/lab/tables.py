@@ -40,6 +40,7 @@ def wide(
         )
     if not forecast:
         target = _known(path, table, target, "--target")
+        _refuse_answer(path, target, features)
     steps = list(features) or [name for name in table.columns if name != target]
     for name in steps:
         _known(path, table, name, "--features")
@@ -72,6 +73,8 @@ def long(
     target = _known(path, table, target, "--target")
     for name, flag in ((sequence, "--sequence"), (time, "--time")):
         _refuse_missing(path, table[_known(path, table, name, flag)], name)
+    if not forecast:
+        _refuse_answer(path, target, features)
     own = {sequence, time} if forecast else {sequence, time, target}
     names = list(features) or [name for name in table.columns if name not in own]
     for name in names:
@@ -173,6 +176,16 @@ def _in_order(path: pathlib.Path, column: Any) -> Any:
             "say the order of the steps. Write numbers, or dates as 2024-01-31 or "
             "2024-01-31T09:00."
         ) from None
+
+
+def _refuse_answer(
+    path: pathlib.Path, target: str | None, features: Sequence[str]
+) -> None:
+    if target in features:
+        raise ValueError(
+            f"{path}: --features names the target {target!r}, which would be told what "
+            "it is asked for. Leave it out."
+        )
 
 
 def _known(path: pathlib.Path, table: Any, name: str | None, flag: str) -> str:

@@ -95,6 +95,12 @@ def test_times_of_which_words_do_not_say_the_order_are_refused(tmp_path):
             read(written(tmp_path / "d.csv", one), **LONG)
 
 
+def test_the_answer_is_no_feature(tmp_path):
+    path = written(tmp_path / "d.csv", long(y=X.sum(-1)))
+    with pytest.raises(ValueError, match="features names the target 'y', which would"):
+        read(path, **LONG | {"features": ["a", "y"]})
+
+
 def test_a_forecast_of_a_long_table_is_of_one_feature(tmp_path):
     options = {"target": "b", "sequence": "who", "time": "hour", "forecast": 1}
     given = read(written(tmp_path / "d.csv", long()), **options)
