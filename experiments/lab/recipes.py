@@ -8,8 +8,12 @@ from rnnshare.training import Recipe
 
 
 def to_the_end(num_steps: int, validations: int, **options: Any) -> Recipe:
-    """Returns a recipe whose patience never ends, validated so many times."""
-    every = max(1, num_steps // validations)
+    """Returns a recipe whose patience never ends.
+
+    It is validated so many times, or as often below that as divides the steps.
+    """
+    least = max(1, num_steps // validations)
+    every = next(n for n in range(least, num_steps + 1) if num_steps % n == 0)
     return Recipe(num_steps, validate_every=every, patience=None, **options)
 
 

@@ -173,6 +173,7 @@ def test_a_grid_is_every_rate_under_every_sharing():
     recipe = Recipe(40, batch_size=64, validate_every=2, patience=None)
     assert to_the_end(40, 20, batch_size=64) == recipe
     assert to_the_end(4, 20).validate_every == 1
+    assert to_the_end(250, 20).validate_every == 25
 
 
 def test_arms_of_one_size_are_tuned_together(tmp_path, monkeypatch):
