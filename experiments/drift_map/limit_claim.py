@@ -12,11 +12,17 @@ from experiments.drift_map.measure import (
     WIDE,
     Measured,
 )
-from experiments.drift_map.plan import PILOT_SEEDS, Plan
-from experiments.drift_map.telling import settings_told, why_not
+from experiments.drift_map.plan import PILOT_SEEDS, PLANS, Plan
+from experiments.drift_map.telling import settings_told
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import LEVEL, contrast, say_lost, tests
-from experiments.lab.power import POWER, repeats_needed, repeats_within, say_repeats
+from experiments.lab.power import (
+    POWER,
+    repeats_needed,
+    repeats_within,
+    say_repeats,
+    say_why_not,
+)
 from rnnshare.analysis.statistics import Interval
 
 SMALL = 0.001  # of the target's variance: a difference below it is none
@@ -135,7 +141,8 @@ def _what_would_decide(plan: Plan, apart: Any, room: float) -> str:
     )
     return (
         f"What would decide it: at the effects and spreads seen here, a test of untied "
-        f"against tied has {POWER:.0%} power with {needed}; {control}. {why_not(plan)}"
+        f"against tied has {POWER:.0%} power with {needed}; {control}. "
+        + say_why_not(plan, PLANS)
     )
 
 

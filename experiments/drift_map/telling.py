@@ -8,7 +8,7 @@ import pandas as pd
 from experiments.drift_map.measure import LOST, STEP_BIAS, WHOLE, Measured
 from experiments.drift_map.plan import PLANS, Plan
 from experiments.lab.frames import LEVEL, say_lost
-from experiments.lab.power import POWER, repeats_needed, say_repeats
+from experiments.lab.power import POWER, repeats_needed, say_repeats, say_why_not
 
 FAMILIES = {
     "untied / tied": ("Untied", "Tied"),
@@ -177,17 +177,5 @@ def what_would_decide(plan: Plan, apart: pd.DataFrame) -> str:
     return (
         f"What would decide it: at the effects and spreads seen here, untied would win "
         f"a cell with {POWER:.0%} power with {say_repeats(needed[best])} "
-        f"({say_case(best)}), and as many fresh ones. {why_not(plan)}"
-    )
-
-
-def why_not(plan: Plan) -> str:
-    """Returns why what would decide was not run."""
-    full = PLANS["full"]
-    if plan.num_seeds >= full.num_seeds:
-        return "More seeds or steps than these did not fit into a night."
-    return (
-        f"That is left to the full preset ({full.num_seeds} seeds, "
-        f"{full.num_steps:,} steps on the map, {full.streaming_steps:,} where examples "
-        "are met once), which takes hours."
+        f"({say_case(best)}), and as many fresh ones. {say_why_not(plan, PLANS)}"
     )

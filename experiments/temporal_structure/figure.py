@@ -40,12 +40,12 @@ def draw_gaps(
       ylabel: the difference, with its unit.
     """
     figure = new_figure(height=6.6 + 0.14 * len(curves))
-    left, right = figure.subplots(2, 1)
+    above, below = figure.subplots(2, 1)
     markers, handles = "osD^v", {}
     for index, (label, (x, values)) in enumerate(curves.items()):
         hollow, colour = label.endswith("shuffled"), colour_of(label)
         handles[label] = draw_means(
-            left,
+            above,
             np.asarray(x, np.float64) + 0.006 * index,
             values,
             marker=markers[index // 2 % len(markers)],
@@ -54,28 +54,28 @@ def draw_gaps(
             mfc="white" if hollow else colour,
         )
     dial = next(iter(curves.values()))[0]
-    (handles["best possible"],) = left.plot(dial, best, color=INK, lw=1.2, ls=":")
+    (handles["best possible"],) = above.plot(dial, best, color=INK, lw=1.2, ls=":")
     names = list(next(iter(beside.values())))
     for index, (label, by_name) in enumerate(beside.items()):
         draw_means(
-            right,
+            below,
             np.arange(len(names)) + 0.12 * index,
             [by_name[name] for name in names],
             marker=markers[index % len(markers)],
             ls="none",
             color=colour_of(label),
         )
-    for panel in (left, right):
+    for panel in (above, below):
         panel.axhline(0.0, color=INK, lw=1.2, zorder=0)
-    right.set_xticks(range(len(names)), [textwrap.fill(name, 12) for name in names])
-    right.set_xlim(-0.4, len(names) - 0.5)
-    dress(left, xlabels[0], ylabel, grid="y")
-    dress(right, xlabels[1], ylabel, grid="y")
-    note(left, "refuted if flat", (0.04, 0.95), (0, 0), "left", MUTED, "axes fraction")
+    below.set_xticks(range(len(names)), [textwrap.fill(name, 12) for name in names])
+    below.set_xlim(-0.4, len(names) - 0.5)
+    dress(above, xlabels[0], ylabel, grid="y")
+    dress(below, xlabels[1], ylabel, grid="y")
+    note(above, "refuted if flat", (0.04, 0.95), (0, 0), "left", MUTED, "axes fraction")
     for text, height in (
         ("refuted if over half of what is", 0.95),
         ("plain is left when each is shuffled", 0.85),
     ):
-        note(right, text, (0.98, height), (0, 0), "right", MUTED, "axes fraction")
+        note(below, text, (0.98, height), (0, 0), "right", MUTED, "axes fraction")
     legend_below(figure, handles)
     return figure
