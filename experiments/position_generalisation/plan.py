@@ -66,8 +66,8 @@ PLANS = {
         (Grammar(("Elman",)),),
     ),
     "quick": Plan(
-        FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 1_000, (4, 8, 16), 2**14, 0.9, 2_000,
-        (Grammar(_EVERY), Grammar(("LSTM",), one_hot=False)),
+        FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 800, (4, 8, 16), 2**14, 0.9, 2_000,
+        (Grammar(_EVERY),),
     ),
     "full": Plan(
         _EVERY, 10, 2, (3e-3, 1e-2), (True, False), 32, 32, 2_000,

@@ -55,8 +55,8 @@ _BOTH = ("adam", "sgd")
 PLANS = {
     "smoke": Plan(("Elman",), ENDS, (4,), 2, 6, ("Elman",), (3, 6, 12), "Elman", 4,
                   ("Elman",), (1, 2), ("adam",), (1, 2, 8), (3,), 2**25, 2e-3, 3, 1e-3),
-    "quick": Plan(("LSTM",), ENDS, (16, 64, 256), 32, 100, ("Elman", "LSTM"),
-                  (25, 50, 100), "LSTM", 64, ("LSTM",), (1, 32, 128), _BOTH,
+    "quick": Plan(("LSTM",), ENDS, (16, 64, 256), 32, 100, ("LSTM",),
+                  (25, 50, 100), "LSTM", 64, ("LSTM",), (1, 32, 128), ("adam",),
                   (1, 32, 256), (8, 25), 2**30, 0.25, 5, 0.02),
     "full": Plan(_CELLS, (*ENDS, *_BETWEEN), (16, 64, 256), 32, 100, _CELLS,
                  (25, 50, 100, 200, 400), "LSTM", 64, _CELLS, (1, 32, 128), _BOTH,
