@@ -49,7 +49,7 @@ QUESTION = (
     "Why are the weights of an RNN shared across time, and would un-shared ones do "
     "better?"
 )
-TIMED = "resources", "truncated_bptt"  # they take times, and run alone
+TIMED = "resources", "truncated_bptt"  # their times are taken first, alone
 READERS = "real_law", "core_claim", "cell_comparison"  # of what the others trained
 # In the order in which they run: the longest first.
 EXPERIMENTS = (
@@ -167,9 +167,12 @@ def measure(folder):
     words = [word for f in given if f.present for word in f.serialize().splitlines()]
     python = [sys.executable, "-m"]
     jobs = _JOBS.value or (1 if machine.has_accelerator() else 2)
-    together = [name for name in EXPERIMENTS if name not in (*TIMED, *READERS)]
-    for names, at_once in ((TIMED, 1), (together, jobs), (READERS, 1)):
-        commands = {name: [*python, f"experiments.{name}", *words] for name in names}
+    together = [name for name in EXPERIMENTS if name not in READERS]
+    stages = (TIMED, 1, ["--times_only"]), (together, jobs, []), (READERS, 1, [])
+    for names, at_once, more in stages:
+        commands = {
+            name: [*python, f"experiments.{name}", *words, *more] for name in names
+        }
         codes = side_by_side.run(commands, at_once, tell)
         if failed := [name for name, code in codes.items() if code]:
             common.fail(

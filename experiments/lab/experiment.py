@@ -120,6 +120,8 @@ class Experiment:
       figures: {name: `draw(plan, measured) -> Figure`}, figures beside the claims'.
       check: called before anything is compiled or created; raises what a user must
         mend, such as a missing data set.
+      take_times: `take_times(plan, lab)` does that part of `measure` which takes times,
+        and wants the machine for itself; None where there is none.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Experiment:
         default_factory=dict
     )
     check: Callable[[], object] = tuple
+    take_times: "Callable[[Any, Lab], Any] | None" = None
 
     def __post_init__(self) -> None:
         unknown = [claim.id for claim in self.claims if claim.id not in CLAIMS]
@@ -172,6 +175,20 @@ class Experiment:
             self._finding(claim, plan, measured, preset, folder, seconds)
             for claim in self.claims
         ]
+
+    def only_times(self, preset: str, root: pathlib.Path) -> None:
+        """Measures what takes times, and no more; what is kept of it is not repeated.
+
+        Args:
+          preset: its name.
+          root: the workdir.
+        """
+        from experiments.lab.trials import Lab
+
+        assert self.take_times is not None
+        lab = Lab(pathlib.Path(root) / preset / self.name)
+        with lab.clock():
+            self.take_times(self.plans[preset], lab)
 
     def judge_again(self, preset: str, folder: pathlib.Path) -> dict[str, Verdict]:
         """Returns {id: verdict} of the kept rows of a folder alone; trains nothing.

@@ -32,7 +32,14 @@ SHARD = define_shard(
     "experiments.merge joins the parts.",
     only={"cluster": ("none",)},
 )
-KEYS = ("preset", "workdir", "replicas_per_device", *cluster.KEYS, "shard")
+TIMES_ONLY = common.define_bool(
+    "times_only",
+    False,
+    "Measure only what takes times, which wants the machine for itself, and end. The "
+    "same command without this goes on from there.",
+    only={"shard": False},
+)
+KEYS = ("preset", "workdir", "replicas_per_device", *cluster.KEYS, "shard", "times_only")
 for _key in KEYS[1:]:
     common.only(_key, {"judge_again": False})
 
@@ -71,10 +78,14 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
         if not folder.value:
             experiment.check()
             cluster.check()
-        if SHARD.value and plan is not None:
-            raise ValueError(
-                "--shard trains the preset's plan. Leave out the flags that change it."
-            )
+        for flag in (SHARD, TIMES_ONLY):
+            if flag.value and plan is not None:
+                raise ValueError(
+                    f"--{flag.name} takes the preset's plan. Leave out the flags that "
+                    "change it."
+                )
+        if TIMES_ONLY.value and experiment.take_times is None:
+            raise ValueError(f"{name} takes no times. Leave --times_only out.")
         return experiment, plan
 
     def main(experiment, plan) -> None:
@@ -87,6 +98,9 @@ def launch(name: str, plan_of=None, after=None, instead=None) -> None:
 
             check_folder(common.workdir() / preset.value / name)
             shards.run_shard(experiment, preset.value, common.workdir(), SHARD.value)
+        elif TIMES_ONLY.value:
+            check_folder(common.workdir() / preset.value / name)
+            experiment.only_times(preset.value, common.workdir())
         elif plan is not None:
             assert after is not None
             after(experiment, plan, common.workdir(f"{preset.value}/{name}"))

@@ -14,6 +14,7 @@ from experiments.resources.measure import (
     Measured,
     grid_cases,
     measure,
+    take_times,
     unrolled_cases,
 )
 from experiments.resources.plan import ENDS, PLANS, Plan
@@ -248,4 +249,6 @@ TIME = Claim(
     refuted_if=f"most ratios (T = 100) lie below {NOT_SLOWER:g}",
     full_decides=False,
 )
-EXPERIMENT = Experiment("resources", PLANS, measure, (TIME, STORED, LONGEST))
+EXPERIMENT = Experiment(
+    "resources", PLANS, measure, (TIME, STORED, LONGEST), take_times=take_times
+)

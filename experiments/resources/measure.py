@@ -100,6 +100,12 @@ def map_cases(plan):
     ]
 
 
+def limit_cases(plan):
+    """Returns lists of cases, at every T, whose longest sequence is sought."""
+    each = itertools.product(plan.law_cells, plan.widths, ENDS)
+    return [law_cases(plan, cell, width, (arm,)) for cell, width, arm in each]
+
+
 def races(plan):
     """Returns lists of cases; those of one list are raced in one."""
     grid = grid_cases(plan)
@@ -121,13 +127,22 @@ def weighed(plan):
     return [map_cases(plan), *(law_cases(plan, *law) for law in each)]
 
 
-def measure(plan: Plan, lab: Lab) -> Measured:
-    """Compiles, races and weighs all of a plan that is not yet kept."""
+def take_times(plan: Plan, lab: Lab) -> Measured:
+    """Races all cases, and seeks the longest sequences within a time."""
     found = Measured({}, {}, {}, {}, {}, "")
     with compiled_anew():
         for group in races(plan):
             found = found._replace(device=raced(plan, lab, group, found))
             jax.clear_caches()
+        for cases in limit_cases(plan):
+            time_limit(plan, lab, cases, found)
+    return found
+
+
+def measure(plan: Plan, lab: Lab) -> Measured:
+    """Compiles, races and weighs all of a plan that is not yet kept."""
+    found = take_times(plan, lab)
+    with compiled_anew():
         for group in weighed(plan):
             new = [case for case in group if case not in found.memory]
             keys = [{"what": "memory", **dataclasses.asdict(case)} for case in new]
@@ -138,11 +153,10 @@ def measure(plan: Plan, lab: Lab) -> Measured:
             for case in law_cases(plan, cell, width, plan.arms):
                 known = found.memory.get(case)
                 found.stored[case] = known.stored if known else sum(stored_bytes(case))
-        for cell, width in itertools.product(plan.law_cells, plan.widths):
-            found.limits[cell, width] = {
-                arm: limit(plan, lab, law_cases(plan, cell, width, (arm,)), found)
-                for arm in ENDS
-            }
+        for cases in limit_cases(plan):
+            one = cases[0]
+            limits = found.limits.setdefault((one.cell, one.hidden_features), {})
+            limits[one.arm] = limit(plan, lab, cases, found)
     return found
 
 
@@ -197,9 +211,18 @@ def limit(plan: Plan, lab: Lab, cases: list[Case], found: Measured) -> Limit:
 
     key = {"what": "limit", **dataclasses.asdict(last), "steps": steps}
     row = lab.kept({**key, "budget": budget}, search)
-    first = {"what": "time limit", **dataclasses.asdict(cases[0]), "tries": TRIES}
+    within, above = time_limit(plan, lab, cases, found)
+    return Limit(row["most"], row["needs"], within, above)
+
+
+def time_limit(
+    plan: Plan, lab: Lab, cases: list[Case], found: Measured
+) -> tuple[int, int]:
+    """Returns the longest T within the time of a step, and one that takes longer."""
+    last = cases[-1]
+    key = {"what": "time limit", **dataclasses.asdict(cases[0]), "tries": TRIES}
     timed = lab.kept(
-        {**first, "seconds": plan.seconds, "bracket": BRACKET},
+        {**key, "seconds": plan.seconds, "bracket": BRACKET},
         lambda: bracket(
             lambda num_steps: seconds_of(
                 dataclasses.replace(last, num_steps=num_steps)
@@ -211,7 +234,7 @@ def limit(plan: Plan, lab: Lab, cases: list[Case], found: Measured) -> Limit:
     tried = zip(timed["steps"], timed["took"], strict=True)
     within, above = ends_of(dict(tried), plan.seconds)
     assert above is not None
-    return Limit(row["most"], row["needs"], within, above)
+    return within, above
 
 
 def first_guess(plan: Plan, case: Case, found: Measured) -> int:

@@ -15,6 +15,7 @@ from experiments.truncated_bptt.measure import (
     arms_of,
     measure,
     streams,
+    take_times,
 )
 from experiments.truncated_bptt.plan import PLANS, Plan
 from rnnshare.analysis.statistics import (
@@ -289,4 +290,6 @@ INFLUENCE = Claim(
     table=influence_table,
     refuted_if="no window has the wrong sign",
 )
-EXPERIMENT = Experiment("truncated_bptt", PLANS, measure, (COST, LAGS, INFLUENCE))
+EXPERIMENT = Experiment(
+    "truncated_bptt", PLANS, measure, (COST, LAGS, INFLUENCE), take_times=take_times
+)

@@ -202,9 +202,7 @@ def measure_costs(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     runs = tuned(plan, lab, plan.cost_rates, ("k", "updates"), settings)
     uniform = streams(plan)(0).baselines["uniform"]["loss"]
     runs["bits"] = runs["test_loss"].astype(float).fillna(uniform) / math.log(2)
-    sizes = ("windows", "hidden_features", "batch_size", "rounds")
-    key = {"race": "updates", **{name: getattr(plan, name) for name in sizes}}
-    row = lab.kept(key, lambda: race_updates(plan))
+    row = take_times(plan, lab)
     characters = plan.batch_size * np.array(plan.windows)[:, None]
     microseconds = 1e6 * np.array(row["seconds"]) / characters
     pairs = zip(row["memory"], microseconds, strict=True)
@@ -229,6 +227,13 @@ def cost_setting(plan: Plan, window: int, num_batches: int | None = None) -> Set
 def streams(plan: Plan) -> Call:
     """Returns what makes the streams of tunes."""
     return Call(folk_tune_streams, num_steps=plan.windows[-1])
+
+
+def take_times(plan: Plan, lab: Lab) -> Row:
+    """Races the windows' updates, if that is not yet kept."""
+    sizes = ("windows", "hidden_features", "batch_size", "rounds")
+    key = {"race": "updates", **{name: getattr(plan, name) for name in sizes}}
+    return lab.kept(key, lambda: race_updates(plan))
 
 
 def race_updates(plan: Plan) -> Row:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 Path = tuple[str, ...]
+_AT_ONCE = 64  # examples whose gradients are taken side by side
 _MOST_DIRECTIONS = 20  # of the tied scores, which a contrast is made orthogonal to
 
 
@@ -50,7 +51,11 @@ def example_gradients(
     def one(example: Any) -> Any:
         return jax.grad(loss)(params, example)
 
-    return jax.jit(lambda examples: jax.lax.map(one, examples, batch_size=64))(examples)
+    count = len(jax.tree.leaves(examples)[0])
+    # What is left over by a batch size would be a second program to compile.
+    size = max(n for n in range(1, _AT_ONCE + 1) if count % n == 0)
+    size = size if size >= _AT_ONCE // 4 else _AT_ONCE
+    return jax.jit(lambda xs: jax.lax.map(one, xs, batch_size=size))(examples)
 
 
 def map_and_kind(path: Path, leaf: Any) -> str:

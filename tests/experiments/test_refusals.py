@@ -120,7 +120,7 @@ BY_HAND = {
         "--nocheck=1": "does not take an argument",
     },
     "length_generalisation": {
-        "--shard=0/2 --num_seeds=3": "--shard trains the preset's plan. Leave out",
+        "--shard=0/2 --num_seeds=3": "--shard takes the preset's plan. Leave out",
         "--task=parities": "parities",
         "--cell=RNN": "RNN",
         "--eval_max_length=2": "--eval_max_length=2 is not above --train_max_length=20",
@@ -147,6 +147,8 @@ BY_HAND = {
         "--shard=1": "must be i/n", "--shard=a/b": "must be i/n",
         "--shard=-1/2": "must be i/n", "--shard=0/0": "must be i/n",
         f"--shard=0/{HUGE}": "must be i/n",
+        "--times_only": "identities takes no times. Leave --times_only out",
+        "--times_only --shard=0/2": "--times_only is not read with --shard",
         "--shard=0/2 --cluster=local": "--shard is only read with --cluster=none",
         "--judge_again=x --shard=0/2": "--shard is not read with --judge_again",
         "--judge_again=x --cluster=local": "--cluster is not read with --judge_again",

@@ -107,7 +107,7 @@ def test_partial_untying_is_held_against_the_better_of_both_and_decides_nothing(
         "Of the 2 cells that untied wins, partly untied beats it in 2, in 1 of them by "
         "a bias a step alone"
     ) in found.summary
-    assert "the 400 steps: 0% at N = 50, 100% at N = 1,000." in found.details
+    assert "the 240 steps: 0% at N = 50, 100% at N = 1,000." in found.details
     assert joint_sentence(found.data) == (
         "untied wins where d = 0.2 (2 of 4 cells, N = 1,000), tied where d = 0 (4 of 4 "
         "cells, N = 50 to 1,000) and d = 0.2 (2 of 4 cells, N = 50), partial untying, "

@@ -89,7 +89,8 @@ def test_an_experiment_that_fails_is_told_and_nothing_reads_of_it(
     stages = []
 
     def run(commands, jobs, tell):
-        stages.append((list(commands), jobs))
+        timed = {"--times_only" in words for words in commands.values()}
+        stages.append((list(commands), jobs, timed))
         tell("depth", "D1: supported. As it should be.")
         tell("depth", "a\ttable")
         tell("depth", "told")
@@ -103,9 +104,10 @@ def test_an_experiment_that_fails_is_told_and_nothing_reads_of_it(
         flags.FLAGS.jobs = 3
         answer.measure(tmp_path)
     assert ended.value.code == 2
-    (alone, one), (together, three) = stages  # none reads of them
+    (alone, one, timed), (together, three, rest) = stages  # none reads of them
     assert (alone, one, three) == (list(answer.TIMED), 1, 3)
-    assert {*alone, *together, *answer.READERS} == {*answer.EXPERIMENTS}
+    assert (timed, rest) == ({True}, {False})
+    assert [*together, *answer.READERS] == [*answer.EXPERIMENTS]
     told = capsys.readouterr()
     assert told.out.splitlines() == ["depth: D1: supported", "depth: told"] * 2
     assert told.err.startswith("error: depth ended with an error, told above.")

@@ -82,7 +82,7 @@ def test_the_time_is_told_by_shape_and_by_the_ratio_of_bytes():
     assert told.verdict == "inconclusive" and told.summary.startswith("It depends on")
     assert "least at LSTM, H = 16, B = 128" in told.summary
     assert told.effect.estimate == pytest.approx((1 + 128**-0.5) ** 0.5)
-    assert len(claims.TIME.table(plan, measured, told)) == 1 + 18
+    assert len(claims.TIME.table(plan, measured, told)) == 1 + len(cases) // 2
     assert claims.TIME.draw(plan, measured, told).axes
 
 
@@ -223,7 +223,13 @@ def test_the_figures_draw_levels_and_every_line():
 @pytest.mark.slow
 def test_verdicts_are_judged_again_from_the_rows_alone(tmp_path):
     plan = PLANS["smoke"]
+    claims.EXPERIMENT.only_times("smoke", tmp_path)
+    times = Lab(tmp_path / "smoke" / "resources").others.rows
+    assert {row["what"] for row in times} == {"race", "time limit"}
     found = claims.EXPERIMENT.findings("smoke", tmp_path)
+    rows = Lab(tmp_path / "smoke" / "resources").others.rows
+    assert rows[: len(times)] == times  # and no other times were taken
+    assert {row["what"] for row in rows[len(times) :]} == {"memory", "limit"}
     again = claims.EXPERIMENT.judge_again("smoke", tmp_path / "smoke" / "resources")
     assert [f.id for f in found] == ["Q6", "A1", "B6"] == list(again)
     for finding in found:

@@ -98,7 +98,12 @@ def test_gradient_steps_leave_the_tied_model(name, cell):
 # From anything to untied, and where the target can say the same
 
 
-@by_target
+# One that selects, of factors, of functions, of parts, and one of a bias alone.
+OF_A_FORM = {(n, "LSTM") for n in ("Segments", "LowRank", "Basis", "TimeInput")}
+OF_A_FORM |= {("Partition-of-three", "LSTM"), ("LowRank", "nnx.GRU")}
+
+
+@pytest.mark.parametrize(("name", "cell"), with_slow(TARGETS, OF_A_FORM))
 def test_anything_goes_to_untied(name, cell):
     sharing = case(name, cell).sharing
     stored = stored_in(sharing, cell)
