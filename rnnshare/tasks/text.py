@@ -112,14 +112,15 @@ def folk_tune_streams(split: int = 0, *, num_steps: int = 256) -> NextCharacter:
     pool, parted, _ = _parted(split)
     characters = _BETWEEN + pool.characters
     token_of = {character: i for i, character in enumerate(characters)}
-    sets = {}
-    for (name, count), tunes in zip(_STREAMS.items(), parted, strict=True):
-        text = _BETWEEN.join(pool.texts[tune] for tune in tunes)
+    joined = [_BETWEEN.join(pool.texts[tune] for tune in tunes) for tunes in parted]
+    for name, text in zip(_STREAMS, joined, strict=True):
         if len(text) <= num_steps:
             raise ValueError(
                 f"folk_tune_streams: the {name} tunes of split {split} have "
                 f"{len(text)} characters, but num_steps is {num_steps}. Use fewer."
             )
+    sets = {}
+    for (name, count), text in zip(_STREAMS.items(), joined, strict=True):
         tokens = np.array([token_of[character] for character in text], np.int32)
         starts = np.linspace(0, len(text) - num_steps - 1, count).astype(int)
         rows = tokens[starts[:, None] + np.arange(num_steps + 1)]
