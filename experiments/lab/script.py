@@ -39,7 +39,14 @@ TIMES_ONLY = common.define_bool(
     "same command without this goes on from there.",
     only={"shard": False},
 )
-KEYS = ("preset", "workdir", "replicas_per_device", *cluster.KEYS, "shard", "times_only")
+KEYS = (
+    "preset",
+    "workdir",
+    "replicas_per_device",
+    *cluster.KEYS,
+    "shard",
+    "times_only",
+)
 for _key in KEYS[1:]:
     common.only(_key, {"judge_again": False})
 

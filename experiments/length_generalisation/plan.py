@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from experiments.lab.choices import FEW
-
 CELLS = ("Elman", "GRU", "LSTM")
 REGULAR = ("even_pairs", "parity", "cycle_navigation")
 CONTROLS = ("reverse_string", "duplicate_string", "odds_first", "stack_manipulation")
@@ -80,11 +78,11 @@ PLANS = {
     ),
     "quick": Plan(
         controls=CONTROLS[:2],
-        cells=FEW,
+        cells=("LSTM",),
         train_max_length=20,
         eval_max_length=60,
         each_max_length=40,
-        num_steps=1_500,
+        num_steps=1_000,
         more_steps=dict.fromkeys(CONTROLS, 600),
         rates=(3e-3,),
         num_seeds=5,

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-from experiments.lab.choices import FEW
-
 
 @dataclasses.dataclass(frozen=True)
 class Capacity:
@@ -101,8 +99,8 @@ PLANS = {
         64, Capacity((8, 16), 3, 16, (1e-2,)), Rises((4, 8), (8, 16), 8, 4),
     ),
     "quick": Plan(
-        FEW, 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2), 16, 300, 20, 5,
-        512, Capacity(_SIZES, 8, 1_000), Rises((4, 8), (64, 512, 4_096), 300),
+        ("LSTM",), 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2), 16,
+        300, 20, 5, 512, Capacity(_SIZES, 8, 700), Rises((4, 8), (64, 512, 4_096), 300),
     ),
     "full": Plan(
         ("Elman", "GRU", "LSTM"), 10, 2, _RATES, (0.0, 0.3, 1.0, 3.0), (4, 8, 16), 8,

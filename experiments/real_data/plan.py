@@ -56,7 +56,7 @@ PLANS = {
         hidden_features=32,
         rates=(1e-3, 4e-3, 1.6e-2),
         cells=_SOURCES,
-        num_steps=(400, 240),
+        num_steps=(300, 200),
     ),
     "full": Plan(
         num_seeds=10,

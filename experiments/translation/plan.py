@@ -40,8 +40,8 @@ class Plan:
 PLANS = {
     "smoke": Plan(ElmanCell, ("de",), ("Tied", "Untied"), 2, (1e-2,), (True,),
                   8, 4, 4, 8),
-    "quick": Plan(LSTMCell, ("de", "fr"), ("Tied", "Untied"), 5,
-                  (3e-3, 1e-2), (True,), 32, 16, 1_000, 64),
+    "quick": Plan(LSTMCell, ("de",), ("Tied", "Untied"), 5,
+                  (3e-3, 1e-2), (True,), 32, 16, 700, 64),
     "full": Plan(LSTMCell, ("de", "fr", "en", "it", "da"),
                  ("Tied", "Untied"), 10, (3e-3, 1e-2), (True, False), 48, 16,
                  1_500, 64),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from flax import nnx
 
+from experiments.lab.choices import FEW
 from experiments.position_generalisation import measure as study
 from experiments.position_generalisation.claims import (
     EXPERIMENT,
@@ -20,7 +21,13 @@ from rnnshare.models.sequence_model import BagOfSteps, SequenceModel
 from rnnshare.tasks import SignalPatch, WordOrder
 from rnnshare.training import Call, Setting
 
-PLAN = dataclasses.replace(PLANS["quick"], num_seeds=3, most_examples=2**12)
+PLAN = dataclasses.replace(
+    PLANS["quick"],
+    cells=FEW,
+    num_seeds=3,
+    patch_steps=(4, 8, 16),
+    most_examples=2**12,
+)
 
 
 class Learners:
