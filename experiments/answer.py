@@ -168,11 +168,9 @@ def measure(folder):
     python = [sys.executable, "-m"]
     jobs = _JOBS.value or (1 if machine.has_accelerator() else 2)
     together = [name for name in EXPERIMENTS if name not in READERS]
-    stages = (TIMED, 1, ["--times_only"]), (together, jobs, []), (READERS, 1, [])
-    for names, at_once, more in stages:
-        commands = {
-            name: [*python, f"experiments.{name}", *words, *more] for name in names
-        }
+    for names, at_once in ((TIMED, 1), (together, jobs), (READERS, 1)):
+        own = [*words, *(["--times_only"] if names is TIMED else [])]
+        commands = {name: [*python, f"experiments.{name}", *own] for name in names}
         codes = side_by_side.run(commands, at_once, tell)
         if failed := [name for name, code in codes.items() if code]:
             common.fail(
