@@ -117,7 +117,8 @@ class Experiment:
       plans: {preset: plan}.
       measure: `measure(plan, lab) -> measured`.
       claims: in the order to tell them in.
-      figures: {name: `draw(plan, measured) -> Figure`}, figures beside the claims'.
+      figures: {name: `draw(plan, measured) -> Figure`}, figures beside the claims';
+        None where the plan has nothing to draw.
       check: called before anything is compiled or created; raises what a user must
         mend, such as a missing data set.
       take_times: `take_times(plan, lab)` does that part of `measure` which takes times,
@@ -170,7 +171,8 @@ class Experiment:
         # Of what was read of others, too.
         seconds = sum(each.seconds for each in (lab, *lab.asked.values()))
         for name, draw in self.figures.items():
-            _save(draw(plan, measured), folder / "figures" / f"{name}.png", "")
+            if (figure := draw(plan, measured)) is not None:
+                _save(figure, folder / "figures" / f"{name}.png", "")
         return [
             self._finding(claim, plan, measured, preset, folder, seconds)
             for claim in self.claims

@@ -57,6 +57,7 @@ PLANS = {
         rates=(1e-3, 4e-3, 1.6e-2),
         cells=_SOURCES,
         num_steps=(300, 200),
+        partial=False,
     ),
     "full": Plan(
         num_seeds=10,

@@ -3,6 +3,7 @@
 The claim of Ac2c stands in `soft_claim`.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from experiments.spectrum.measure import (
     BEYOND_LAGS,
     BEYOND_STEPS,
     FURTHEST,
+    MATCHED,
     NEAR,
     Measured,
     measure,
@@ -177,15 +179,24 @@ def draw_beyond(plan: Plan, found: Measured, verdict: Verdict):
     return figure
 
 
-def draw_spectrum(plan: Plan, found: Measured):
-    """Returns the figure of every sharing: test loss by parameters, a panel a task."""
-    curves: dict[str, list] = {panel: [] for panel in found.lines}
+def draw_spectrum(plan: Plan, found: Measured, matched: bool = False):
+    """Returns the figure of every sharing: test loss by parameters, a panel a task.
+
+    Args:
+      plan: its sizes.
+      found: what was measured.
+      matched: show what is equal in more than the width, not what is in that alone;
+        there may be no figure of it.
+    """
+    lines = {k: v for k, v in found.lines.items() if (MATCHED in k) == matched}
+    if not lines:
+        return None
+    curves: dict[str, list] = {panel: [] for panel in lines}
     for (panel, arm), own in found.spectrum.groupby(["panel", "arm"], sort=False):
         size, losses = own["num_parameters"].iloc[0], own["test_loss"].to_numpy()
-        curves[panel].append(TradeOffPoint(arm, size, mean_interval(losses)))
-    return draw_trade_off(
-        curves, ylabel="test loss (of\ntarget variance)", lines=found.lines
-    )
+        if panel in curves:
+            curves[panel].append(TradeOffPoint(arm, size, mean_interval(losses)))
+    return draw_trade_off(curves, ylabel="test loss (of\ntarget variance)", lines=lines)
 
 
 BEYOND = Claim(
@@ -213,6 +224,9 @@ EXPERIMENT = Experiment(
     PLANS,
     measure,
     (SOFT, BEYOND),
-    figures={"spectrum": draw_spectrum},
+    figures={
+        "spectrum": draw_spectrum,
+        "matched": functools.partial(draw_spectrum, matched=True),
+    },
     check=tasks.italy_power_demand,
 )

@@ -1,12 +1,15 @@
-"""The figure of what models score against what they cost."""
+"""Figures: what models score against what they cost, and strengths of tying."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from rnnshare.analysis.statistics import Interval
 from rnnshare.plotting.style import (
     INK,
     LINK,
+    MUTED,
     dress,
     grid_of,
     legend_below,
@@ -89,3 +92,41 @@ def _draw_points(
         panel.plot([x, x], [low, high], color=look["color"], lw=2.5, alpha=0.5)
         (drawn[label],) = panel.plot(x, estimate, zorder=3, **look)
     return drawn
+
+
+def draw_strengths(
+    cases: Mapping[str, Sequence[tuple[float, Interval]]],
+    lines: Mapping[str, tuple[float, str]],
+) -> "Figure":
+    """Draws the best strength of tying against what it should follow, on log axes.
+
+    Args:
+      cases: {label: (s^2 / tau^2, the natural logarithm of the best strength) a case}.
+      lines: {label: (slope, line style)}, lines through the middle of all cases.
+    """
+    figure = new_figure(4.4)
+    panel = figure.subplots()
+    handles: dict[str, Any] = {}
+    colours = ("#56b4e9", "#0072b2", INK)  # the darker, the more
+    for place, (label, points) in enumerate(cases.items()):
+        look: dict[str, Any] = {
+            "color": colours[place % 3],
+            "marker": "os^"[place % 3],
+        }
+        for ratio, found in points:
+            middle, *ends = np.exp(found)
+            panel.plot([ratio] * 2, ends, color=look["color"], lw=2, alpha=0.4)
+            (handles[label],) = panel.plot(ratio, middle, ls="", ms=7, **look)
+    every = [(np.log(x), found.estimate) for own in cases.values() for x, found in own]
+    x, y = np.array(every).T
+    across = np.array([x.min(), x.max()])
+    for label, (slope, style) in lines.items():
+        at = y.mean() + slope * (across - x.mean())
+        (handles[label],) = panel.plot(
+            np.exp(across), np.exp(at), color=MUTED, ls=style, lw=1.6, zorder=0
+        )
+    log_axis(panel, np.exp(x))
+    panel.set_yscale("log")
+    dress(panel, "noise over drift, s^2 / tau^2", "best strength of tying", grid="y")
+    legend_below(figure, handles, 2)
+    return figure

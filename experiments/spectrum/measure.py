@@ -45,6 +45,7 @@ NEAR, FURTHEST = 2, 4  # of B3, times T
 ITALY, ITALY_STEPS, ITALY_PERIOD = "ItalyPowerDemand (nats)", 24, 6
 BASELINES = ("Tied", "Untied, hold")  # of B3
 PANEL = ("panel", "arm")  # what names a run of the spectrum
+MATCHED = ", equal "  # in a panel's name: what else than the width is
 _TUNING_DRIFT = 0.05
 
 
@@ -81,7 +82,7 @@ def measure_spectrum(plan: Plan, lab: Lab) -> tuple[pd.DataFrame, dict]:
     parts, lines = [], {}
     choices = sharings(NUM_STEPS, plan.starts)
     for matching in plan.matchings:
-        note = "" if matching == "width" else f", equal {matching}"
+        note = "" if matching == "width" else f"{MATCHED}{matching}"
         base = tied_setting(plan, Call(tasks.drift, amount=_TUNING_DRIFT))
         chosen = {
             arm: matched(plan, tuned(plan, lab, base, choices[arm]), matching)

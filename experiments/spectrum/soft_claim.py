@@ -6,10 +6,10 @@ import pandas as pd
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import say_lost
 from experiments.lab.power import repeats_within, say_repeats
+from experiments.spectrum.figure import draw_strengths
 from experiments.spectrum.measure import Measured
 from experiments.spectrum.plan import Plan
 from rnnshare.analysis.statistics import Interval, mean_interval
-from rnnshare.plotting.weights import draw_curves
 
 PREDICTED, ROOM = 1.0, 0.3  # the first slope, and how far its interval may reach
 FLAT = 0.2  # how far from 0 the interval of the second slope may reach
@@ -137,24 +137,20 @@ def soft_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
 
 
 def draw_soft(plan: Plan, found: Measured, verdict: Verdict):
-    """Returns the figure of Ac2c: excess test loss by strength, a line a case."""
-    losses = found.soft.pivot(index=[*CASE, "seed"], columns="strength")["test_loss"]
-    losses = losses.div(losses.min(axis=1), axis=0)
-    places = np.arange(losses.shape[1])
-    curves = {
-        f"d = {d:g}, s = {s:g}, N = {n}": (places, own.to_numpy())
-        for (d, s, n), own in losses.groupby(CASE)
-    }
-    figure = draw_curves(
-        curves, "strength of tying, in the loss", "test loss / the least one"
-    )
-    figure.axes[0].set_xticks(places, [strength_name(strength) for strength in losses])
-    return figure
+    """Returns the figure of Ac2c: the best strength by s^2 / tau^2, a mark a case."""
+    cases: dict[str, list] = {f"N = {n:,}": [] for n in plan.soft.sizes}
+    for (_, _, n), own in verdict.data.groupby(CASE):
+        ratio = np.exp(np.log(own["ratio"]).mean())
+        cases[f"N = {n:,}"].append((ratio, mean_interval(np.log(own["best"]))))
+    slope = verdict.effect.estimate
+    lines = {"slope 1, as the prior has it": (PREDICTED, "--")}
+    lines[f"slope {slope:.2f}, measured"] = (slope, "-")
+    return draw_strengths(cases, lines)
 
 
 def strength_name(strength: float) -> str:
     """Returns a strength for tables and axes."""
-    return {0.0: "untied", np.inf: "tied"}.get(strength, f"{strength:g}")
+    return {0.0: "untied", np.inf: "tied"}.get(strength, f"{strength:.4g}")
 
 
 def _listed(numbers) -> str:
@@ -178,6 +174,7 @@ SOFT = Claim(
     ),
     judge=judge_soft,
     draw=draw_soft,
+    refuted_if="the best strength does not grow with s^2 / tau^2",
     table=soft_table,
     full_decides=False,  # it is the optimiser that bounds the best strength
 )

@@ -90,8 +90,21 @@ def test_soft_tying_is_told_and_drawn_with_runs_that_diverged(tmp_path):
     table = SOFT.table(QUICK, found, judged)
     assert len(table) == 9 and table[0][-1] == "test loss at tied"
     drawn = SOFT.draw(QUICK, found, judged)
-    ticks = [text.get_text() for text in drawn.axes[0].get_xticklabels()]
-    assert ticks == ["untied", "1", "10", "10000", "tied"]
+    (panel,) = drawn.axes
+    marks = [line for line in panel.lines if line.get_linestyle() == "None"]
+    assert len(marks) == 8  # a case each
+    best = np.log(judged.data["best"]).groupby([judged.data[c] for c in "dsN"]).mean()
+    at = sorted(float(mark.get_ydata()[0]) for mark in marks)
+    np.testing.assert_allclose(at, sorted(np.exp(best)))
+    slope = judged.effect.estimate
+    told = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert told == [
+        *("N = 50", "N = 400", "slope 1, as the prior has it"),
+        f"slope {slope:.2f}, measured",
+    ]
+    for line, wanted in zip(panel.lines[-2:], (1.0, slope), strict=True):
+        x, y = (np.log(values) for values in line.get_data())
+        assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(wanted)
     save(drawn, tmp_path / "Ac2c.png")
 
 
@@ -238,6 +251,17 @@ def test_runs_are_labelled_and_one_that_diverged_is_the_trivial_predictor():
     drawn = EXPERIMENT.figures["spectrum"](plan, found)
     titles = [panel.get_title() for panel in drawn.axes if panel.axison]
     assert titles[-1] == f"{study.ITALY}\ndotted: chance 0.693"
+    # What is equal in more than the width has a figure of its own, where it was run.
+    assert EXPERIMENT.figures["matched"](plan, found) is None
+    wide = found.spectrum.assign(
+        panel=found.spectrum["panel"] + study.MATCHED + "flops"
+    )
+    lines = found.lines | {f"drift 0{study.MATCHED}flops": {"level": 0.1}}
+    both = found._replace(spectrum=pd.concat([found.spectrum, wide]), lines=lines)
+    (only,) = EXPERIMENT.figures["matched"](plan, both).axes
+    assert only.get_title() == "drift 0, equal flops\ndotted: level 0.1"
+    drawn = EXPERIMENT.figures["spectrum"](plan, both)
+    assert [panel.get_title() for panel in drawn.axes if panel.axison] == titles
 
 
 def test_every_arm_of_a_plan_is_a_sharing_with_its_starts():
