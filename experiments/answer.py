@@ -2,7 +2,7 @@
 
 Question: why are the weights shared across time, and would un-shared ones do better?
 Command:  make answer, or python -m experiments.answer --preset=quick
-Time:     about 40 minutes on 2 cores (quick), an estimate; hours (full).
+Time:     about 45 minutes on 2 cores (quick); hours (full).
 Expect:   WORKDIR/report.html with a verdict for every claim, each from the best
           evidence kept: that of a full preset, where there is one, over this run's.
 """

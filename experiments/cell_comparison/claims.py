@@ -18,16 +18,18 @@ def judge(plan: Plan, found: Measured) -> Verdict:
     """Returns the verdict of A6: in how many effects the cells agree."""
     linear, found = found, without(plan.linear, found)
     alike = [name for name, by_cell in found.items() if agree(by_cell)]
-    apart = [name for name in found if name not in alike]
+    alone = [name for name, by_cell in found.items() if len(by_cell) < 2]
+    apart = [name for name in found if name not in (*alike, *alone)]
     cells = dict.fromkeys(itertools.chain(*found.values()))
     counts = [len(values) for by_cell in found.values() for values in by_cell.values()]
     return Verdict(
-        decide(not apart, len(alike) <= 1),
+        decide(not apart and not alone, len(alike) + len(alone) <= 1),
         relative(found),
         "the LSTM's effect over the other cells', mean of three effects",
         f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
         f"{', '.join(alike) or 'no effect'}"
-        + (f"; not so in {', '.join(apart)}." if apart else "."),
+        + (f"; not so in {', '.join(apart)}" if apart else "")
+        + (f"; fewer than two have {', '.join(alone)}." if alone else "."),
         min(counts, default=0),
         "\n\n".join([*details(plan, found), *beside(plan, linear)]),
     )
@@ -157,7 +159,8 @@ ALIKE = Claim(
         "steps never shown (A4); the train-test gap in loss of untied less that of "
         "tied, unregularised (B7). The cells agree in an effect if each one's 95 % "
         "interval is above 0 and the largest is at most twice the smallest. Supported "
-        "if they agree in all three; refuted if in at most one; else inconclusive. "
+        "if they agree in all three; refuted if in at most one; else inconclusive. An "
+        "effect that fewer than two cells have counts for neither. "
         "Linear recurrences (full preset) stand beside: they decide nothing."
     ),
     judge=judge,

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from experiments.lab.choices import FEW
+
 CELLS = ("Elman", "GRU", "LSTM")
 REGULAR = ("even_pairs", "parity", "cycle_navigation")
 CONTROLS = ("reverse_string", "duplicate_string", "odds_first", "stack_manipulation")
@@ -78,7 +80,7 @@ PLANS = {
     ),
     "quick": Plan(
         controls=CONTROLS[:2],
-        cells=("LSTM",),
+        cells=FEW,
         train_max_length=20,
         eval_max_length=60,
         each_max_length=40,

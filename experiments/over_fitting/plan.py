@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from experiments.lab.choices import FEW
+
 
 @dataclasses.dataclass(frozen=True)
 class Capacity:
@@ -99,7 +101,7 @@ PLANS = {
         64, Capacity((8, 16), 3, 16, (1e-2,)), Rises((4, 8), (8, 16), 8, 4),
     ),
     "quick": Plan(
-        ("LSTM",), 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2), 16,
+        FEW, 5, 2, _RATES, (0.0, 1.0), (4, 8), 8, (64, 256), (0.0, 0.2), 16,
         300, 20, 5, 512, Capacity(_SIZES, 8, 700), Rises((4, 8), (64, 512, 4_096), 300),
     ),
     "full": Plan(

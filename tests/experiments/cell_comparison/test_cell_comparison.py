@@ -46,6 +46,21 @@ def test_the_verdict_counts_the_effects_that_agree(tmp_path):
         save(ALIKE.draw(PLAN, found, judged), tmp_path / "effects.png")
 
 
+@pytest.mark.parametrize("others", ["alike", "apart"])
+def test_an_effect_of_one_cell_alone_decides_nothing(others):
+    sign = 1 if others == "alike" else -1
+    two = {"LSTM": 1 + SEEDS, "Elman": sign + SEEDS}
+    for found in (
+        {"a": two, "b": two, "c": {"LSTM": 1 + SEEDS}},
+        {"a": {"LSTM": 1 + SEEDS}, "b": {}, "c": {"Elman": 1 + SEEDS}},
+    ):
+        judged = ALIKE.judge(PLAN, found)
+        # Whatever the third would say.
+        decides = found["a"] is two and others == "apart"
+        assert judged.verdict == ("refuted" if decides else "inconclusive")
+        assert "fewer than two have" in judged.summary
+
+
 def test_the_effects_are_those_of_the_three_studies(monkeypatch, tmp_path):
     asked = {}
 
@@ -140,6 +155,8 @@ def test_the_lstms_effect_over_the_others():
 
 def test_the_plans_are_those_of_the_studies():
     assert set(PLANS) == {"smoke", "quick", "full"}
-    for plan in PLANS.values():
+    for name, plan in PLANS.items():
         assert len({each.num_seeds for each in plan.studies}) == 1
+        for each in plan.studies:  # the LSTM is compared with another one
+            assert {"LSTM", "Elman"} <= {*each.cells} or name == "smoke"
     assert [claim.id for claim in EXPERIMENT.claims] == ["A6"]

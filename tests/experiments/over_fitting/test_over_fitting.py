@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lab.choices import FEW
 from experiments.lab.trials import replicates
 from experiments.over_fitting import figure, measure
 from experiments.over_fitting.claims import (
@@ -23,7 +22,7 @@ from experiments.over_fitting.rise_claim import RISE, rises_of, vanishes
 from experiments.over_fitting.rises import GUESSING, follow, rise
 from rnnshare.analysis.statistics import Interval
 
-PLAN = dataclasses.replace(PLANS["quick"], cells=FEW)
+PLAN = PLANS["quick"]
 NOISE = np.random.default_rng(0).normal(size=(5, 2, 2, 2))
 LOW_RANK = 0.05 + 0.001 * NOISE  # its test loss, where tied's is 0
 ARMS = (*measure.ARMS, measure.PARTIAL)

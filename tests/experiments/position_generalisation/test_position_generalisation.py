@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from flax import nnx
 
-from experiments.lab.choices import FEW
 from experiments.position_generalisation import measure as study
 from experiments.position_generalisation.claims import (
     EXPERIMENT,
@@ -23,7 +22,6 @@ from rnnshare.training import Call, Setting
 
 PLAN = dataclasses.replace(
     PLANS["quick"],
-    cells=FEW,
     num_seeds=3,
     patch_steps=(4, 8, 16),
     most_examples=2**12,
