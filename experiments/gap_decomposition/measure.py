@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.gap_decomposition.plan import SHARINGS, Plan
-from experiments.lab.choices import standard_cells
+from experiments.lab.choices import cells
 from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
     Lab,
@@ -162,7 +162,7 @@ def candidates(
 ) -> list[Setting]:
     """Returns the settings that an arm's is chosen from: sharings by rates."""
     recipe, width = to_the_end(num_steps, 10), plan.hidden_features
-    base = Setting(make_task, standard_cells()[cell], Tied(), width, recipe=recipe)
+    base = Setting(make_task, cells()[cell], Tied(), width, recipe=recipe)
     return grid(base, rates, sharings)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.lab.choices import standard_cells
+from experiments.lab.choices import cells
 from experiments.lab.machine import layout
 from experiments.lab.recipes import to_the_end
 from experiments.lab.trials import (
@@ -106,7 +106,7 @@ def setting_of(plan: Plan, arm: Arm) -> Setting:
     untied = Untied(make_task(0).num_steps, same_init=arm.sharing == "untied_same")
     return Setting(
         make_task,
-        standard_cells()[arm.cell],
+        cells()[arm.cell],
         Tied() if arm.sharing == "tied" else untied,
         plan.hidden_features,
         plan.rates[0],

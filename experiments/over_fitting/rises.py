@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.lab.choices import standard_cells
+from experiments.lab.choices import cells
 from experiments.lab.machine import layout
 from experiments.lab.trials import Lab
 from experiments.over_fitting.plan import Plan
@@ -90,7 +90,7 @@ def _together(keys: list[Mapping[str, Any]]) -> Iterable[tuple[Mapping, dict]]:
     tied = one["arm"] == "Tied"
     model = Setting(
         lambda split: tasks[0],
-        standard_cells()[one["cell"]],
+        cells()[one["cell"]],
         Tied() if tied else Untied(one["T"], same_init=True),
         one["hidden_features"],
         recipe=recipe,

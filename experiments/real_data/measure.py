@@ -1,7 +1,7 @@
 """Tied, untied and partly tied on data sets and cells, tuned arm by arm."""
 
-import bisect
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.lab import frames
-from experiments.lab.choices import standard_cells
+from experiments.lab.choices import cells
 from experiments.lab.frames import contrast, count_lost, tests
 from experiments.lab.recipes import annealed_adam, to_the_end
 from experiments.lab.trials import (
@@ -22,6 +22,7 @@ from experiments.lab.trials import (
 from experiments.real_data.plan import PLANS as PLANS
 from experiments.real_data.plan import Plan
 from rnnshare import Cyclic, LowRank, Sharing, Tied, Untied, tasks
+from rnnshare.models.sizing import around
 from rnnshare.tasks.base import SPLITS
 from rnnshare.training import Call, Recipe, Setting
 
@@ -68,8 +69,8 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains what is not yet kept, and returns the runs."""
     chosen: dict = {}
     chance, best = {}, {}
-    for name, cells in plan.cells.items():
-        for cell in cells:
+    for name, several in plan.cells.items():
+        for cell in several:
             case = f"{name}, {cell}"
             chance[case] = TASKS[name](0).baselines["chance"]
             own = {
@@ -123,7 +124,7 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
     else:
         every = min(100 if large else 50, num_steps)
         recipe = Recipe(num_steps, batch_size, validate_every=every, patience=8)
-    make_cell, width = standard_cells()[cell], plan.hidden_features
+    make_cell, width = cells()[cell], plan.hidden_features
     base = Setting(make_task, make_cell, Tied(), width, recipe=recipe)
     untied = [Untied(task.num_steps, same_init=same) for same in plan.starts]
     sharings: dict[str, Sequence[Sharing]] = {
@@ -158,12 +159,11 @@ def arms(plan: Plan, name: str, cell: str) -> dict[str, list[Setting]]:
 def width_of_equal_parameters(setting: Setting, target: int) -> int:
     """Returns the width at which the setting's parameters are nearest to a target."""
 
+    @functools.cache
     def count(width: int) -> int:
         return dataclasses.replace(setting, hidden_features=width).num_parameters()
 
-    widths = range(1, setting.hidden_features + 1)
-    above = bisect.bisect_left(widths, target, key=count)  # parameters grow with H
-    nearest = widths[max(above - 1, 0) : above + 1]
+    nearest = around(count, target, setting.hidden_features)
     return min(nearest, key=lambda width: abs(count(width) - target))
 
 

@@ -1,6 +1,7 @@
 """The size of a cell under a sharing: parameters, floating point operations, width."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -100,12 +101,7 @@ def match_width(
     def size(width: int) -> float:
         return count(cell, sharing, width)
 
-    low, high = 1, 2
-    while size(high) < target and high < _WIDEST:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if size(middle) < target else (low, middle)
+    low, high = around(size, target, _WIDEST)
     best = min(low, high, key=lambda width: abs(size(width) - target))
     if not abs(size(best) - target) <= tolerance * target:
         raise ValueError(
@@ -114,6 +110,34 @@ def match_width(
             "Use another target, or a larger tolerance."
         )
     return best
+
+
+def around(size: Callable[[int], float], target: float, most: int) -> tuple[int, int]:
+    """Returns two widths, one after the other, between whose sizes a target lies.
+
+    Few sizes are asked for, of which each may be a model that is traced: what grows
+    nearly as the square of the width is found by interpolating its root.
+
+    Args:
+      size: grows with the width.
+      target: the size. The first two widths are returned if 1 has it or more, the last
+        two if none has.
+      most: the largest width, at least 2.
+    """
+    low, high, tries = 1, 2, 0
+    while size(high) < target and high < most:
+        guess = math.ceil(high * math.sqrt(target / max(size(high), 1)))
+        low, high = high, min(max(2 * high, guess), most)
+    if size(high) < target:
+        return high - 1, high
+    while high - low > 1:
+        ends, tries = (math.sqrt(size(low)), math.sqrt(size(high))), tries + 1
+        share = 0.5  # of every third try: else one end might hardly move
+        if tries % 3 and ends[0] < ends[1]:
+            share = (math.sqrt(target) - ends[0]) / (ends[1] - ends[0])
+        middle = min(max(round(low + share * (high - low)), low + 1), high - 1)
+        low, high = (middle, high) if size(middle) < target else (low, middle)
+    return low, high
 
 
 def _stored_shapes(cell: MakeCell, sharing: Sharing, hidden_features: int) -> Any:

@@ -125,6 +125,17 @@ def test_linear_cells_stand_beside_and_decide_nothing(monkeypatch, tmp_path):
     save(ALIKE.draw(plan, found, judged), tmp_path / "effects.png")
 
 
+@pytest.mark.slow
+def test_linear_cells_are_trained_in_every_study(tmp_path):
+    plan = PLANS["smoke"]._replace(linear=("MinGRU", "LRU"))
+    lab = Lab(tmp_path / "cell_comparison")
+    found = measure.measure(plan, lab)
+    for name in ("unseen positions (A4)", "train-test gap (B7)"):
+        assert list(found[name]) == ["Elman", "MinGRU", "LRU"]
+    rows = lab.of("length_generalisation").others.rows
+    assert {"MinGRU", "LRU"} <= {row["cell"] for row in rows}
+
+
 @pytest.mark.parametrize("left", [4, 0])
 def test_fewer_seeds_than_planned_are_told(left, tmp_path):
     cells = {"LSTM": 1 + SEEDS, "Elman": 1.5 + SEEDS}

@@ -62,7 +62,7 @@ def found(*ratios, again=(), names=(), **options):
     names = [*names, *(f"data_{i}" for i in range(len(names), len(ratios)))]
     cases = [f"{name}, GRU" for name in names]
     setting = Setting(
-        tasks.italy_power_demand, study.standard_cells()["GRU"], Tied(), 4
+        tasks.italy_power_demand, study.cells()["GRU"], Tied(), 4
     )
     chosen = {(case, arm): setting for case in cases for arm in BEST.values()}
     chance = {case: {"loss": 0.7, "accuracy": 0.5} for case in cases}

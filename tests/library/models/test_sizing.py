@@ -1,10 +1,13 @@
 """Sizes of cells under sharings: by hand, and back to the width."""
 
+import bisect
 import functools
 import itertools
 
 import pytest
 from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnnshare import (
     Basis,
@@ -26,7 +29,7 @@ from rnnshare import (
     TimeInput,
     Untied,
 )
-from rnnshare.models.sizing import count_flops, count_parameters, match_width
+from rnnshare.models.sizing import around, count_flops, count_parameters, match_width
 from tests.cases import with_slow
 
 D = 12
@@ -138,6 +141,34 @@ def test_large_targets_are_met(sharing):
 
 
 @pytest.mark.slow
+@given(
+    st.integers(0, 9), st.integers(0, 40), st.integers(0, 900), st.integers(1, 10**7)
+)
+def test_the_widths_around_a_size_are_those_of_a_search(square, line, rest, target):
+    asked = []
+
+    def size(width):
+        asked.append(width)
+        return square * width**2 + line * width + rest + width  # it grows
+
+    most = 3_000
+    low, high = around(functools.cache(size), target, most)
+    asked.clear()
+    first = bisect.bisect_left(range(1, most + 1), target, key=size) + 1
+    assert high == min(max(first, 2), most) and low == high - 1
+
+
+def test_few_sizes_are_asked_for():
+    asked = []
+
+    def size(width):
+        asked.append(width)
+        return 4 * width * (width + 17) + 1_000
+
+    assert around(functools.cache(size), size(777), 2**17)[1] == 777
+    assert len(asked) <= 7
+
+
 def test_large_targets_are_met_by_flops():
     width = match_width(LSTM, LowRank(7, 2), 300_000.0, "flops")
     assert count_flops(LSTM, LowRank(7, 2), width) == pytest.approx(300_000, rel=0.01)
