@@ -61,9 +61,7 @@ def found(*ratios, again=(), names=(), **options):
     """Returns a map of these log ratios; `again` has those on fresh seeds."""
     names = [*names, *(f"data_{i}" for i in range(len(names), len(ratios)))]
     cases = [f"{name}, GRU" for name in names]
-    setting = Setting(
-        tasks.italy_power_demand, study.cells()["GRU"], Tied(), 4
-    )
+    setting = Setting(tasks.italy_power_demand, study.cells()["GRU"], Tied(), 4)
     chosen = {(case, arm): setting for case in cases for arm in BEST.values()}
     chance = {case: {"loss": 0.7, "accuracy": 0.5} for case in cases}
     runs = runs_of(dict(zip(cases, ratios, strict=True)), **options)
