@@ -29,7 +29,8 @@ def judge(plan: Plan, found: Measured) -> Verdict:
         f"{', '.join(cells)}: one sign and within a factor of {FACTOR:g} in "
         f"{', '.join(alike) or 'no effect'}"
         + (f"; not so in {', '.join(apart)}" if apart else "")
-        + (f"; fewer than two have {', '.join(alone)}." if alone else "."),
+        + (f"; fewer than two have {', '.join(alone)}" if alone else "")
+        + ".",
         min(counts, default=0),
         "\n\n".join([*details(plan, found), *beside(plan, linear)]),
     )
@@ -160,7 +161,8 @@ ALIKE = Claim(
         "tied, unregularised (B7). The cells agree in an effect if each one's 95 % "
         "interval is above 0 and the largest is at most twice the smallest. Supported "
         "if they agree in all three; refuted if in at most one; else inconclusive. An "
-        "effect that fewer than two cells have counts for neither. "
+        "effect that fewer than two cells have counts for neither (amended; the "
+        "verdict was the same). "
         "Linear recurrences (full preset) stand beside: they decide nothing."
     ),
     judge=judge,

@@ -40,6 +40,7 @@ def test_the_verdict_counts_the_effects_that_agree(tmp_path):
         found = dict(zip("abc", effects, strict=True))
         judged = ALIKE.judge(PLAN, found)
         assert (judged.verdict, judged.count) == (verdict, 5)
+        assert judged.summary[-1] == "."
         assert ("The ratio leaves" in judged.details) == (verdict != "supported")
         assert "seeds" not in judged.details
         assert len(ALIKE.table(PLAN, found, judged)) == 1 + 6
@@ -58,7 +59,7 @@ def test_an_effect_of_one_cell_alone_decides_nothing(others):
         # Whatever the third would say.
         decides = found["a"] is two and others == "apart"
         assert judged.verdict == ("refuted" if decides else "inconclusive")
-        assert "fewer than two have" in judged.summary
+        assert "; fewer than two have " in judged.summary and judged.summary[-1] == "."
 
 
 def test_the_effects_are_those_of_the_three_studies(monkeypatch, tmp_path):

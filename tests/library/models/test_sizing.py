@@ -140,7 +140,6 @@ def test_large_targets_are_met(sharing):
         )
 
 
-@pytest.mark.slow
 @given(
     st.integers(0, 9), st.integers(0, 40), st.integers(0, 900), st.integers(1, 10**7)
 )
@@ -169,6 +168,7 @@ def test_few_sizes_are_asked_for():
     assert len(asked) <= 7
 
 
+@pytest.mark.slow
 def test_large_targets_are_met_by_flops():
     width = match_width(LSTM, LowRank(7, 2), 300_000.0, "flops")
     assert count_flops(LSTM, LowRank(7, 2), width) == pytest.approx(300_000, rel=0.01)
