@@ -162,7 +162,7 @@ LAW_OF_DATA = Claim(
     judge=judge,
     draw=draw,
     table=table,
-    refuted_if="the colours were mixed on both sides of the line",
+    refuted_if="the N* of both winners lay on either side of N",
     full_decides=False,
 )
 EXPERIMENT = Experiment(

@@ -25,38 +25,39 @@ _SIDES = {
 
 
 def draw(pairs: pd.DataFrame) -> "Figure":
-    """Draws each pair at the law's N* and its N, marked by who won.
+    """Draws a row for each pair: its N, marked by who won, and the law's N*.
 
     Args:
       pairs: a row each: source, N, crossover (infinite for none), wins (-1 untied).
     """
-    figure = new_figure(height=4.6)
+    figure = new_figure(height=1.4 + 0.22 * len(pairs))
     panel: Any = figure.subplots()
+    pairs = pairs.reset_index(drop=True)
     stars = pairs["crossover"].to_numpy(float)
-    known = np.append(stars[np.isfinite(stars)], pairs["N"].to_numpy(float))
-    ends = np.array([known.min() / 2, known.max() * 4])
-    places = np.where(np.isfinite(stars), stars, ends[1])
+    known = np.isfinite(stars)
+    end = 4 * max(stars[known].max(initial=1), pairs["N"].max())
+    places = np.where(known, stars, end)
+    panel.hlines(pairs.index, pairs["N"], places, color=MUTED, lw=1, zorder=0)
     handles: dict[str, Any] = {}
+    for label, mark, own in (("N*", "|", known), ("no N*", ">", ~known)):
+        if own.any():
+            (handles[label],) = panel.plot(
+                places[own], pairs.index[own], mark, color=INK, ms=7, ls="none"
+            )
     for label, (wins, mark, colour) in _SIDES.items():
         own = (pairs["wins"] == wins).to_numpy()
         if own.any():
             (handles[label],) = panel.plot(
-                places[own], pairs["N"][own], mark, color=colour, ms=8, mec="white"
+                pairs["N"][own], pairs.index[own], mark, color=colour, ms=7, mec="white"
             )
-    for x, row in zip(places, pairs.itertuples(), strict=True):
-        panel.annotate(
-            str(row.source).replace("_", " "), (x, row.N), xytext=(0, 7),
-            textcoords="offset points", ha="center", fontsize=8, color=INK,
-        )  # fmt: skip
-    panel.plot(ends, ends, color=INK, lw=1, zorder=0)
     panel.set_xscale("log")
-    panel.set_yscale("log")
-    panel.set_xlim(ends[0], ends[1] * 2)
+    panel.set_yticks(pairs.index, pairs["source"].str.replace("_", " "))
+    panel.invert_yaxis()
     dress(
         panel,
-        "N* of linear rules (right end: none)",
-        "N, sequences of the training set",
-        title="above the line: the law says untied",
+        "sequences of the training set: N, and N* of the law",
+        "",
+        title="N* left of N: the law says untied; right of it: tied",
     )
     legend_below(figure, handles)
     return figure
