@@ -47,7 +47,7 @@ PLANS = {
     ),
     "quick": Plan(
         (LSTM, ELMAN, CUT, NO_CARRY, IRNN),
-        {"adding": (10, 20, 40), "copy memory": (5, 10, 20)},
+        {"adding": (5, 10, 20), "copy memory": (3, 5, 10)},
         _PROBED, 5, 2, _RATES, (True,), 32, 1_000, 500, 64,
     ),
     "full": Plan(

@@ -41,7 +41,7 @@ GROUPS = flags.DEFINE_string(
 SPLIT_BY = common.define_choice(
     "split_by", "random", ("random", "time"),
     "How sequences are parted into training, validation and test: time: the rows are "
-    "in order, and the last ones test.",
+    "in order (of a long table, the first row of each sequence); the last ones test.",
 )  # fmt: skip
 _OF_DATA = (
     "target", "sequence", "time", "features", "forecast", "kind", "groups", "split_by",
@@ -76,6 +76,7 @@ def read() -> "tuple[Given, Arrays]":
         forecast=FORECAST.value,
         kind=KIND.value,
         groups=GROUPS.value,
+        in_file_order=SPLIT_BY.value == "time",
     )
     make_task = from_arrays(
         given.inputs,

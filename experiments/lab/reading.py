@@ -23,6 +23,7 @@ def read(
     forecast: int = 0,
     kind: str = "auto",
     groups: str | None = None,
+    in_file_order: bool = False,
 ) -> Given:
     """Reads a file.
 
@@ -40,6 +41,8 @@ def read(
       forecast: predict, at every step, the value so many steps later; 0: none.
       kind: whether targets are 'classes' or 'values'; 'auto': strings, booleans, and
         integers of at most 20 different ones are classes.
+      in_file_order: leave the sequences of a long table as they come, by the first row
+        of each; else they are in the order of their names.
       groups: the column of a table that says what belongs together, as one person's
         recordings; a .npz file has an array `groups` of them.
 
@@ -74,7 +77,10 @@ def read(
         if sequence is None:
             given = wide(path, table, target, features, forecast)
         else:
-            given = long(path, table, target, sequence, str(time), features, forecast)
+            given = long(
+                path, table, target, sequence, str(time), features, forecast,
+                in_file_order,
+            )  # fmt: skip
     if owners is not None:
         given = given._replace(groups=owners)
     if forecast:

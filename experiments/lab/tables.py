@@ -68,8 +68,15 @@ def long(
     time: str,
     features: Sequence[str],
     forecast: int,
+    in_file_order: bool = False,
 ) -> Given:
-    """Returns what a table of a row a step holds; shorter sequences are padded."""
+    """Returns what a table of a row a step holds; shorter sequences are padded.
+
+    Sequences are in the order of their names; or as they come in the file, by the first
+    row of each.
+    """
+    import pandas as pd
+
     target = _known(path, table, target, "--target")
     for name, flag in ((sequence, "--sequence"), (time, "--time")):
         _refuse_missing(path, table[_known(path, table, name, flag)], name)
@@ -90,6 +97,8 @@ def long(
     def in_order(column: Any) -> Any:
         return _in_order(path, column) if column.name == time else column
 
+    if in_file_order:
+        table = table.assign(**{sequence: pd.factorize(table[sequence])[0]})
     table = table.sort_values([sequence, time], kind="stable", key=in_order)
     x = _numbers(path, table, names)
     y = _numbers(path, table, [target])[:, 0] if forecast else _column(

@@ -79,7 +79,7 @@ PLANS = {
         curriculum=0.5,
     ),
     "quick": Plan(
-        controls=CONTROLS[:2],
+        controls=CONTROLS[:1],
         cells=FEW,
         train_max_length=20,
         eval_max_length=60,

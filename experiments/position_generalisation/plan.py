@@ -66,8 +66,8 @@ PLANS = {
         (Grammar(("Elman",)),),
     ),
     "quick": Plan(
-        FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 600, (2, 4, 8), 2**14, 0.9,
-        2_000, (Grammar(("LSTM",)),),
+        FEW, 5, 1, (3e-3, 1e-2), (True,), 32, 16, 400, (2, 8), 2**13, 0.9,
+        1_000, (Grammar(("LSTM",)),),
     ),
     "full": Plan(
         _EVERY, 10, 2, (3e-3, 1e-2), (True, False), 32, 32, 2_000,

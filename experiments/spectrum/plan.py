@@ -85,7 +85,7 @@ PLANS = {
     "quick": Plan(
         5, 200, 32, (3e-3, 1e-2), 2, (True,), (0.0, 0.2), ("width",),
         Soft((1.0, 10.0, 100.0, 1e3, 1e4), (0.05, 0.2), (0.3, 1.0), (50, 400), 200),
-        (*_FEW, "Segments", "Basis", "Partition"), _FEW,
+        (*_FEW, "Basis"), _FEW[:2],
     ),
     "full": Plan(
         10, 800, 32, (3e-3, 1e-2, 3e-2), 6, (True, False), (0.0, 0.05, 0.1, 0.2),

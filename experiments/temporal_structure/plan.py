@@ -32,6 +32,6 @@ class Plan:
 
 PLANS = {
     "smoke": Plan(("LSTM",), 2, 4, 50, 10, 10, (1e-2,), (0.0, 0.8)),
-    "quick": Plan(("LSTM",), 5, num_steps=300, mnist_num_steps=400),
+    "quick": Plan(("LSTM",), 5, num_steps=200, mnist_num_steps=250),
     "full": Plan(("Elman", "GRU", "LSTM"), 10),
 }

@@ -41,7 +41,7 @@ PLANS = {
     "smoke": Plan(ElmanCell, ("de",), ("Tied", "Untied"), 2, (1e-2,), (True,),
                   8, 4, 4, 8),
     "quick": Plan(LSTMCell, ("de",), ("Tied", "Untied"), 5,
-                  (3e-3, 1e-2), (True,), 32, 16, 700, 64),
+                  (3e-3, 1e-2), (True,), 32, 16, 400, 64),
     "full": Plan(LSTMCell, ("de", "fr", "en", "it", "da"),
                  ("Tied", "Untied"), 10, (3e-3, 1e-2), (True, False), 48, 16,
                  1_500, 64),

@@ -38,9 +38,15 @@ class FolderLock:
     system has no locks at all, a warning says so.
     """
 
-    def __init__(self, folder: str | pathlib.Path):
-        """Names the folder, which need not exist; nothing is done yet."""
+    def __init__(self, folder: str | pathlib.Path, file: str = ""):
+        """Names the folder, which need not exist; nothing is done yet.
+
+        Args:
+          folder: to keep.
+          file: in it, to keep that alone; its lock is another one than the folder's.
+        """
         self.folder = pathlib.Path(folder)
+        self._kept = file
         self._file: IO[str] | None = None
 
     def __enter__(self) -> "FolderLock":
@@ -57,7 +63,7 @@ class FolderLock:
         Raises:
           LockedError: at once, if another holds it: its process, host, and the way out.
         """
-        path = self.folder / LOCK_NAME
+        path = self.folder / self._lock_name
         with named_in_errors(path):
             while self._file is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -69,13 +75,17 @@ class FolderLock:
         if self._file is not None:
             # While it is locked still: who opened it meanwhile sees that it is gone.
             with contextlib.suppress(OSError):
-                (self.folder / LOCK_NAME).unlink()
+                (self.folder / self._lock_name).unlink()
             self._file.close()
             self._file = None
 
     def move(self, folder: pathlib.Path) -> None:
         """Renames the folder that is kept; the lock goes with it."""
         self.folder = self.folder.rename(folder)
+
+    @property
+    def _lock_name(self) -> str:
+        return f".{self._kept}.lock" if self._kept else LOCK_NAME
 
     def _try(self, path: pathlib.Path) -> IO[str] | None:
         """Returns the locked file; None if it, or its folder, was removed meanwhile.
@@ -88,7 +98,7 @@ class FolderLock:
         except FileNotFoundError:
             return None
         try:
-            _lock(file, self.folder)
+            _lock(file, self.folder / self._kept)
             if not _is_at(file, path):
                 file.close()
                 return None
@@ -99,8 +109,8 @@ class FolderLock:
             holder = _holder(file)
             file.close()
             raise LockedError(
-                f"{self.folder} is being written by {holder}. Wait for it or end it, "
-                "or name another folder."
+                f"{self.folder / self._kept} is being written by {holder}. Wait for it "
+                f"or end it, or name another {'file' if self._kept else 'folder'}."
             ) from None
         except BaseException:
             file.close()
@@ -108,7 +118,7 @@ class FolderLock:
         return file
 
 
-def _lock(file: IO[str], folder: pathlib.Path) -> None:
+def _lock(file: IO[str], kept: pathlib.Path) -> None:
     if fcntl is None:
         return
     try:
@@ -117,7 +127,7 @@ def _lock(file: IO[str], folder: pathlib.Path) -> None:
         raise
     except OSError as error:
         warnings.warn(
-            f"{folder} cannot be locked ({error.strerror}). Start no second program "
+            f"{kept} cannot be locked ({error.strerror}). Start no second program "
             "that writes there.",
             RuntimeWarning,
             stacklevel=4,

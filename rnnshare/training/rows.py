@@ -54,19 +54,27 @@ class JsonLines:
         self.rows: list[Row] = []
         self._identity = identity
         self._to_mend = False
-        if self.path.exists():
-            content = self.path.read_bytes()
-            self.rows, _, damaged = self._read(content)
-            self._to_mend = bool(damaged) or not content.endswith(b"\n")
-            if damaged:
-                listed = "; ".join(f"line {n} {why}" for n, why in damaged[:4])
-                more = f"; and {len(damaged) - 4} more" if len(damaged) > 4 else ""
-                warnings.warn(
-                    f"{self.path} is damaged: {listed}{more}. What they held is not "
-                    "read, so it is made again.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        self._size = 0
+        self.refresh(stacklevel=3)
+
+    def refresh(self, stacklevel: int = 2) -> None:
+        """Reads the file again if another writer has changed its length."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size == self._size:
+            return
+        content = self.path.read_bytes() if size else b""
+        self.rows, _, damaged = self._read(content)
+        self._size = len(content)
+        self._to_mend = bool(damaged) or content[-1:] not in (b"", b"\n")
+        if damaged:
+            listed = "; ".join(f"line {n} {why}" for n, why in damaged[:4])
+            more = f"; and {len(damaged) - 4} more" if len(damaged) > 4 else ""
+            warnings.warn(
+                f"{self.path} is damaged: {listed}{more}. What they held is not "
+                "read, so it is made again.",
+                RuntimeWarning,
+                stacklevel=stacklevel,
+            )
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Writes a row.
@@ -78,6 +86,7 @@ class JsonLines:
         if self._to_mend:
             self._mend()
         append_whole(self.path, line)
+        self._size += len(line)
         self.rows.append(read_line(line))
 
     def _read(self, content: bytes) -> tuple[list[Row], bytes, list[tuple[int, str]]]:
@@ -112,8 +121,9 @@ class JsonLines:
             append_whole(aside, b"".join(lines[n - 1] + b"\n" for n, _ in damaged))
             write_atomically(self.path, good)
         else:
-            os.truncate(self.path, len(content) - len(lines[-1]))
-        self._to_mend = False
+            good = content[: len(content) - len(lines[-1])]
+            os.truncate(self.path, len(good))
+        self._to_mend, self._size = False, len(good)
 
 
 def environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ study is started again. A row is recognised by its key, the digest of all that m
 the columns beside it that name the setting are for people.
 """
 
+import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 
 from rnnshare.training.groups import Grid, Pairs, by_key, name_of, train
+from rnnshare.training.locks import FolderLock
 from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting
@@ -71,6 +73,7 @@ def run(
         executor, not be pickled.
       ValueError: if two settings have one key but are not equal, or there are an
         executor and a mesh, which is of this process's devices.
+      LockedError: at once, if another `run` trains into the same file.
       WorkerError: if a worker failed or was killed; the rows of all others are there.
     """
     if executor is not None and mesh is not None:
@@ -80,29 +83,32 @@ def run(
         )
     grid = Grid(settings, replicates)
     _tell_of_other_schemas(rows)
-    if any(group.left(by_key(rows)) for group in grid.groups):
-        merge_workers(rows)
-    done = by_key(rows)
     options: dict[str, Any] = {
         "per_device": per_device,
         "compiler_options": compiler_options and dict(compiler_options),
         "checkpoint_every": checkpoint_every,
     }
     to_submit: dict[str, Pairs] = {}
-    for groups in grid.programs:
-        pairs: dict[str, tuple[Setting, Replicate]] = {}
-        for group in groups:
-            left = group.left(done)
-            if on_group is not None:
-                on_group(group.setting, len(group.pairs), len(left))
-            pairs |= left
-        if pairs and executor is not None:
-            to_submit[name_of(groups)] = pairs
-        elif pairs:
-            train(pairs, rows, mesh=mesh, **options)
-            release_memory(at_most_every=10.0)
-    if executor is not None and to_submit:
-        train_by(executor, to_submit, rows, options)
+    with contextlib.ExitStack() as stack:
+        if any(group.left(by_key(rows)) for group in grid.groups):
+            stack.enter_context(FolderLock(rows.path.parent, rows.path.name))
+            rows.refresh()  # what the last writer left
+            merge_workers(rows)
+        done = by_key(rows)
+        for groups in grid.programs:
+            pairs: dict[str, tuple[Setting, Replicate]] = {}
+            for group in groups:
+                left = group.left(done)
+                if on_group is not None:
+                    on_group(group.setting, len(group.pairs), len(left))
+                pairs |= left
+            if pairs and executor is not None:
+                to_submit[name_of(groups)] = pairs
+            elif pairs:
+                train(pairs, rows, mesh=mesh, **options)
+                release_memory(at_most_every=10.0)
+        if executor is not None and to_submit:
+            train_by(executor, to_submit, rows, options)
     return grid.rows(rows)
 
 

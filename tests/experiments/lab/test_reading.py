@@ -72,6 +72,16 @@ def test_a_forecast_of_a_wide_table_is_of_its_own_steps(tmp_path):
     assert given.readout == "every" and given.steps == ("h0", "h1", "h2")
 
 
+def test_sequences_are_in_the_order_of_their_names_or_of_the_file(tmp_path):
+    names = [f"p{i}" for i in reversed(range(N))]  # p9 before p10, and so on
+    table = long(y=X[..., 0]).sort_values(["hour", "who"])  # all sequences step by step
+    table["who"] = [names[int(who[1:])] for who in table["who"]]
+    path = written(tmp_path / "d.csv", table)
+    by_name = read(path, **LONG)
+    np.testing.assert_array_equal(by_name.inputs, X[np.argsort(names)])
+    np.testing.assert_array_equal(read(path, **LONG, in_file_order=True).inputs, X)
+
+
 @pytest.mark.parametrize(
     "times",
     [

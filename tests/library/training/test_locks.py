@@ -103,3 +103,13 @@ def test_a_race_has_one_winner_at_a_time(tmp_path):
         thread.join()
     assert taken
     assert set(seen) == {1}
+
+
+def test_a_file_is_kept_apart_from_its_folder(tmp_path):
+    with FolderLock(tmp_path), FolderLock(tmp_path, "rows.jsonl"):
+        text = r"rows\.jsonl is being written by this process .* another file\."
+        with pytest.raises(ValueError, match=text):
+            FolderLock(tmp_path, "rows.jsonl").take()
+        with FolderLock(tmp_path, "other.jsonl"):
+            pass
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,17 @@ import pytest
 import rnnshare
 from rnnshare import tasks
 from rnnshare.tasks import Batch, CopyMemory
-from rnnshare.training import SCHEMA, Call, JsonLines, Replicate, fit, groups, run
+from rnnshare.training import (
+    SCHEMA,
+    Call,
+    FolderLock,
+    JsonLines,
+    LockedError,
+    Replicate,
+    fit,
+    groups,
+    run,
+)
 from tests.library.training.identity_cases import (
     ARRAY_BASE,
     BASE,
@@ -48,6 +58,16 @@ def test_other_arrays_under_the_same_name_are_trained_anew(tmp_path):
     assert len(file.rows) == 2
     again = run([on(copy.deepcopy(tasks_[0]))], SEEDS, JsonLines(file.path))
     assert again == file.rows[:1]
+
+
+def test_two_writers_of_one_file_make_no_row_twice(tmp_path):
+    path, settings = tmp_path / "rows.jsonl", [on(CopyMemory(3, 2, 2, 16))]
+    first, second = JsonLines(path), JsonLines(path)  # before there is anything
+    with FolderLock(tmp_path, path.name), pytest.raises(LockedError, match=path.name):
+        run(settings, SEEDS, first)
+    assert run(settings, SEEDS, first) == run(settings, SEEDS, second)
+    assert first.rows == second.rows == JsonLines(path).rows
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_settings_of_one_key_that_are_not_equal_are_refused(tmp_path):
