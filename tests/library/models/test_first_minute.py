@@ -26,14 +26,9 @@ from rnnshare import (
 from rnnshare.cells.blueprint import Blueprint, pure_params
 from rnnshare.models.encoder_decoder import EncoderDecoder
 from tests.library.law_cases import assert_close
+from tests.library.models.rnn_cases import D, H, make
 
-D, H = 3, 4
 COMPILED = "/jax/core/compile/backend_compile_duration"
-
-
-def make(sharing, cell=ElmanCell, seed=0, **options):
-    make_cell = functools.partial(cell, D, H, **options)
-    return RNN(make_cell, sharing, rngs=nnx.Rngs(seed))
 
 
 # The cost.

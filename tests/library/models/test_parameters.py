@@ -11,7 +11,6 @@ import pytest
 from flax import nnx
 
 from rnnshare import (
-    RNN,
     ElmanCell,
     LowRank,
     Mixture,
@@ -23,8 +22,7 @@ from rnnshare import (
 )
 from tests.cases import with_slow
 from tests.library.law_cases import assert_close
-
-D, H = 3, 4
+from tests.library.models.rnn_cases import D, H, make
 
 
 class Frozen(nnx.Param):
@@ -50,11 +48,6 @@ class FrozenElmanCell(ElmanCell):
 
 class DoubledElmanCell(FrozenElmanCell):
     kind = Doubled
-
-
-def make(sharing, cell=ElmanCell, seed=0, **options):
-    make_cell = functools.partial(cell, D, H, **options)
-    return RNN(make_cell, sharing, rngs=nnx.Rngs(seed))
 
 
 def by_path(tree):
