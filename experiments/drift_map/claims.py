@@ -32,12 +32,12 @@ def judge_map(plan: Plan, found: Measured) -> Verdict:
     map_.loc[lost, "wins"] = 0
     moves = map_.index.get_level_values("d") > 0
     won = map_.wins < 0
-    # A confirmed cell is told by its fresh seeds, which had no part in its choice.
+    # A confirmed cell is chosen by the first seeds, and told by its fresh ones.
     seeds, told = "fresh seeds", again.loc[[c for c in again.index if won[c] and c[1]]]
     if not len(told):
         seeds = "where untied does best of all cells with drift"
         told = apart[moves]
-    best = told.mean(axis=1).idxmin()
+    best = apart.loc[told.index].mean(axis=1).idxmin()
     result = MapResult(
         apart,
         map_,

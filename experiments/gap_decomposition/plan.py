@@ -53,7 +53,7 @@ PLANS = {
         (*range(10, 110, 10),), 8, (1e-2,), ("Tied", "Untied"),
     ),
     "quick": Plan(
-        5, 16, _RATES, _STARTS, 4, FEW, (8,), _SIZES, 100, (8, 128), 150,
+        5, 16, _RATES, _STARTS, 4, FEW, (8,), _SIZES, 100, (8, 32, 256), 150,
     ),
     "full": Plan(
         10, 32, (1e-3, 3e-3, 1e-2, 3e-2), _STARTS, 8, ("Elman", "GRU", "LSTM"),

@@ -84,7 +84,7 @@ def _no_table(plan: Any, measured: Any, verdict: Verdict) -> Table:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One claim: its rule, fixed before the run, and the functions that tell it.
+    """One claim: its rule, with how it was amended, and the functions that tell it.
 
     Attributes:
       id: as in `experiments.claims.CLAIMS`.

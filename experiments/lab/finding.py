@@ -31,7 +31,7 @@ class Finding:
       effect_label: what that number is, with its unit.
       interval: the ends of its 95 % interval.
       num_seeds: how many repeats are behind it.
-      rule: what was to count as support, fixed before the run.
+      rule: what was to count as support; one that was amended says so.
       command: reproduces the finding.
       figure: relative to the report, such as `'figures/Q5.png'`; '' for none.
       seconds: how long measuring it took.

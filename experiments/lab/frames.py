@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.lab.trials import replicates
-from rnnshare.analysis.statistics import holm, mean_interval, paired_p_value
+from rnnshare.analysis.statistics import (
+    Interval,
+    holm,
+    mean_interval,
+    paired_p_value,
+    resampled_interval,
+)
 from rnnshare.training import Setting
 from rnnshare.training.rows import Row
 
@@ -191,12 +197,18 @@ def contrast(
     return first - second
 
 
-def tests(differences: "pd.DataFrame", level: float = LEVEL) -> "pd.DataFrame":
+def tests(
+    differences: "pd.DataFrame",
+    level: float = LEVEL,
+    overlaps: Sequence[float] | None = None,
+) -> "pd.DataFrame":
     """Returns estimate, low, high, Holm's p and who wins, a row a case.
 
     Args:
       differences: of `contrast`.
       level: of the test.
+      overlaps: of each case's splits, where repeats are splits of one data set: test
+        examples over training examples, see `rnnshare.analysis.resampled_interval`.
 
     Returns:
       A frame; `wins` is -1 where the first arm is lower, +1 where the second is, and 0
@@ -206,11 +218,18 @@ def tests(differences: "pd.DataFrame", level: float = LEVEL) -> "pd.DataFrame":
     import pandas as pd
 
     values = differences.to_numpy(float)
-    intervals = np.array([mean_interval(row) for row in values]).reshape(-1, 3)
-    p = holm([paired_p_value(row, np.zeros_like(row)) for row in values])
+    shared = np.zeros(len(values)) if overlaps is None else np.asarray(overlaps, float)
+    pairs = [*zip(values, shared, strict=True)]
+    intervals = np.array([interval_of(*pair) for pair in pairs]).reshape(-1, 3)
+    p = holm([paired_p_value(row, np.zeros_like(row), part) for row, part in pairs])
     low, high = intervals[:, 1], intervals[:, 2]
     wins = np.where(p < level, 1 * (low > 0) - 1 * (high < 0), 0)
     return pd.DataFrame(
         {"estimate": intervals[:, 0], "low": low, "high": high, "p": p, "wins": wins},
         index=differences.index,
     )
+
+
+def interval_of(values: Any, overlap: float = 0.0) -> Interval:
+    """Returns the t interval of a mean over repeats, or over splits that overlap."""
+    return resampled_interval(values, overlap) if overlap else mean_interval(values)

@@ -51,9 +51,11 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_effect(finding: Finding) -> str:
-    """Returns the effect with its interval, or 'exact'."""
+    """Returns the effect with its interval, or 'exact'; a count has none."""
     if finding.exact:
         return f"{format_number(finding.effect)} exact"
+    if {*finding.interval} == {finding.effect}:
+        return format_number(finding.effect)
     ends = ", ".join(format_number(end) for end in finding.interval)
     return f"{format_number(finding.effect)} [{ends}]"
 
@@ -257,7 +259,7 @@ def _evidence(finding: Finding) -> list[str]:
         blocks.append(f"Inconclusive at this budget; to decide it: `{finding.decides}`")
     if finding.figure:
         blocks.append(_image(finding.figure, _alt(finding)))
-    blocks += _folded("The rule, fixed before the run", [escape(finding.rule)])
+    blocks += _folded("The rule; one that was amended says so", [escape(finding.rule)])
     parts = [p for p in re.split(r"\n\s*\n", finding.details) if p.strip()]
     if parts:
         blocks += _folded("Details", list(map(escape, parts)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from experiments.lab.experiment import Claim, Experiment, Verdict, decide
-from experiments.lab.frames import LEVEL, say_edges, say_lost
+from experiments.lab.frames import LEVEL, interval_of, say_edges, say_lost
 from experiments.lab.power import repeats_needed, say_repeats
 from experiments.real_data.compute_claim import COMPUTE
 from experiments.real_data.measure import (
@@ -16,7 +16,6 @@ from experiments.real_data.measure import (
 )
 from experiments.real_data.plan import PLANS, Plan
 from experiments.real_data.result import Result, result_of, training
-from rnnshare.analysis.statistics import mean_interval
 from rnnshare.plotting import draw_paired
 
 METRICS = {
@@ -56,7 +55,9 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
         f"log of the test loss, untied over tied, where untied {does} ({best})",
         f"On real data untied wins {_where(untied)}, tied on {len(tied)} of "
         f"{len(real)} pairs of data set and cell"
-        f"{f' ({_names(tied)})' if tied else ''}."
+        f"{f' ({_names(tied)})' if tied else ''}, where splits that overlap are "
+        f"allowed for; counted as independent, untied on {_count(result, -1)} and tied "
+        f"on {_count(result, +1)}."
         + (f" Partial untying beats both {_where(beats)}." if plan.partial else ""),
         plan.num_seeds,
         "\n\n".join(data_details(plan, found, result))
@@ -64,6 +65,12 @@ def judge_data(plan: Plan, found: Measured) -> Verdict:
         + say_lost(found.runs["lost"], "chance", "\n\n"),
         data=result,
     )
+
+
+def _count(result: Result, wins: int) -> int:
+    """Returns on how many real cases an arm wins if splits count as independent."""
+    won = result.apart.index[result.apart.wins == wins]
+    return sum(not is_generated(case) for case in won)
 
 
 def _power(result: Result, cases: list[str]) -> str:
@@ -125,8 +132,8 @@ def data_details(plan: Plan, found: Measured, result: Result) -> Iterator[str]:
         f"Adam, {training(plan)}; rate and start tuned by equal budgets, the best "
         f"parameters on validation kept. Seeds from {plan.seeds[0]:,} on. "
         "Seeds are paired: a seed has the same split "
-        "and the same batches for every model. The splits overlap, so the intervals "
-        "speak of these data sets, not of a wider population. "
+        "and the same batches for every model. The splits of a data set overlap, which "
+        "intervals and tests allow for (Nadeau and Bengio, 2003). "
         + (f"{sets}{', '.join(small)}. " if small else "")
         + edges
     ).strip()
@@ -144,7 +151,7 @@ def data_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
         if family_of(arm) != "tied":
             one = {case: {"one": arm, "tied": found.best[case]["tied"]}}
             row = differences(found.runs, one, "one").loc[case]
-            ratio = f"{mean_interval(row.to_numpy()):+.3f}"
+            ratio = f"{interval_of(row.to_numpy(), found.overlap[case]):+.3f}"
         if arm == found.best[case]["untied"]:
             ratio += f", Holm p {result.tests.p[case]:.2g}"
         rows.append(
@@ -195,19 +202,21 @@ DATA = Claim(
     id="Q5",
     rule=(
         "For each real data set and cell, the best untied arm against the best tied "
-        "one of any width tried, both chosen on a tuning seed: untied wins if the log "
-        "ratio of their test losses is below 0 over paired seeds and resampled splits "
-        "(the 95 % interval leaves out 0, paired t test with Holm's correction over "
-        f"the map below {LEVEL:g}), and is so again on fresh seeds; a tied win is the "
-        "same without the second run. Supported if untied wins somewhere; refuted if "
-        "nowhere, and tied wins in at least half of the map; else inconclusive. Told "
-        "beside it: the best partial untying over the better of both. Amended, because "
-        "the former rule's only win was on generated data (MNIST-1D, shuffled), which "
-        "is told apart now, and wins were of equal width alone; under the former rule: "
-        "supported (-0.096 [-0.141, -0.050] nats). Pilots of other sizes were seen of "
-        "these data, so new trainings have seeds from 10,000 on, and from 11,000 on to "
-        "confirm. The quick preset trains no wider tied model: its wins are of equal "
-        "width alone."
+        "one of any width tried, both chosen on a tuning seed: untied wins if the log"
+        " ratio of their test losses is below 0 over paired seeds and resampled "
+        "splits (the 95 % interval leaves out 0, paired t test with Holm's correction"
+        f" over the map below {LEVEL:g}, both allowing for splits that overlap), and "
+        "is so again on fresh seeds; a tied win is the same without the second run. "
+        "Supported if untied wins somewhere; refuted if nowhere, and tied wins in at "
+        "least half of the map; else inconclusive. Told beside it: the best partial "
+        "untying over the better of both. Amended twice: after its outcome, because "
+        "splits counted as independent (refuted, full: tied on 8 of 11 pairs; "
+        "supported, quick: untied on pedestrians); and because the former rule's only"
+        " win was on generated data (MNIST-1D, shuffled), which is told apart now, "
+        "and wins were of equal width alone; under the former rule: supported (-0.096"
+        " [-0.141, -0.050] nats). Pilots of other sizes were seen of these data, so "
+        "new trainings have seeds from 10,000 on, and from 11,000 on to confirm. The "
+        "quick preset trains no wider tied model: its wins are of equal width alone."
     ),
     judge=judge_data,
     draw=draw_scores,

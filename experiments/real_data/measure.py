@@ -56,6 +56,8 @@ class Measured(NamedTuple):
       best: {case: {family: its arm of the least validation loss on a tuning seed}}, and
         of 'whole' the better of tied and untied.
       chance: {case: {metric: value}}.
+      overlap: {case: test examples over training examples}, since seeds are splits of
+        one data set.
     """
 
     runs: pd.DataFrame
@@ -63,16 +65,18 @@ class Measured(NamedTuple):
     chosen: dict
     best: dict
     chance: dict
+    overlap: dict
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
     """Trains what is not yet kept, and returns the runs."""
     chosen: dict = {}
-    chance, best = {}, {}
+    chance, best, overlap = {}, {}, {}
     for name, several in plan.cells.items():
         for cell in several:
             case = f"{name}, {cell}"
             chance[case] = TASKS[name](0).baselines["chance"]
+            overlap[case] = overlap_of(name)
             own = {
                 arm: lab.tune(candidates, plan.tuning)
                 for arm, candidates in arms(plan, name, cell).items()
@@ -80,14 +84,25 @@ def measure(plan: Plan, lab: Lab) -> Measured:
             chosen |= {(case, arm): setting for arm, setting in own.items()}
             best[case] = best_arms(lab, own)
     runs = train(plan, lab, chosen, chance, plan.seeds[0])
-    won = tests(differences(runs, best)).query("wins < 0").index
+    won = compared(differences(runs, best), overlap).query("wins < 0").index
     again = {
         (case, arm): setting
         for (case, arm), setting in chosen.items()
         if case in won and arm in (best[case]["tied"], best[case]["untied"])
     }
     fresh = train(plan, lab, again, chance, plan.seeds[1]) if again else runs[:0]
-    return Measured(runs, fresh, chosen, best, chance)
+    return Measured(runs, fresh, chosen, best, chance, overlap)
+
+
+def overlap_of(name: str) -> float:
+    """Returns the test examples of a data set's splits over the training examples."""
+    task = TASKS[name](0)
+    return len(task.held_out("test").targets) / len(task.train.targets)
+
+
+def compared(apart: pd.DataFrame, overlap: dict) -> pd.DataFrame:
+    """Returns `frames.tests` of differences over splits, by `Measured.overlap`."""
+    return tests(apart, overlaps=[overlap[case] for case in apart.index])
 
 
 def load_all() -> None:

@@ -4,10 +4,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from experiments.lab.frames import tests
-from experiments.real_data.measure import Measured, differences, is_generated
+from experiments.lab.frames import interval_of, tests
+from experiments.real_data.measure import (
+    Measured,
+    compared,
+    differences,
+    is_generated,
+)
 from experiments.real_data.plan import Plan
-from rnnshare.analysis.statistics import Interval, mean_interval
+from rnnshare.analysis.statistics import Interval
 
 
 class Result(NamedTuple):
@@ -15,7 +20,9 @@ class Result(NamedTuple):
 
     Attributes:
       differences: log of the best untied test loss over the best tied, a column a seed.
-      tests: its estimate, low, high, p, and wins: -1 untied's, +1 tied's.
+      tests: its estimate, low, high, p, and wins: -1 untied's, +1 tied's; all allow for
+        splits that overlap.
+      apart: the same as if each split were a data set of its own.
       partial: the same of the best partial untying over the better of both.
       confirmed: cases that untied won, and again on fresh seeds.
       stopped: {case: the part of its runs whose best step is not the last}.
@@ -23,6 +30,7 @@ class Result(NamedTuple):
 
     differences: pd.DataFrame
     tests: pd.DataFrame
+    apart: pd.DataFrame
     partial: pd.DataFrame
     confirmed: list
     stopped: pd.Series
@@ -44,18 +52,20 @@ class Result(NamedTuple):
 def result_of(found: Measured) -> Result:
     """Returns what the rules say of each case."""
     apart = differences(found.runs, found.best)
-    map_ = tests(apart)
+    map_ = compared(apart, found.overlap)
     again = differences(found.fresh, found.best) if len(found.fresh) else apart[:0]
     confirmed = [
         case
         for case, row in again.iterrows()
-        if map_.wins[case] < 0 and mean_interval(row.to_numpy()).high < 0
+        if map_.wins[case] < 0
+        and interval_of(row.to_numpy(), found.overlap[case]).high < 0
     ]
     early = (found.runs["best_step"] < found.runs["num_steps"]) & ~found.runs["lost"]
     return Result(
         apart,
         map_,
-        tests(differences(found.runs, found.best, "partial", "whole"))
+        tests(apart),
+        compared(differences(found.runs, found.best, "partial", "whole"), found.overlap)
         if all("partial" in arms for arms in found.best.values())
         else map_[:0],
         confirmed,

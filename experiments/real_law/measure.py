@@ -25,11 +25,14 @@ class Measured(NamedTuple):
     Attributes:
       differences: log of untied's test loss over tied's, a row a source and N, a column
         a seed: of all sources of `real_data`, with which those of the plan are judged.
+      overlaps: of each row's splits, as of the whole set, of which parts overlap less;
+        see `real_data.Measured.overlap`.
       readings: a row a source of the plan and N: crossover, the median over the seeds'
         own training sets, and gain, their mean; see `linear.Reading`.
     """
 
     differences: pd.DataFrame
+    overlaps: list[float]
     readings: pd.DataFrame
 
 
@@ -73,7 +76,8 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     every = pd.concat(runs, ignore_index=True)
     every = every.assign(log_loss=np.log(every["test_loss"].astype(float)))
     apart = contrast(every, "log_loss", by=PAIR, arms=ARMS)
-    return Measured(apart, pd.DataFrame(readings).set_index(PAIR))
+    overlaps = [real_data.overlap_of(source) for source, _ in apart.index]
+    return Measured(apart, overlaps, pd.DataFrame(readings).set_index(PAIR))
 
 
 def _runs(

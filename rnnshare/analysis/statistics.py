@@ -144,7 +144,7 @@ def line_fit(
     return LineFit(Interval(slope, slope - half, slope + half), intercept, r_squared)
 
 
-def paired_p_value(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+def paired_p_value(a: npt.ArrayLike, b: npt.ArrayLike, overlap: float = 0.0) -> float:
     """Returns the two-sided p-value of the paired t test that the mean of a - b is 0.
 
     Where all differences are equal, there is nothing to estimate: 1.0 if they are zero,
@@ -153,14 +153,23 @@ def paired_p_value(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     Args:
       a: [S] measurements of one model.
       b: [S] measurements of the other, in the same order of seeds.
+      overlap: of the splits that the seeds have, see `resampled_interval`.
 
     Raises:
-      ValueError: unless both are finite, of one length, and that at least 2.
+      ValueError: unless both are finite, of one length, and that at least 2, and the
+        overlap is not negative.
+
+    Reference: Nadeau, Bengio, 2003, "Inference for the generalization error".
     """
     differences = _differences(*_pair(a, b))
     if np.ptp(differences) == 0.0:
         return 1.0 if differences[0] == 0.0 else 0.0
-    return float(scipy_stats().ttest_1samp(differences, 0.0).pvalue)
+    if not overlap:
+        return float(scipy_stats().ttest_1samp(differences, 0.0).pvalue)
+    mean, low, _ = resampled_interval(differences, overlap)
+    freedom, t = len(differences) - 1, scipy_stats().t
+    error = (mean - low) / t.ppf(0.975, freedom)
+    return float(2 * t.sf(abs(mean) / error, freedom))
 
 
 def holm(p_values: npt.ArrayLike) -> np.ndarray:

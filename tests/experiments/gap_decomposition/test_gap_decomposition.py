@@ -122,17 +122,21 @@ def test_the_verdict_of_the_parts(interval, verdict):
 
 
 @pytest.mark.parametrize(
-    ("interval", "verdict"),
+    ("interval", "shared", "verdict"),
     [
-        (Interval(0.9, 0.51, 0.95), "supported"),
-        (Interval(0.9, 0.2, 0.95), "inconclusive"),
-        (Interval(0.1, -0.3, 0.49), "refuted"),
-        (Interval(0.1, -0.3, 0.51), "inconclusive"),
-        (Interval(-0.9, -1.0, -0.8), "refuted"),
+        (Interval(0.9, 0.51, 0.95), 0.0, "supported"),
+        (Interval(0.9, 0.51, 0.95), 0.6, "inconclusive"),
+        (Interval(0.9, 0.2, 0.95), 0.0, "inconclusive"),
+        (Interval(0.1, -0.3, 0.49), 0.6, "refuted"),
+        (Interval(0.1, -0.3, 0.49), -0.5, "inconclusive"),
+        (Interval(0.1, -0.3, 0.51), 0.6, "inconclusive"),
+        (Interval(-0.9, -1.0, -0.8), -0.7, "refuted"),
+        (Interval(-0.9, -1.0, -0.8), -0.8, "inconclusive"),
     ],
 )
-def test_the_verdict_of_the_correlation(interval, verdict):
-    assert agreement_verdict(interval) == verdict
+def test_the_verdict_of_the_correlation(interval, shared, verdict):
+    alone = Interval(shared, shared - 0.05, shared + 0.05)
+    assert agreement_verdict(interval, alone) == verdict
 
 
 def test_the_correlation_resamples_settings():
@@ -266,3 +270,18 @@ def test_the_correlation_is_told_and_drawn(
         few = dataclasses.replace(PLAN, agreement_sizes=(8,))
         told = AGREEMENT.judge(few, Measured({}, settings_of(few, slope, noise)))
         assert told.verdict == "inconclusive"  # too few settings
+
+
+def test_what_the_shared_loss_gives_alone_decides_nothing():
+    """Shown, train and unseen losses that have nothing to do with one another."""
+    rng = np.random.default_rng(0)
+    found = settings_of(PLAN, 1.0)
+    for by_case in found.values():
+        for case in by_case:
+            train, shown, unseen = rng.normal(size=3)
+            by_case[case] = np.tile([train, shown, shown, unseen], (9, 1))
+    told = AGREEMENT.judge(PLAN, Measured({}, found))
+    assert told.verdict == "inconclusive" and told.effect.high < 0.5
+    shared = agreement_claim.by_the_shared_term(found["loss"])
+    assert shared.low < -0.5 < shared.high < 0  # -1/2 of three equal variances
+    assert "More settings would not decide it" in told.details

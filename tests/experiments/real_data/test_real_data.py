@@ -66,7 +66,8 @@ def found(*ratios, again=(), names=(), **options):
     chance = {case: {"loss": 0.7, "accuracy": 0.5} for case in cases}
     runs = runs_of(dict(zip(cases, ratios, strict=True)), **options)
     fresh = runs_of({cases[i]: ratio for i, ratio in again})
-    return Measured(runs, fresh, chosen, dict.fromkeys(cases, BEST), chance)
+    best, overlap = dict.fromkeys(cases, BEST), dict.fromkeys(cases, 0.25)
+    return Measured(runs, fresh, chosen, best, chance, overlap)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,9 @@ class MadeUp:
 
 
 def test_a_run_that_diverged_counts_as_chance():
-    plan = dataclasses.replace(PLANS["smoke"], num_seeds=6)
+    plan = dataclasses.replace(
+        PLANS["smoke"], num_seeds=6, cells={"digits": ("GRU",)}
+    )
     lab = MadeUp(
         lambda setting, seed: (
             None
@@ -198,15 +201,15 @@ def test_a_run_that_diverged_counts_as_chance():
     )
     measured = EXPERIMENT.measure(plan, lab)
     # A tuning seed chooses the arms; the pair alone is run again.
-    assert lab.asked == [(4, 1_000), (4, 10_000), (2, 11_000)]
-    chance = measured.chance["italy_power_demand, GRU"]
+    assert lab.asked == [(3, 1_000), (3, 10_000), (2, 11_000)]
+    chance = measured.chance["digits, GRU"]
     lost = measured.runs[measured.runs["lost"]]
-    assert len(lost) == 4 and set(lost["test_loss"]) == {chance["loss"]}
+    assert len(lost) == 3 and set(lost["test_loss"]) == {chance["loss"]}
     assert set(lost["train_accuracy"]) == {chance["accuracy"]}
     for claim in (DATA, COMPUTE):
         verdict = claim.judge(plan, measured)
         assert np.isfinite(verdict.effect).all()
-        assert "4 of 24 runs diverged and count as chance." in verdict.details
+        assert "3 of 18 runs diverged and count as chance." in verdict.details
 
 
 @pytest.mark.slow  # it reads all data

@@ -132,16 +132,17 @@ def test_sources_of_which_the_law_is_right_support_it():
             ahead = -0.1 if size > 2 * star else 0.1
             apart.append(ahead + 1e-3 * rng.normal(size=5))
     index = pd.MultiIndex.from_tuples(index, names=["source", "N"])
-    found = Measured(pd.DataFrame(apart, index), pd.DataFrame(readings, index))
+    found = Measured(
+        pd.DataFrame(apart, index), [0.25] * 30, pd.DataFrame(readings, index)
+    )
     verdict = claims.judge(PLANS["quick"], found)
     assert verdict.verdict == "supported" and verdict.count == 30
     assert verdict.effect.estimate == 1.0
     assert len(claims.table(PLANS["quick"], found, verdict)) == 31
     assert claims.draw(PLANS["quick"], found, verdict) is not None
     few = found.readings.index.get_level_values("source") < "source 4"
-    less = claims.judge(
-        PLANS["quick"], Measured(found.differences[few], found.readings[few])
-    )
+    less = Measured(found.differences[few], [0.25] * 12, found.readings[few])
+    less = claims.judge(PLANS["quick"], less)
     assert less.verdict == "inconclusive" and "the rule asks for 9" in less.details
     assert less.effect == (12.0, 12.0, 12.0) and "of 12, that" in less.label
 

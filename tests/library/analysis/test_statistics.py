@@ -254,3 +254,12 @@ def test_without_overlap_it_is_the_interval_of_a_mean():
     for wrong in (-0.1, np.nan):
         with pytest.raises(ValueError, match="test examples over the training"):
             statistics.resampled_interval(values, wrong)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 2.0])
+def test_a_p_value_agrees_with_the_interval_of_splits_that_overlap(overlap):
+    values = np.random.default_rng(3).normal(0.4, 1.0, 9)
+    p = statistics.paired_p_value(values, np.zeros(9), overlap)
+    ends = statistics.resampled_interval(values, overlap, confidence=1 - p)
+    np.testing.assert_allclose(np.abs(ends[1:]).min(), 0, atol=1e-9)  # just reached
+    assert p >= statistics.paired_p_value(values, np.zeros(9))
