@@ -9,6 +9,7 @@ from experiments.truncated_bptt import figure, influence
 from experiments.truncated_bptt.measure import (
     CHANCE,
     FOLD,
+    FROZEN,
     MAIN,
     PART,
     Measured,
@@ -30,6 +31,7 @@ TOLERANCE = 0.05  # bits a character
 FAR = 2  # in windows: the lags of B9
 HALF_WAY = (1 + CHANCE) / 2
 NEAR = 0.1  # of chance
+AS_GOOD = 0.05  # of accuracy: memory of random weights is told to be as good
 
 
 def bits_of(found: Measured) -> dict[int, np.ndarray]:
@@ -134,7 +136,13 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
         f"{CHANCE:g})",
         f"Tied weights trained through {k} steps answer questions of {FAR * k} to "
         f"{FOLD * k} steps with accuracy {values[MAIN]:.2f} with the carry handed on. "
-        f"The others: {others}; chance is {CHANCE:g}.",
+        f"The others: {others}; chance is {CHANCE:g}."
+        + (
+            " So random recurrent weights remember as well: how to read their memory "
+            "is what was learnt."
+            if values[FROZEN] > values[MAIN] - AS_GOOD
+            else ""
+        ),
         plan.num_seeds,
         f"k = {k}, lags to {FOLD * k}, sequences of {k * plan.num_windows} steps, "
         f"H = {plan.lag_features}, {plan.lag_batches:,} batches of 32, an update a "

@@ -73,7 +73,7 @@ class Arm:
     frozen: str | None = None
 
 
-MAIN = "Tied, carry handed on"
+MAIN, FROZEN = "Tied, carry handed on", "Tied, recurrent weights frozen"
 
 
 def arms_of(plan: Plan) -> dict[str, Arm]:
@@ -83,9 +83,7 @@ def arms_of(plan: Plan) -> dict[str, Arm]:
     return {
         MAIN: Arm("with the carry handed on"),
         "Tied, carry reset": Arm("with it reset", carry="reset"),
-        "Tied, recurrent weights frozen": Arm(
-            "with the recurrent weights frozen", frozen="recurrent"
-        ),
+        FROZEN: Arm("with the recurrent weights frozen", frozen="recurrent"),
         "Tied, all but the read-out frozen": Arm(
             "with all but the read-out frozen", frozen="layers"
         ),

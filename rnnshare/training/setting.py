@@ -134,6 +134,7 @@ class Setting:
         truncation = self.recipe.truncation
         return {
             "task": self.make_task(0).name,
+            "make_task": _name(self.make_task),
             "cell": _name(self.cell),
             "sharing": repr(self.sharing),
             "hidden_features": self.hidden_features,
@@ -190,7 +191,11 @@ def keys_of(
 
 def _name(function: Any) -> str:
     if isinstance(function, functools.partial | Call):
-        options = [repr(value) for value in function.args]
-        options += [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]
+        options = [*map(_shown, function.args)]
+        options += [f"{k}={_shown(v)}" for k, v in sorted(function.keywords.items())]
         return f"{_name(function.func)}({', '.join(options)})"
     return getattr(function, "__qualname__", type(function).__name__)
+
+
+def _shown(value: Any) -> str:
+    return _name(value) if callable(value) else repr(value)

@@ -58,7 +58,10 @@ def test_every_arm_is_tuned_by_as_many_trainings():
     assert found.agreement["loss"]["Untied", "LSTM", 8, 32, 0.2].shape == (5, 4)
     assert np.isnan(found.pairs["loss"]["LSTM", 8, 200]).all()
     settings = lab.asked[2][0]
-    assert [s.recipe.num_steps for s in settings[:2]] == [PLAN.num_steps, 4 * PLAN.num_steps]
+    assert [s.recipe.num_steps for s in settings[:2]] == [
+        PLAN.num_steps,
+        4 * PLAN.num_steps,
+    ]
 
 
 def test_figures_refuse_other_parts():

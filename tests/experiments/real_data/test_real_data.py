@@ -189,9 +189,7 @@ class MadeUp:
 
 
 def test_a_run_that_diverged_counts_as_chance():
-    plan = dataclasses.replace(
-        PLANS["smoke"], num_seeds=6, cells={"digits": ("GRU",)}
-    )
+    plan = dataclasses.replace(PLANS["smoke"], num_seeds=6, cells={"digits": ("GRU",)})
     lab = MadeUp(
         lambda setting, seed: (
             None

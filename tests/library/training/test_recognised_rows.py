@@ -60,6 +60,20 @@ def test_other_arrays_under_the_same_name_are_trained_anew(tmp_path):
     assert again == file.rows[:1]
 
 
+def test_a_row_says_what_made_its_task():
+    calls = [
+        Call(tasks.drift, path=path, amount=0.1) for path in ("linear", "periodic")
+    ]
+    told = [
+        dataclasses.replace(BASE, make_task=make_task).columns()["make_task"]
+        for make_task in (*calls[:2], tasks.drift)
+    ]
+    assert told == [
+        "drift(amount=0.1, path='linear')", "drift(amount=0.1, path='periodic')",
+        "drift",
+    ]  # fmt: skip
+
+
 def test_two_writers_of_one_file_make_no_row_twice(tmp_path):
     path, settings = tmp_path / "rows.jsonl", [on(CopyMemory(3, 2, 2, 16))]
     first, second = JsonLines(path), JsonLines(path)  # before there is anything
