@@ -109,6 +109,12 @@ def _details(
             else f" Of those within alone the slope is {result.within:.2f}: to leave "
             "the others out flattens it."
         )
+        + (
+            ""
+            if result.over_tasks is None
+            else " The cells share tasks and seeds: by a jackknife over tasks "
+            f"the slope is {result.over_tasks:.2f}."
+        )
         + _least_drift(plan, result),
         f"{plan.num_updates:,} updates of {BATCH} sequences are "
         f"{plan.num_updates * BATCH / plan.sizes[-1]:.1f} rounds through the largest "

@@ -117,3 +117,32 @@ def censored_slope(points: Points) -> Interval | None:
         ends.append(optimize.brentq(lambda x: profile(x) - room, middle, far))
     # Digits beyond these are the search's, which other processors round otherwise.
     return Interval(*(round(float(x), 4) for x in (middle, *ends)))
+
+
+def jackknifed_slope(points: Points, clusters: npt.NDArray[np.int_]) -> Interval | None:
+    """Returns the slope of `censored_slope` with an interval over whole clusters.
+
+    Points of a cluster, as of one task in several cells, are left out together; None
+    where a slope is.
+
+    Args:
+      points: [P].
+      clusters: [P], the number of each point's.
+
+    Reference: Tukey, 1958, "Bias and confidence in not quite large samples".
+    """
+    from scipy import stats
+
+    whole = censored_slope(points)
+    names = np.unique(clusters)
+    without = []
+    for name in names:
+        left: Any = (None if v is None else v[clusters != name] for v in points)
+        without.append(censored_slope(Points(*left)))
+    slopes = [found.estimate for found in without if found is not None]
+    if whole is None or len(slopes) < len(names) or len(names) < 2:
+        return None
+    count = len(slopes)
+    error = np.sqrt((count - 1) * np.var(slopes))
+    half = float(error * stats.t.ppf(0.975, count - 1))
+    return Interval(whole.estimate, whole.estimate - half, whole.estimate + half)

@@ -7,7 +7,12 @@ import numpy as np
 
 from experiments.lab.crossing import crossings
 from experiments.lab.frames import contrast, tests
-from experiments.recurrent_law.fits import Points, censored_slope, common_slope
+from experiments.recurrent_law.fits import (
+    Points,
+    censored_slope,
+    common_slope,
+    jackknifed_slope,
+)
 from experiments.recurrent_law.measure import CASE, Measured, ahead_without_drift
 from experiments.recurrent_law.plan import Plan
 from rnnshare.analysis.statistics import Interval
@@ -40,6 +45,7 @@ class Result(NamedTuple):
       crossings: of every cell, noise and drift.
       slope: of log N* on the log of the ratio, those beyond the N tried as censored;
         None of too few points.
+      over_tasks: the same slope, its interval over tasks, which the cells share.
       within: the same of those within alone, which flattens it.
       parted: those of log s^2 and of log (1 - 1/T) / b, each with a slope of its own.
       shown: cells, noises and drifts with an N at which untied is ahead (Holm).
@@ -49,6 +55,7 @@ class Result(NamedTuple):
 
     crossings: list[Crossing]
     slope: Interval | None
+    over_tasks: Interval | None
     within: Interval | None
     parted: tuple[Interval | None, Interval | None]
     shown: int
@@ -77,6 +84,7 @@ def read(plan: Plan, found: Measured) -> Result:
     return Result(
         every,
         censored_slope(points),
+        jackknifed_slope(points, np.unique(points.x, return_inverse=True)[1]),
         common_slope(points),
         _parted(plan, every),
         len(moving[moving["wins"] < 0].droplevel("N").index.unique()),

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from experiments.recurrent_law import claims
-from experiments.recurrent_law.fits import Points, censored_slope, common_slope
+from experiments.recurrent_law.fits import (
+    Points,
+    censored_slope,
+    common_slope,
+    jackknifed_slope,
+)
 from experiments.recurrent_law.measure import Measured, noisy_training
 from experiments.recurrent_law.plan import Plan
 from rnnshare.analysis.statistics import Interval
@@ -86,6 +91,22 @@ def test_without_censored_points_the_interval_is_that_of_least_squares():
     y = 0.8 * x + group + rng.normal(0, 0.5, 12)
     points = Points(group, x, y, np.zeros(12, int))
     np.testing.assert_allclose(censored_slope(points), common_slope(points), atol=1e-4)
+
+
+def test_copies_of_a_point_in_other_groups_are_not_new_points():
+    rng = np.random.default_rng(5)
+    x, side = np.linspace(0.0, 3.0, 8), np.zeros(8, int)
+    one = Points(side, x, x + 0.3 * rng.normal(size=8), side)
+    four = Points(np.repeat(range(4), 8), *(np.tile(v, 4) for v in one[1:4]))
+    width = {
+        name: np.ptp(slope(one)[1:]) / np.ptp(slope(four)[1:])
+        for name, slope in {
+            "of points": censored_slope,
+            "of clusters": lambda p: jackknifed_slope(p, np.round(7 * p.x / 3)),
+        }.items()
+    }
+    assert width["of points"] > 1.5  # as if there were four times as many
+    np.testing.assert_allclose(width["of clusters"], 1.0, atol=0.01)
 
 
 @pytest.mark.parametrize(
