@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.depth.measure import CASE, TIME, Measured
+from experiments.depth.measure import CASE, TIME, Measured, compared
 from experiments.depth.plan import PILOT, WIDE, Plan
 from experiments.lab.experiment import Claim, Verdict, decide
 from experiments.lab.frames import (
@@ -14,7 +14,6 @@ from experiments.lab.frames import (
     contrast,
     say_edges,
     say_lost,
-    tests,
 )
 from experiments.lab.power import repeats_needed, say_repeats
 from rnnshare.analysis.statistics import Interval, mean_interval
@@ -32,7 +31,7 @@ class Costs(NamedTuple):
       depth: tied over untied, a row a (model, data, matching).
       time: the same of the network whose weights are shared over time.
       counted: [rows], whether all four arms have learnt.
-      tests: of depth less time, the rows that are counted; see `frames.tests`.
+      tests: of depth less time, the rows that are counted; see `compared`.
     """
 
     depth: pd.DataFrame
@@ -83,7 +82,8 @@ def costs_of(plan: Plan, found: Measured) -> Costs:
         ]
     )
     apart = depth - time
-    return Costs(depth, time, counted, tests(apart[counted]))
+    tests = compared(apart[counted], found.overlap)
+    return Costs(depth, time, counted, tests)
 
 
 def verdict_of_costs(wins: pd.Series, count: int) -> str:
@@ -257,14 +257,16 @@ COST = Claim(
         f"{TIME} network whose weights are tied or untied over time, on the same data "
         "and seeds; at equal width (and so equal FLOPs), and at equal parameters (a "
         "wide tied model). Depth costs less where that difference is below 0 (95 % t "
-        "interval over paired seeds, Holm's correction over all comparisons below "
+        "interval over paired seeds and splits, whose overlap is allowed for, "
+        "Holm's correction over all comparisons below "
         f"{LEVEL:g}). A comparison is counted where all four arms have a test loss "
         f"below {MARK:g} of chance's on {LEARNT:.0%} of the seeds. Supported if depth "
         "costs less at both matchings in more than half of the pairs of a model and "
         "data, and time in none; refuted if time does in more than half, and depth in "
         "none; else inconclusive. Amended before the full preset was run, because the "
         "two comparisons of a pair have their untied runs in common and were counted "
-        "as two; under the former rule: refuted (quick)." + PILOT
+        "as two (refuted, quick), and splits that overlap as independent "
+        "(inconclusive, quick)." + PILOT
     ),
     judge=judge_costs,
     draw=draw_costs,

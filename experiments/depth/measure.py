@@ -42,6 +42,7 @@ class Measured(NamedTuple):
         with its policy, depth, seed, test_loss, lost.
       chosen: {(model, data, depth, arm): setting}.
       chance: {data: loss of the class frequencies}.
+      overlap: {data: test examples over training examples}, of splits.
     """
 
     runs: pd.DataFrame
@@ -49,6 +50,7 @@ class Measured(NamedTuple):
     deeper: pd.DataFrame
     chosen: dict[tuple, Setting]
     chance: dict[str, float]
+    overlap: dict[str, float]
 
 
 def measure(plan: Plan, lab: Lab) -> Measured:
@@ -60,7 +62,14 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     chosen = tune_each(lab, arms(plan), plan.tuning)
     runs = _train(plan, lab, chosen, (*CASE, "arm"), chance)
     deeper = measure_deeper(plan, lab, chosen, chance)
-    return Measured(runs, _sweep(plan, lab, chance), deeper, chosen, chance)
+    overlap = {name: frames.overlap_of(TASKS[name]) for name in plan.data}
+    return Measured(runs, _sweep(plan, lab, chance), deeper, chosen, chance, overlap)
+
+
+def compared(apart: pd.DataFrame, overlap: Mapping[str, float]) -> pd.DataFrame:
+    """Returns `frames.tests` of differences over splits, by `Measured.overlap`."""
+    data = apart.index.get_level_values("data")
+    return frames.tests(apart, overlaps=[overlap[name] for name in data])
 
 
 def load_all() -> None:

@@ -233,3 +233,9 @@ def tests(
 def interval_of(values: Any, overlap: float = 0.0) -> Interval:
     """Returns the t interval of a mean over repeats, or over splits that overlap."""
     return resampled_interval(values, overlap) if overlap else mean_interval(values)
+
+
+def overlap_of(make_task: Callable[[int], Any]) -> float:
+    """Returns the test examples of a data set's splits over the training examples."""
+    task = make_task(0)
+    return len(task.held_out("test").targets) / len(task.train.targets)

@@ -76,7 +76,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
         for cell in several:
             case = f"{name}, {cell}"
             chance[case] = TASKS[name](0).baselines["chance"]
-            overlap[case] = overlap_of(name)
+            overlap[case] = frames.overlap_of(TASKS[name])
             own = {
                 arm: lab.tune(candidates, plan.tuning)
                 for arm, candidates in arms(plan, name, cell).items()
@@ -92,12 +92,6 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     }
     fresh = train(plan, lab, again, chance, plan.seeds[1]) if again else runs[:0]
     return Measured(runs, fresh, chosen, best, chance, overlap)
-
-
-def overlap_of(name: str) -> float:
-    """Returns the test examples of a data set's splits over the training examples."""
-    task = TASKS[name](0)
-    return len(task.held_out("test").targets) / len(task.train.targets)
 
 
 def compared(apart: pd.DataFrame, overlap: dict) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def measure(plan: Plan, lab: Lab) -> Measured:
     every = pd.concat(runs, ignore_index=True)
     every = every.assign(log_loss=np.log(every["test_loss"].astype(float)))
     apart = contrast(every, "log_loss", by=PAIR, arms=ARMS)
-    overlaps = [real_data.overlap_of(source) for source, _ in apart.index]
+    overlaps = [frames.overlap_of(real_data.TASKS[one]) for one, _ in apart.index]
     return Measured(apart, overlaps, pd.DataFrame(readings).set_index(PAIR))
 
 
