@@ -65,7 +65,10 @@ def test_two_writers_of_one_file_make_no_row_twice(tmp_path):
     first, second = JsonLines(path), JsonLines(path)  # before there is anything
     (link := tmp_path / "link.jsonl").symlink_to(path.name)
     for file in (first, JsonLines(link)):
-        with FolderLock(tmp_path, path.name), pytest.raises(LockedError, match=path.name):
+        with (
+            FolderLock(tmp_path, path.name),
+            pytest.raises(LockedError, match=path.name),
+        ):
             run(settings, SEEDS, file)
     link.unlink()
     assert run(settings, SEEDS, first) == run(settings, SEEDS, second)
