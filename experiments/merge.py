@@ -26,13 +26,14 @@ def prepare():
 
 
 def main(root) -> None:
-    """Merges, study by study, each under its lock."""
+    """Merges, study by study, each under its locks: of a lab, and of `run`."""
     from rnnshare.training import FolderLock, JsonLines, merge_workers
 
     found = sorted(path for path in root.rglob("*.workers") if path.is_dir())
     for folder in found:
-        with FolderLock(folder.parent):
-            rows = JsonLines(folder.with_suffix(".jsonl"))
+        path = folder.with_suffix(".jsonl")
+        with FolderLock(path.parent), FolderLock(path.parent, path.name):
+            rows = JsonLines(path)
             new = merge_workers(rows)
         left = len(list(folder.iterdir())) if folder.is_dir() else 0
         unfinished = f"; {left} parts are not finished" if left else ""

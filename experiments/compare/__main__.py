@@ -85,29 +85,31 @@ def main(began, given, make_task, period, arms) -> None:
             batch_size=batch_size,
             say=say,
         )
-    parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}
-    overlap = (
-        parts["test"] / parts["train"] if own_data.SPLIT_BY.value == "random" else 0.0
-    )
-    chance = task.baselines["chance"]["loss"]
-    recommended = verdict.recommend(outcome, chance, overlap)
-    found = page.Compared(
-        source=own_data.DATA.value,
-        given=given,
-        arrays=make_task,
-        task=task,
-        law=law,
-        asked=told,
-        period=period,
-        outcome=outcome,
-        overlap=overlap,
-        recommended=recommended,
-        command=shlex.join(["python", "-m", "experiments.compare", *sys.argv[1:]]),
-    )
-    params = None
-    if recommended.arm is not None:
-        params = contest.train_once(make_task, outcome.settings[recommended.arm])
-    path = page.write(found, folder, params)
+        parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}
+        overlap = (
+            parts["test"] / parts["train"]
+            if own_data.SPLIT_BY.value == "random"
+            else 0.0
+        )
+        chance = task.baselines["chance"]["loss"]
+        recommended = verdict.recommend(outcome, chance, overlap)
+        found = page.Compared(
+            source=own_data.DATA.value,
+            given=given,
+            arrays=make_task,
+            task=task,
+            law=law,
+            asked=told,
+            period=period,
+            outcome=outcome,
+            overlap=overlap,
+            recommended=recommended,
+            command=shlex.join(["python", "-m", "experiments.compare", *sys.argv[1:]]),
+        )
+        params = None
+        if recommended.arm is not None:
+            params = contest.train_once(make_task, outcome.settings[recommended.arm])
+        path = page.write(found, folder, params)
     print(page.headline(found))
     print(" ".join(page.reasons(found)))
     print(f"The report is {path} ({time.perf_counter() - began:.0f} s)")

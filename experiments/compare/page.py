@@ -16,6 +16,7 @@ from experiments.lab.report import escape, format_number, format_seconds, html_p
 from rnnshare.analysis import resampled_interval
 from rnnshare.tasks import Arrays, Task
 from rnnshare.training import environment, save_params, write_atomically
+from rnnshare.training.files import replacing
 
 _METRICS = {  # of a task: what a user reads, and its name
     "test_accuracy": "accuracy",
@@ -102,6 +103,9 @@ def as_json(found: Compared) -> dict[str, Any]:
 def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
     """Writes `report.html`, `report.md`, `compare.json`, figures and the model.
 
+    What an earlier comparison left there is removed first, and `report.html` comes
+    last: whenever this is ended, no page stands beside the model of another.
+
     Args:
       found: what to tell.
       folder: where to.
@@ -112,21 +116,23 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
     """
     from rnnshare.plotting import save
 
-    facts = as_json(found)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    save(
-        figure.draw_arms(facts, found.recommended.arm), folder / "figures" / "arms.png"
-    )
+    facts, figures = as_json(found), folder / "figures"
+    pages = [folder / f"report.{ending}" for ending in ("html", "md")]
+    arrays = [folder / name for name in ("compare.json", MODEL, SCALING)]
+    for old in [*pages, *arrays, *figures.glob("*.png")]:
+        old.unlink(missing_ok=True)
+    save(figure.draw_arms(facts, found.recommended.arm), figures / "arms.png")
     blocks = _answer(found, facts)
     if params is not None:
         save_params(folder / MODEL, params)
-        np.savez(folder / SCALING, **scaling_of(found.arrays))
+        with replacing(folder / SCALING) as file:
+            np.savez(file, **scaling_of(found.arrays))
         setting = found.outcome.settings[str(found.recommended.arm)]
         reads = figure.steps_read(setting, params, found.task)
         if reads is not None:
             save(
                 figure.draw_reading(reads, found.given.steps),
-                folder / "figures" / "reading.png",
+                figures / "reading.png",
             )
             caption = (
                 "Which steps the recommended model reads: how far its answer moves "
@@ -138,7 +144,7 @@ def write(found: Compared, folder: pathlib.Path, params: Any) -> pathlib.Path:
             drawn = figure.draw_weights(
                 weights, found.recommended.sharing, found.given.steps
             )
-            save(drawn, folder / "figures" / "weights.png")
+            save(drawn, figures / "weights.png")
             caption = (
                 "How alike the weights of any two steps are (cosine, of what they "
                 "differ by from their mean): blocks are spans of one rule, an edge is "

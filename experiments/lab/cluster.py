@@ -71,7 +71,8 @@ def opened(folder: pathlib.Path) -> Iterator[Any]:
         with tempfile.TemporaryDirectory() as logs:
             yield _make(pathlib.Path(logs))
         return
-    jobs = Jobs(folder / "cluster", _make, WORKERS.value)
+    most, is_local = WORKERS.value, CLUSTER.value == "local"
+    jobs = Jobs(folder / "cluster", _make, most, end_with_us=is_local)
     try:
         yield jobs
     finally:
@@ -86,6 +87,8 @@ class Jobs:
         folder: pathlib.Path,
         make: Callable[[pathlib.Path], Any],
         most: int,
+        *,
+        end_with_us: bool = False,
     ):
         """Names the folder of the jobs; nothing is done yet.
 
@@ -93,14 +96,22 @@ class Jobs:
           folder: of pickles and logs.
           make: returns an executor of submitit that uses it.
           most: jobs at once.
+          end_with_us: whether they are processes of this machine, to be ended with this
+            one, also where it is killed.
         """
         self._folder, self._make, self._most = folder, make, most
+        self._end_with_us = end_with_us
         self._executor: Any = None
         self._waiting: collections.deque[Job] = collections.deque()
         self._begun: list[Job] = []
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> "Job":
         """Begins a job, or lets it wait for its turn."""
+        if self._end_with_us:
+            from rnnshare.training import orphans  # a second or more
+
+            us = orphans.Owner.of(os.getpid())
+            function, args = orphans.work_for, (us, function, *args)
         job = Job(self, function, args)
         self._waiting.append(job)
         self.fill()

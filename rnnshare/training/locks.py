@@ -143,10 +143,10 @@ def _is_at(file: IO[str], path: pathlib.Path) -> bool:
 
 def _this_process() -> dict[str, Any]:
     pid = os.getpid()
-    return {"pid": pid, "host": socket.gethostname(), "started": _start_of(pid)}
+    return {"pid": pid, "host": socket.gethostname(), "started": start_of(pid)}
 
 
-def _start_of(pid: int) -> int | None:
+def start_of(pid: int) -> int | None:
     """Returns when a process of this host began, in ticks; None: unknown or no more."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
@@ -175,6 +175,6 @@ def _describe(text: str) -> str:
     named = f"process {pid} on {host}"
     if host != socket.gethostname() or started is None:
         return named
-    if pid == os.getpid() and started == _start_of(pid):
+    if pid == os.getpid() and started == start_of(pid):
         return f"this process ({pid} on {host})"
-    return named if _start_of(pid) == started else f"a child of the ended {named}"
+    return named if start_of(pid) == started else f"a child of the ended {named}"

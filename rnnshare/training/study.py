@@ -14,12 +14,17 @@ import jax
 import numpy as np
 
 from rnnshare.training.groups import Grid, Pairs, by_key, name_of, train
-from rnnshare.training.locks import FolderLock
+from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.memory import release_memory
 from rnnshare.training.rows import JsonLines, Row
 from rnnshare.training.setting import SCHEMA, Replicate, Setting
 from rnnshare.training.streams import tell
-from rnnshare.training.workers import Executor, merge_workers, train_by
+from rnnshare.training.workers import (
+    Executor,
+    merge_workers,
+    train_by,
+    workers_of,
+)
 
 Candidate = TypeVar("Candidate")  # a setting, or a tuple of settings
 
@@ -91,9 +96,13 @@ def run(
     to_submit: dict[str, Pairs] = {}
     with contextlib.ExitStack() as stack:
         if any(group.left(by_key(rows)) for group in grid.groups):
-            stack.enter_context(FolderLock(rows.path.parent, rows.path.name))
+            stack.enter_context(_lock_of(rows))
             rows.refresh()  # what the last writer left
             merge_workers(rows)
+        elif workers_of(rows.path).is_dir():  # of a run that was killed at its end
+            with contextlib.suppress(LockedError, OSError), _lock_of(rows):
+                rows.refresh()
+                merge_workers(rows)
         done = by_key(rows)
         for groups in grid.programs:
             pairs: dict[str, tuple[Setting, Replicate]] = {}
@@ -110,6 +119,12 @@ def run(
         if executor is not None and to_submit:
             train_by(executor, to_submit, rows, options)
     return grid.rows(rows)
+
+
+def _lock_of(rows: JsonLines) -> FolderLock:
+    """Returns the lock of a file of rows, whichever link to it was named."""
+    path = rows.path.resolve()
+    return FolderLock(path.parent, path.name)
 
 
 def tune(

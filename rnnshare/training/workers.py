@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
-from rnnshare.training import memory
+from rnnshare.training import memory, orphans
 from rnnshare.training.groups import Pairs, train
 from rnnshare.training.locks import FolderLock, LockedError
 from rnnshare.training.names import WAY_OUT
@@ -62,7 +62,7 @@ class Parent(NamedTuple):
         return cls(os.getpid(), flags, config, memory.is_kept())
 
     def take_over(self) -> None:
-        """Makes this process compute as the parent does.
+        """Makes this process compute as the parent does; one of a pool ends with it.
 
         Raises:
           RuntimeError: if it cannot: it was forked, or has started JAX otherwise.
@@ -91,6 +91,8 @@ class Parent(NamedTuple):
             ) from error
         if self.keeps_memory and not memory.is_kept():
             memory.keep_memory()
+        if os.getpid() != self.pid:
+            orphans.end_with_parent()
 
 
 def train_group(

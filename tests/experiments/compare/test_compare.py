@@ -7,6 +7,10 @@ import pytest
 from tests.experiments.scripts import run_here, strict_json
 
 N, T = 80, 8
+OLD = (  # of another comparison in its folder
+    "report.html", "report.md", "compare.json", "model.npz", "scaling.npz",
+    "figures/arms.png", "figures/reading.png", "figures/weights.png",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +21,9 @@ def compared(tmp_path_factory):
     table = pd.DataFrame(x, columns=[f"h{t}" for t in range(T)])
     table["up"] = np.where(x[:, 2] > x[:, 5], "yes", "no")
     table.to_csv(folder / "hours.csv", index=False)
+    for name in OLD:
+        (folder / "compare" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "compare" / name).write_text("old")
     flags = ["--target=up", "--budget_minutes=0.1", "--hidden_features=4"]
     done = run_here("compare", f"--data={folder / 'hours.csv'}", *flags,
                f"--workdir={folder}")  # fmt: skip
@@ -38,6 +45,15 @@ def test_it_tells_what_to_use(compared):
     assert found["metric"] == "accuracy" and found["seeds"] >= 4
     assert "The report is" in done.stdout
     assert "compare: the law" in done.stderr
+
+
+def test_nothing_is_left_of_another_comparison(compared):
+    folder, _ = compared
+    found = strict_json((folder / "compare.json").read_text())
+    left = [name for name in OLD if (folder / name).exists()]
+    assert not any((folder / name).read_bytes() == b"old" for name in left)
+    recommended = found["recommendation"] != "cannot tell"
+    assert ("model.npz" in left, "scaling.npz" in left) == (recommended, recommended)
 
 
 def test_the_page_shows_what_the_file_says(compared):

@@ -81,3 +81,13 @@ def test_a_part_is_trained_by_one_process(tmp_path, capsys):
         with pytest.raises(LockedError, match=f"{folder} is being written by"):
             shards.run_shard(STUDY, "smoke", tmp_path, (0, 2))
     assert workers.ROWS in {path.name for path in folder.iterdir()}
+
+
+def test_a_merge_waits_for_whoever_writes_the_rows(tmp_path):
+    """A lab that keeps its folder, or a `run` that keeps its file."""
+    (tmp_path / "trained.workers").mkdir()
+    for file in ("", "trained.jsonl"):
+        with FolderLock(tmp_path, file), pytest.raises(LockedError, match="by this pr"):
+            merge.main(tmp_path)
+    merge.main(tmp_path)
+    assert list(tmp_path.iterdir()) == []

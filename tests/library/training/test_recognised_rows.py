@@ -77,8 +77,14 @@ def test_a_row_says_what_made_its_task():
 def test_two_writers_of_one_file_make_no_row_twice(tmp_path):
     path, settings = tmp_path / "rows.jsonl", [on(CopyMemory(3, 2, 2, 16))]
     first, second = JsonLines(path), JsonLines(path)  # before there is anything
-    with FolderLock(tmp_path, path.name), pytest.raises(LockedError, match=path.name):
-        run(settings, SEEDS, first)
+    (link := tmp_path / "link.jsonl").symlink_to(path.name)
+    for file in (first, JsonLines(link)):
+        with (
+            FolderLock(tmp_path, path.name),
+            pytest.raises(LockedError, match=path.name),
+        ):
+            run(settings, SEEDS, file)
+    link.unlink()
     assert run(settings, SEEDS, first) == run(settings, SEEDS, second)
     assert first.rows == second.rows == JsonLines(path).rows
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

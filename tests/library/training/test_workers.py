@@ -156,6 +156,19 @@ def test_a_study_without_an_executor_takes_in_what_workers_left(tmp_path, whole)
     assert names_in(tmp_path) == {"r.jsonl"}
 
 
+def test_what_a_kill_at_the_end_left_is_removed_unless_somebody_writes(tmp_path, whole):
+    """All rows are merged, and the folder of the last worker is there still."""
+    rows = JsonLines(tmp_path / "r.jsonl")
+    for kept in (rows, JsonLines(tmp_path / "r.workers" / "last" / workers.ROWS)):
+        for row in whole:
+            kept.append(row)
+    with FolderLock(tmp_path, "r.jsonl"):
+        assert study.run(GRID, REPLICATES, rows) == whole
+        assert (tmp_path / "r.workers").exists()
+    assert study.run(GRID, REPLICATES, rows) == whole == rows.rows
+    assert names_in(tmp_path) == {"r.jsonl"}
+
+
 def test_rows_of_other_schemas_are_not_lost(tmp_path):
     rows = JsonLines(tmp_path / "trained.jsonl")
     left = JsonLines(tmp_path / "trained.workers" / "one" / workers.ROWS)
