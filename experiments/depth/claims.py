@@ -136,8 +136,9 @@ SHARE = Claim(
         f"splits, Holm's correction below {LEVEL:g}), the interval Fieller's over "
         f"paired seeds. Supported if its low end is at least {HALF:g}; refuted if its "
         f"high end is below {HALF:g}; undecided else, and where no gap is told from 0. "
-        "Amended before the full preset was run, because splits that overlap counted "
-        "as independent (inconclusive, quick: 0.491 [-0.059, 1.097])." + PILOT
+        "Amended before the full preset was judged, because splits that overlap "
+        "counted as independent (inconclusive, quick: 0.491 [-0.059, 1.097]; refuted, "
+        "full: 0.189 [-0.129, 0.377])." + PILOT
     ),
     judge=judge_share,
     draw=draw_share,

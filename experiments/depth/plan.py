@@ -84,7 +84,7 @@ PLANS = {
         Sweep(("Mixer",), FOLK, 2, (1, 2), (1, 32), (4, 6, 8)), (("Mixer", FOLK),),
     ),
     "quick": Plan(
-        5, (("Transformer", FOLK), ("Mixer", MNIST)), 300, (4,), _FEW, 16,
+        5, (("Transformer", FOLK), ("Mixer", MNIST)), 200, (4,), _FEW, 16,
         (5e-3, 2e-2), 2,
         Sweep(("Transformer",), FOLK, 4, (1, 2, 4), (1, 4, 32), (8, 16, 24)),
         (("Transformer", FOLK),),
