@@ -1,5 +1,6 @@
 """Figures of sharing over depth: losses by sharing, and by recurrence count."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def draw_sweep(
       laws: {model: (its title, the `Recurrence` that is drawn dashed)}.
     """
     model, r, width = names
-    figure = new_figure(height=4.0)
+    figure = new_figure(height=1.2 + 2.8 * math.ceil(len(laws) / 2))
     handles: dict[str, Any] = {}
     widths = sorted(runs[width].unique())
     for panel, (name, (title, law)) in zip(
