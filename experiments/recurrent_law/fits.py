@@ -1,5 +1,6 @@
 """Lines of one slope through groups of points, of which some may be censored."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,38 +76,14 @@ def censored_slope(points: Points) -> Interval | None:
     """
     from scipy import optimize, stats
 
-    first = common_slope(points)
-    if first is None:
+    fitted = _most_likely(points)
+    if fitted is None:
         return None
-    groups = np.unique(points.group)
-    free = np.column_stack([points.group[:, None] == groups, points.others])
+    middle, least, profile = fitted
     count = len(points.found.x)
     freedom = count - len(np.unique(points.found.group)) - points.others.shape[1] - 1
-    known = points.side == 0
-
-    def profile(slope: float) -> float:
-        """The least cost at a slope: it is convex in the others / sigma, 1 / sigma."""
-        rest = points.y - slope * points.x
-
-        def cost(given: npt.NDArray[np.float64]) -> tuple[float, Any]:
-            *others, inverse = given
-            if inverse <= 0:
-                return np.inf, np.zeros_like(given)
-            z = inverse * rest - free @ np.array(others)
-            tail = stats.norm.logcdf(-points.side * z)
-            value = np.sum(np.where(known, z**2 / 2, -tail)) - count * np.log(inverse)
-            by_z = np.where(known, z, points.side * np.exp(stats.norm.logpdf(z) - tail))
-            return value, np.append(-free.T @ by_z, by_z @ rest - count / inverse)
-
-        fitted = np.linalg.lstsq(free[known], rest[known])[0]
-        inverse = 1 / max(float((rest - free @ fitted)[known].std()), 1e-3)
-        begin = np.append(inverse * fitted, inverse)
-        return float(optimize.minimize(cost, begin, jac=True, method="BFGS").fun)
-
-    near = first.estimate
-    best = optimize.minimize_scalar(profile, bracket=(near, near + 0.3), tol=1e-6)
-    middle, t = float(best.x), stats.t.ppf(0.975, freedom)
-    room = best.fun + count / 2 * np.log1p(t**2 / freedom)
+    t = stats.t.ppf(0.975, freedom)
+    room = least + count / 2 * np.log1p(t**2 / freedom)
     ends = []
     for side in (-1, 1):
         far = middle + side * 0.1
@@ -117,6 +94,44 @@ def censored_slope(points: Points) -> Interval | None:
         ends.append(optimize.brentq(lambda x: profile(x) - room, middle, far))
     # Digits beyond these are the search's, which other processors round otherwise.
     return Interval(*(round(float(x), 4) for x in (middle, *ends)))
+
+
+def _most_likely(
+    points: Points,
+) -> tuple[float, float, Callable[[float], float]] | None:
+    """Returns the slope of the least cost, that cost, and the cost by slope."""
+    from scipy import optimize, special
+
+    first = common_slope(points)
+    if first is None:
+        return None
+    groups = np.unique(points.group)
+    free = np.column_stack([points.group[:, None] == groups, points.others])
+    count, known = len(points.found.x), points.side == 0
+
+    def profile(slope: float) -> float:
+        """The least cost at a slope: it is convex in the others / sigma, 1 / sigma."""
+        rest = points.y - slope * points.x
+
+        def cost(given: npt.NDArray[np.float64]) -> tuple[float, Any]:
+            *others, inverse = given
+            if inverse <= 0:
+                return np.inf, np.zeros_like(given)
+            z = inverse * rest - free @ np.array(others)
+            tail = special.log_ndtr(-points.side * z)  # of a normal number
+            value = np.sum(np.where(known, z**2 / 2, -tail)) - count * np.log(inverse)
+            density = np.exp(-(z**2) / 2 - tail) / np.sqrt(2 * np.pi)
+            by_z = np.where(known, z, points.side * density)
+            return value, np.append(-free.T @ by_z, by_z @ rest - count / inverse)
+
+        fitted = np.linalg.lstsq(free[known], rest[known])[0]
+        inverse = 1 / max(float((rest - free @ fitted)[known].std()), 1e-3)
+        begin = np.append(inverse * fitted, inverse)
+        return float(optimize.minimize(cost, begin, jac=True, method="BFGS").fun)
+
+    near = first.estimate
+    best = optimize.minimize_scalar(profile, bracket=(near, near + 0.3), tol=1e-6)
+    return float(best.x), float(best.fun), profile
 
 
 def jackknifed_slope(points: Points, clusters: npt.NDArray[np.int_]) -> Interval | None:
@@ -133,16 +148,17 @@ def jackknifed_slope(points: Points, clusters: npt.NDArray[np.int_]) -> Interval
     """
     from scipy import stats
 
-    whole = censored_slope(points)
-    names = np.unique(clusters)
-    without = []
+    whole, names = _most_likely(points), np.unique(clusters)
+    slopes = []
     for name in names:
         left: Any = (None if v is None else v[clusters != name] for v in points)
-        without.append(censored_slope(Points(*left)))
-    slopes = [found.estimate for found in without if found is not None]
-    if whole is None or len(slopes) < len(names) or len(names) < 2:
-        return None
+        found = _most_likely(Points(*left))
+        slopes += [] if found is None else [found[0]]
     count = len(slopes)
+    if whole is None or count < len(names) or count < 2:
+        return None
     error = np.sqrt((count - 1) * np.var(slopes))
     half = float(error * stats.t.ppf(0.975, count - 1))
-    return Interval(whole.estimate, whole.estimate - half, whole.estimate + half)
+    return Interval(
+        *(round(x, 4) for x in (whole[0], whole[0] - half, whole[0] + half))
+    )
