@@ -165,13 +165,14 @@ def test_runs_that_diverged_remember_nothing_and_are_told(tmp_path, lost, verdic
     """Of one rival, `lost` of five seeds at the length whose gradients are measured."""
     plan = dataclasses.replace(PLANS["quick"], num_seeds=5)
     noise = np.random.default_rng(0).uniform(0.9, 1.1, (5, 20))
+    (probed,) = {plan.lengths[task].index(plan.probed[task]) for task in plan.lengths}
 
     class MadeUpLab(Lab):
         def kept(self, key, make):
             good, bad = (0.001, 0.1) if key["task"] == "adding" else (1.0, 0.3)
             scores = np.full((3, 5), good if key["arm"] == LSTM else bad).tolist()
             if key["arm"] == ELMAN:
-                scores[1][:lost] = [None] * lost
+                scores[probed][:lost] = [None] * lost
             slope = 0.1 if key["arm"] == LSTM else 0.5
             norms = (noise * np.exp(slope * np.arange(20))).tolist()
             gradients = {"start": norms, "trained": norms}
@@ -180,7 +181,7 @@ def test_runs_that_diverged_remember_nothing_and_are_told(tmp_path, lost, verdic
 
     found = study.measure(plan, MadeUpLab(tmp_path))
     for task, one in (("adding", 1 / 6), ("copy memory", 1 / 4)):
-        np.testing.assert_allclose(found[task, ELMAN].score[:lost, 1], one)
+        np.testing.assert_allclose(found[task, ELMAN].score[:lost, probed], one)
         assert np.isnan(found[task, ELMAN].trained[:lost]).all()
     told = MEMORY.judge(plan, found)
     assert told.verdict == verdict and np.isfinite(told.effect).all()
