@@ -22,7 +22,8 @@ def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
 def replacing(path: str | pathlib.Path) -> Iterator[IO[bytes]]:
     """Writes a file so that a reader, or a crash, meets the old or the new, whole.
 
-    It is on disk at the end. Two processes must not write one path at a time.
+    It is on disk at the end. A link stays one: what it leads to is replaced. Two
+    processes must not write one path at a time.
 
     Args:
       path: of the file; its folder is made if missing.
@@ -35,18 +36,19 @@ def replacing(path: str | pathlib.Path) -> Iterator[IO[bytes]]:
         there stands there still.
     """
     path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
     with named_in_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.resolve()
+        partial = place.with_name(place.name + ".partial")
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:
                 yield file
                 sync(file)
-            partial.replace(path)
+            partial.replace(place)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        sync_folder(place.parent)
 
 
 def append_whole(path: pathlib.Path, content: bytes) -> None:

@@ -34,6 +34,15 @@ def test_an_error_keeps_what_stood_there_and_names_the_file(
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "old"}
 
 
+def test_a_link_stays_a_link(tmp_path):
+    link, there = tmp_path / "link", tmp_path / "other" / "file"
+    link.symlink_to(there)
+    files.write_atomically(link, "one")  # to what there is not yet
+    files.write_atomically(link, "two")
+    assert link.is_symlink() and there.read_text() == "two"
+    assert sorted(tmp_path.rglob("*")) == [link, there.parent, there]
+
+
 def test_of_what_is_appended_all_is_kept_or_nothing(tmp_path):
     path = tmp_path / "made" / "rows.jsonl"
     files.append_whole(path, b"0123456789\n")
