@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 import re
+import weakref
 from collections.abc import Container, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -77,9 +78,20 @@ class Grid:
         return [done[key] for of_setting in self.keys for key in of_setting]
 
 
+# Of a file: its list of rows, how many of them were read, and these by their keys.
+_read: weakref.WeakKeyDictionary[JsonLines, tuple[list[Row], int, dict[str, Row]]]
+_read = weakref.WeakKeyDictionary()
+
+
 def by_key(rows: JsonLines) -> dict[str, Row]:
-    """Returns the rows of this `SCHEMA` by their keys."""
-    return {row["key"]: row for row in rows.rows if row.get("schema") == SCHEMA}
+    """Returns the rows of this `SCHEMA` by their keys; a later call adds to it."""
+    read, count, found = _read.get(rows, ([], 0, {}))
+    if read is not rows.rows or count > len(rows.rows):
+        count, found = 0, {}
+    new = rows.rows[count:]
+    found |= {row["key"]: row for row in new if row.get("schema") == SCHEMA}
+    _read[rows] = rows.rows, len(rows.rows), found
+    return found
 
 
 def name_of(groups: Sequence[Group]) -> str:

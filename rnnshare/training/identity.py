@@ -91,7 +91,12 @@ def describe_fields(value: Any, leave_out: tuple[str, ...] = ()) -> dict[str, An
 
 def key_of(*values: Any) -> str:
     """Returns the digest of some values' descriptions, 20 hexadecimal digits."""
-    return _digest(_canonical(describe(values)).encode())[:20]
+    return key_of_described(describe(values))
+
+
+def key_of_described(description: Any) -> str:
+    """Returns `key_of` of the values that `describe` has made a description of."""
+    return _digest(_canonical(description).encode())[:20]
 
 
 def _but_defaults(
@@ -100,6 +105,8 @@ def _but_defaults(
     """Returns the descriptions of what is given, but of what is as by default."""
     described = {}
     for name, value in given.items():
+        if name in defaults and value is defaults[name]:
+            continue
         try:
             found = describe(value)
         except TypeError as error:

@@ -13,7 +13,12 @@ from rnnshare.models.sequence_model import SequenceModel
 from rnnshare.sharing.base import Sharing, num_parameters
 from rnnshare.sharing.templates import Tied
 from rnnshare.tasks import Task
-from rnnshare.training.identity import describe_fields, key_of
+from rnnshare.training.identity import (
+    describe,
+    describe_fields,
+    key_of,
+    key_of_described,
+)
 from rnnshare.training.loop import Recipe
 from rnnshare.training.names import Call, public_name
 from rnnshare.training.optimizers import check_learning_rate
@@ -180,9 +185,12 @@ def keys_of(
     for setting in settings:
         kind = public_name(type(setting))  # a subclass may make another model
         fields = describe_fields(setting, leave_out=("make_task",))
+        own = describe([SCHEMA, kind, fields])  # once for all replicates
         found.append(
             [
-                key_of(SCHEMA, kind, fields, key_of_task(setting.make_task, r.split), r)
+                key_of_described(
+                    [*own, key_of_task(setting.make_task, r.split), describe(r)]
+                )
                 for r in replicates
             ]
         )
