@@ -55,6 +55,7 @@ def main(began, given, make_task, period, arms) -> None:
     import time
 
     from experiments.compare import asking, contest, page, reading_law, verdict
+    from experiments.lab import frames
     from experiments.lab.trials import Lab
     from rnnshare.training import key_of
 
@@ -85,12 +86,8 @@ def main(began, given, make_task, period, arms) -> None:
             batch_size=batch_size,
             say=say,
         )
-        parts = {name: len(task.held_out(name).inputs) for name in ("train", "test")}
-        overlap = (
-            parts["test"] / parts["train"]
-            if own_data.SPLIT_BY.value == "random"
-            else 0.0
-        )
+        resampled = own_data.SPLIT_BY.value == "random"
+        overlap = frames.overlap_of(make_task) if resampled else 0.0
         chance = task.baselines["chance"]["loss"]
         recommended = verdict.recommend(outcome, chance, overlap)
         found = page.Compared(

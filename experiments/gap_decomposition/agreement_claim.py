@@ -150,7 +150,7 @@ def judge_agreement(plan: Plan, found: Measured) -> Verdict:
         int(count),
         details,
         "settings",
-        data=(cases, readings, measured["loss"]),
+        data=(cases, readings, measured["loss"], shared),
     )
 
 
@@ -184,15 +184,15 @@ def agreement_table(plan: Plan, found: Measured, verdict: Verdict) -> tuple:
 
 def draw_agreement(plan: Plan, found: Measured, verdict: Verdict):
     """Returns the figure of the two gaps, a point a setting."""
-    cases, _, losses = verdict.data
+    cases, _, losses, shared = verdict.data
     points = []
     for label, cell, num_steps, size, noise in cases:
         values = losses[label, cell, num_steps, size, noise]
         train, first, second, unseen = values.T
         gaps = (mean_interval(each) for each in (first - train, unseen - second))
         points.append(figure.GapPoint(label, f"{cell}, noise {noise:g}", size, *gaps))
-    told = f"correlation {verdict.effect:.2f}: supported above {LINE:g}, "
-    return figure.draw_agreement(points, f"{told}refuted below it", GUESSING["loss"])
+    told = f"correlation {verdict.effect:.2f}; the loss in both alone: {shared:.2f}"
+    return figure.draw_agreement(points, told, GUESSING["loss"])
 
 
 def _listed(numbers):

@@ -137,12 +137,8 @@ def judge_lags(plan: Plan, found: Measured) -> Verdict:
         f"Tied weights trained through {k} steps answer questions of {FAR * k} to "
         f"{FOLD * k} steps with accuracy {values[MAIN]:.2f} with the carry handed on. "
         f"The others: {others}; chance is {CHANCE:g}."
-        + (
-            " So random recurrent weights remember as well: how to read their memory "
-            "is what was learnt."
-            if values[FROZEN] > values[MAIN] - AS_GOOD
-            else ""
-        ),
+        + " So random recurrent weights remember as well: how to read their memory is "
+        "what was learnt." * bool(values[FROZEN] > values[MAIN] - AS_GOOD),
         plan.num_seeds,
         f"k = {k}, lags to {FOLD * k}, sequences of {k * plan.num_windows} steps, "
         f"H = {plan.lag_features}, {plan.lag_batches:,} batches of 32, an update a "
